@@ -1,0 +1,69 @@
+package events
+
+// OrderLine is one product of an order at the price it was ordered for.
+type OrderLine struct {
+	SKU       string `json:"sku"`
+	Name      string `json:"name"`
+	Quantity  int64  `json:"quantity"`
+	UnitPrice Money  `json:"unit_price"`
+}
+
+// OrderCreated: a customer ordered; stock and money are wanted.
+type OrderCreated struct {
+	OrderID       string      `json:"order_id"`
+	UserID        string      `json:"user_id"`
+	Lines         []OrderLine `json:"lines"`
+	Total         Money       `json:"total"`
+	PaymentMethod string      `json:"payment_method"` // a provider's token, never card data
+}
+
+// OrderConfirmed: stock is held and money authorised; commit and capture.
+type OrderConfirmed struct {
+	OrderID string `json:"order_id"`
+	UserID  string `json:"user_id"`
+	Total   Money  `json:"total"`
+}
+
+// OrderPaid: stock is committed and money captured.
+type OrderPaid struct {
+	OrderID string `json:"order_id"`
+	UserID  string `json:"user_id"`
+	Amount  Money  `json:"amount"`
+}
+
+// OrderCancelled: the order is off, for good. Whatever was held, committed,
+// authorised or captured for it goes back.
+type OrderCancelled struct {
+	OrderID string `json:"order_id"`
+	UserID  string `json:"user_id"`
+	Total   Money  `json:"total"`
+	// Reason is one of stock_rejected, payment_declined, deadline, customer,
+	// admin, capture_failed.
+	Reason string `json:"reason"`
+}
+
+// OrderShipped: the parcel is on its way.
+type OrderShipped struct {
+	OrderID string `json:"order_id"`
+	UserID  string `json:"user_id"`
+}
+
+// OrderDelivered: the parcel has arrived.
+type OrderDelivered struct {
+	OrderID string `json:"order_id"`
+	UserID  string `json:"user_id"`
+}
+
+func (OrderCreated) EventType() string   { return "order.created.v1" }
+func (OrderConfirmed) EventType() string { return "order.confirmed.v1" }
+func (OrderPaid) EventType() string      { return "order.paid.v1" }
+func (OrderCancelled) EventType() string { return "order.cancelled.v1" }
+func (OrderShipped) EventType() string   { return "order.shipped.v1" }
+func (OrderDelivered) EventType() string { return "order.delivered.v1" }
+
+func (e OrderCreated) CorrelationID() string   { return e.OrderID }
+func (e OrderConfirmed) CorrelationID() string { return e.OrderID }
+func (e OrderPaid) CorrelationID() string      { return e.OrderID }
+func (e OrderCancelled) CorrelationID() string { return e.OrderID }
+func (e OrderShipped) CorrelationID() string   { return e.OrderID }
+func (e OrderDelivered) CorrelationID() string { return e.OrderID }

@@ -1,0 +1,46 @@
+// Package bus carries events between services, at least once and in any order.
+// Its implementations are local (a queue table in the consumer's SQLite file)
+// and rabbit (RabbitMQ quorum queues); both pass the suite in bustest.
+package bus
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrUnroutable is the error of a message that no queue takes although its type
+// has subscribers: the topology is broken, the message stays in the outbox.
+var ErrUnroutable = errors.New("no queue takes this message")
+
+// Topology says for every event type which services hear it. A type with an
+// empty list is published and heard by nobody; a type not listed is refused.
+type Topology map[string][]string
+
+// Message is an encoded event on its way.
+type Message struct {
+	ID   string // the event's id
+	Type string // the event's type, which routes it
+	Body []byte // see event.Encode
+}
+
+// Delivery is a message handed to a consumer.
+type Delivery struct {
+	Message
+	Attempt int // how often it was handed out before; 0 the first time
+}
+
+// Publisher takes messages in. The result has one entry per message: nil means
+// durably accepted by every queue that should get it.
+type Publisher interface {
+	Publish(ctx context.Context, messages []Message) []error
+}
+
+// BatchHandler handles deliveries. nil acknowledges the batch; an error gives
+// all of it back and ends the session, after which the bus starts a new one.
+type BatchHandler func(ctx context.Context, batch []Delivery) error
+
+// Subscriber feeds a service's queue to h, a batch at a time, until ctx ends.
+// It survives the loss of the broker: it starts over, patiently, for ever.
+type Subscriber interface {
+	Subscribe(ctx context.Context, service string, h BatchHandler) error
+}
