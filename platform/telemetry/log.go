@@ -1,0 +1,84 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Format is how log lines look.
+type Format string
+
+// The formats.
+const (
+	Auto Format = "auto" // Text on a terminal, JSON elsewhere
+	Text Format = "text"
+	JSON Format = "json"
+)
+
+// UnmarshalText reads a setting; an unknown format is an error that says what is known.
+func (f *Format) UnmarshalText(text []byte) error {
+	switch got := Format(text); got {
+	case Auto, Text, JSON:
+		*f = got
+		return nil
+	}
+	return fmt.Errorf("unknown log format %q: use auto, text or json", text)
+}
+
+// Logger writes log lines of that level and above to w. A line logged with a
+// context names its request_id, trace_id and span_id.
+func Logger(w io.Writer, level slog.Leveler, format Format) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if format == Text || format != JSON && isTerminal(w) {
+		return slog.New(contextual{slog.NewTextHandler(w, o)})
+	}
+	return slog.New(contextual{slog.NewJSONHandler(w, o)})
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// contextual adds to each record what its context knows.
+type contextual struct{ slog.Handler }
+
+func (h contextual) Handle(ctx context.Context, r slog.Record) error {
+	if id := RequestID(ctx); id != "" {
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		r.AddAttrs(slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String()))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h contextual) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return contextual{h.Handler.WithAttrs(attrs)}
+}
+
+func (h contextual) WithGroup(name string) slog.Handler {
+	return contextual{h.Handler.WithGroup(name)}
+}
+
+type requestIDKey struct{}
+
+// WithRequestID says which request the work of ctx is done for.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID gives the id set by WithRequestID, "" if there is none.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}

@@ -1,0 +1,69 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/hex"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Traceparent gives the W3C trace context of ctx, to be stored or sent beside
+// what the work says; "" if ctx belongs to no trace.
+func Traceparent(ctx context.Context) string {
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsValid() {
+		return ""
+	}
+	id, span := sc.TraceID(), sc.SpanID()
+	b := make([]byte, 0, 55)
+	b = append(b, "00-"...)
+	b = hex.AppendEncode(b, id[:])
+	b = append(b, '-')
+	b = hex.AppendEncode(b, span[:])
+	b = append(b, '-')
+	b = hex.AppendEncode(b, []byte{byte(sc.TraceFlags() & trace.FlagsSampled)})
+	return string(b)
+}
+
+// WithTraceparent is the reverse of Traceparent: work done with the returned
+// context continues that trace. What is not a trace context changes nothing.
+func WithTraceparent(ctx context.Context, traceparent string) context.Context {
+	sc, ok := parse(traceparent)
+	if !ok {
+		return ctx
+	}
+	return trace.ContextWithRemoteSpanContext(ctx, sc)
+}
+
+// parse reads version-trace-span-flags. A later version may append to it.
+func parse(s string) (trace.SpanContext, bool) {
+	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" {
+		return trace.SpanContext{}, false
+	}
+	if len(s) > 55 && (s[:2] == "00" || s[55] != '-') {
+		return trace.SpanContext{}, false
+	}
+	var b [26]byte
+	for _, part := range []struct{ from, to, at int }{{0, 2, 0}, {3, 35, 1}, {36, 52, 17}, {53, 55, 25}} {
+		if !lowerHex(b[part.at:], s[part.from:part.to]) {
+			return trace.SpanContext{}, false
+		}
+	}
+	sc := trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID:    trace.TraceID(b[1:17]),
+		SpanID:     trace.SpanID(b[17:25]),
+		TraceFlags: trace.TraceFlags(b[25]) & trace.FlagsSampled,
+		Remote:     true,
+	})
+	return sc, sc.IsValid()
+}
+
+func lowerHex(into []byte, s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 'A' && s[i] <= 'F' {
+			return false
+		}
+	}
+	_, err := hex.Decode(into, []byte(s))
+	return err == nil
+}
