@@ -1,0 +1,132 @@
+package breaker
+
+import "time"
+
+// Everything in this file runs with the lock held.
+
+// admit decides over a call that Allow could not let through at a glance.
+func (b *Breaker) admit() (Permit, []Change, error) {
+	now := b.now()
+	var changes []Change
+	if b.state() == Open && !b.forced && now >= b.reopens {
+		changes = b.become(HalfOpen)
+	}
+	if b.state() == HalfOpen && b.hanging(now) {
+		changes = append(changes, b.become(Open)...)
+	}
+	switch b.state() {
+	case Open:
+		return Permit{}, changes, b.refusal(b.reopens - now)
+	case HalfOpen:
+		if b.probes >= b.config.Probes {
+			return Permit{}, changes, b.refusal(b.admitted + b.config.ProbeTimeout - now)
+		}
+		b.probes++
+		b.admitted = now
+	}
+	return Permit{b.word.Load()}, changes, nil
+}
+
+// refusal of a call. While forced nobody knows when it ends, so it names the
+// usual recovery time.
+func (b *Breaker) refusal(wait time.Duration) error {
+	if b.forced {
+		wait = b.config.Recovery
+	}
+	return &OpenError{State: b.state(), RetryAfter: max(wait, time.Millisecond)}
+}
+
+// hanging says that every probe is out and none has come back for long: no answer
+// is an answer. Without this, probes that never end would keep everybody out for ever.
+func (b *Breaker) hanging(now time.Duration) bool {
+	return b.probes >= b.config.Probes && now-b.admitted >= b.config.ProbeTimeout
+}
+
+// record counts the outcome of a call that began in the present state.
+func (b *Breaker) record(s State, o Outcome, now time.Duration) []Change {
+	if s == HalfOpen {
+		return b.recordProbe(o)
+	}
+	b.window.add(o, now)
+	switch o {
+	case Success:
+		b.streak = 0
+		return nil
+	case Failure:
+		b.streak++
+	case Slow:
+		b.streak = 0
+	}
+	if !b.forced && b.tooBad(now) {
+		return b.become(Open)
+	}
+	return nil
+}
+
+// tooBad is asked after failures and slow calls only: a success never opens.
+func (b *Breaker) tooBad(now time.Duration) bool {
+	if b.config.Streak > 0 && b.streak >= b.config.Streak {
+		return true
+	}
+	sum := b.window.sum(now)
+	if sum.calls < b.config.MinCalls {
+		return false
+	}
+	calls := float64(sum.calls)
+	return float64(sum.failures) >= b.config.FailureRate*calls ||
+		float64(sum.slow) >= b.config.SlowRate*calls
+}
+
+func (b *Breaker) recordProbe(o Outcome) []Change {
+	b.probes--
+	if o == Slow {
+		o = Success
+		if b.config.SlowRate <= 1 {
+			o = Failure
+		}
+	}
+	switch o {
+	case Failure:
+		return b.become(Open)
+	case Success:
+		b.successes++
+	}
+	if b.successes >= b.config.Successes {
+		return b.become(Closed)
+	}
+	return nil
+}
+
+// become enters a state with nothing left over from the one before.
+func (b *Breaker) become(s State) []Change {
+	from, now := b.state(), b.config.Now()
+	b.window.clear()
+	b.streak, b.probes, b.successes = 0, 0, 0
+	switch s {
+	case Open:
+		b.openings++
+		b.reopens = now.Sub(b.start) + b.recovery()
+	case Closed:
+		b.openings = 0
+	}
+	generation := b.word.Load()>>2 + 1
+	b.word.Store(generation<<2 | uint64(s))
+	if from == s {
+		return nil
+	}
+	return []Change{{From: from, To: s, Generation: generation, At: now}}
+}
+
+func (b *Breaker) state() State { return stateOf(b.word.Load()) }
+
+// recovery is how long this opening lasts.
+func (b *Breaker) recovery() time.Duration {
+	wait, longest := float64(b.config.Recovery), float64(b.config.RecoveryMax)
+	for range b.openings - 1 {
+		if wait *= b.config.Backoff; wait >= longest {
+			wait = longest
+			break
+		}
+	}
+	return time.Duration(wait * (1 + b.config.Jitter*b.config.Rand()))
+}
