@@ -2,17 +2,36 @@
 // 3.1 and a docs page, problem documents (RFC 9457), callers known by their
 // token. It is the only package that knows huma; input and output structs use
 // huma's tags (path, query, header, body; minLength and so on).
+//
+// What comes in is held to this, so that no handler need think of it:
+//
+//   - A body is JSON, or the media type in the contentType tag of Body
+//     (application/x-www-form-urlencoded gives strings by their json names).
+//     Anything else is 415; no Content-Type at all means what is expected.
+//   - A body that can not be read in one way only is 400: broken syntax, text
+//     after the end, one key twice in an object, bytes that are no UTF-8, and the
+//     character U+0000, which databases do not store.
+//   - A member that the operation does not know is 422: a caller who sends
+//     "role" or misspells "quantity" learns it. A struct that is to ignore them
+//     has a field `_ struct{} "additionalProperties:\"true\""`. Unknown query
+//     parameters are ignored.
+//   - What breaks a rule of the struct tags is 422, with every place in "errors".
 package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"troupe/platform/auth"
+	"troupe/platform/telemetry"
 )
 
 // Config of an API. All fields but Ready are needed.
@@ -20,7 +39,7 @@ type Config struct {
 	Service  string // "orders"
 	Title    string // for the docs page
 	Version  string
-	Verifier *auth.Verifier
+	Verifier *auth.Verifier // nil only if every operation is Public
 	Log      *slog.Logger
 	Now      func() time.Time
 	Registry *prometheus.Registry
@@ -29,86 +48,39 @@ type Config struct {
 }
 
 // API is one service's HTTP surface.
-type API struct{}
+type API struct {
+	config   Config
+	mux      *http.ServeMux
+	huma     huma.API
+	tracer   trace.Tracer
+	duration *prometheus.HistogramVec
+	document func() ([]byte, error)
+}
 
 // New makes an API that already answers /health, /livez, /readyz, /metrics,
 // /openapi.json and /docs.
-func New(c Config) *API { panic("todo") }
+func New(c Config) *API {
+	a := &API{
+		config:   c,
+		mux:      http.NewServeMux(),
+		tracer:   telemetry.Tracer(c.Service),
+		duration: register(c.Registry, c.Service),
+	}
+	a.huma = newBinder(a)
+	a.document = sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.huma.OpenAPI()) })
+	a.mux.HandleFunc("/", a.noRoute)
+	a.addProbes()
+	a.addDocs()
+	return a
+}
 
 // Handler serves it all, with request ids, access log, metrics, panics caught
 // and bodies limited (1 MiB).
-func (a *API) Handler() http.Handler { panic("todo") }
+func (a *API) Handler() http.Handler { return http.HandlerFunc(a.serve) }
 
 // Handle serves a plain handler beside the operations, for what is no JSON.
-func (a *API) Handle(pattern string, h http.Handler) { panic("todo") }
+func (a *API) Handle(pattern string, h http.Handler) { a.mux.Handle(pattern, h) }
 
-// OpenAPI is the document served at /openapi.json.
-func (a *API) OpenAPI() ([]byte, error) { panic("todo") }
-
-// Option describes an operation. Without Public or Only any caller with a
-// valid token may call it.
-type Option func(*operation)
-
-type operation struct{}
-
-// Public lets anybody call; a valid token still makes the caller known, and
-// a bad one is refused.
-func Public() Option { panic("todo") }
-
-// Only lets only callers with the role call (admin operations).
-func Only(role auth.Role) Option { panic("todo") }
-
-// Says is the one-line summary in the docs; the operation id is made from it.
-func Says(summary string) Option { panic("todo") }
-
-// Status is what success answers with, 200 unless told (204 for an empty Out).
-func Status(code int) Option { panic("todo") }
-
-// Get, Post, Put, Patch and Delete add an operation. In and Out are huma input and
-// output structs. An error that is a *fault.Error becomes its problem document;
-// any other is logged and shown as "internal error".
-func Get[In, Out any](a *API, path string, h func(context.Context, *In) (*Out, error), o ...Option) {
-	panic("todo")
-}
-
-// Post adds an operation; see Get.
-func Post[In, Out any](a *API, path string, h func(context.Context, *In) (*Out, error), o ...Option) {
-	panic("todo")
-}
-
-// Put adds an operation; see Get.
-func Put[In, Out any](a *API, path string, h func(context.Context, *In) (*Out, error), o ...Option) {
-	panic("todo")
-}
-
-// Patch adds an operation; see Get.
-func Patch[In, Out any](a *API, path string, h func(context.Context, *In) (*Out, error), o ...Option) {
-	panic("todo")
-}
-
-// Delete adds an operation; see Get.
-func Delete[In, Out any](a *API, path string, h func(context.Context, *In) (*Out, error), o ...Option) {
-	panic("todo")
-}
-
-// WriteProblem answers with err's problem document, for plain handlers.
-func WriteProblem(w http.ResponseWriter, r *http.Request, err error) { panic("todo") }
-
-// Page is a list with a cursor to the next part, as an Out body.
-type Page[T any] struct {
-	Items      []T    `json:"items"`
-	NextCursor string `json:"next_cursor,omitempty" doc:"Pass as cursor to get the next page; absent on the last"`
-}
-
-// PageQuery is embedded in the input of a list.
-type PageQuery struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
-	Cursor string `query:"cursor"`
-}
-
-// EncodeCursor makes an opaque cursor of the last row's key; DecodeCursor is its
-// reverse and fails with fault.Invalid for one that we did not make.
-func EncodeCursor(key ...string) string { panic("todo") }
-
-// DecodeCursor gives n key parts; see EncodeCursor. An empty cursor gives nil.
-func DecodeCursor(cursor string, n int) ([]string, error) { panic("todo") }
+// OpenAPI is the document served at /openapi.json. Operations added after the
+// first call are missing from it.
+func (a *API) OpenAPI() ([]byte, error) { return a.document() }

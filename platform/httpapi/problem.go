@@ -1,0 +1,177 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"troupe/platform/fault"
+	"troupe/platform/telemetry"
+)
+
+const problemType = "application/problem+json"
+
+// statuses is the one table from kind to status.
+var statuses = [...]int{
+	fault.Internal:        http.StatusInternalServerError,
+	fault.Malformed:       http.StatusBadRequest,
+	fault.Invalid:         http.StatusUnprocessableEntity,
+	fault.Unauthenticated: http.StatusUnauthorized,
+	fault.Forbidden:       http.StatusForbidden,
+	fault.NotFound:        http.StatusNotFound,
+	fault.Conflict:        http.StatusConflict,
+	fault.TooLarge:        http.StatusRequestEntityTooLarge,
+	fault.Unsupported:     http.StatusUnsupportedMediaType,
+	fault.TooMany:         http.StatusTooManyRequests,
+	fault.Unavailable:     http.StatusServiceUnavailable,
+}
+
+// problem is a problem document (RFC 9457).
+type problem struct {
+	Type     string         `json:"type" doc:"urn:troupe:problem:<code>, or about:blank where there is no code"`
+	Title    string         `json:"title" doc:"The status in words"`
+	Status   int            `json:"status"`
+	Detail   string         `json:"detail" doc:"What is wrong with this request and what to do about it"`
+	Instance string         `json:"instance" doc:"urn:troupe:request:<X-Request-Id>, to be named when asking for help"`
+	Code     string         `json:"code,omitempty" doc:"Stable, for programs" example:"validation_failed"`
+	Errors   []problemField `json:"errors,omitempty" doc:"The places that are wrong"`
+
+	retryAfter time.Duration
+	cause      error
+}
+
+type problemField struct {
+	Location string `json:"location" example:"body.items[0].quantity"`
+	Message  string `json:"message"`
+}
+
+func newProblem(ctx context.Context, status int, code, detail string) *problem {
+	p := &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
+	if code != "" {
+		p.Type = "urn:troupe:problem:" + code
+	}
+	p.Instance = "urn:troupe:request:" + telemetry.RequestID(ctx)
+	return p
+}
+
+// problemOf is what the caller is told of err.
+func problemOf(ctx context.Context, err error) *problem {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Kind == fault.Internal || int(f.Kind) >= len(statuses) {
+		p := newProblem(ctx, http.StatusInternalServerError, "internal", "internal error")
+		p.cause = err
+		return p
+	}
+	p := newProblem(ctx, statuses[f.Kind], f.Code, f.Message)
+	p.cause = f.Cause
+	if f.Kind == fault.TooMany || f.Kind == fault.Unavailable {
+		p.retryAfter = max(f.RetryAfter, time.Second)
+	}
+	for _, field := range f.Fields {
+		p.Errors = append(p.Errors, problemField(field))
+	}
+	return p
+}
+
+// maxErrors is how many places one answer names: a large body can be wrong in
+// many thousands.
+const maxErrors = 20
+
+// refusal is huma's verdict on an input, in our form. The input itself is not
+// echoed: it may hold a password.
+func refusal(ctx context.Context, m *huma.ErrorModel) *problem {
+	p := newProblem(ctx, m.Status, "validation_failed", m.Detail)
+	for _, e := range m.Errors[:min(len(m.Errors), maxErrors)] {
+		p.Errors = append(p.Errors, problemField{clip(e.Location), clip(e.Message)})
+	}
+	switch {
+	case m.Status == http.StatusBadRequest && len(p.Errors) > 0:
+		p.Detail = "the body can not be read: " + p.Errors[0].Message
+		p.setCode("malformed_body")
+	case m.Status == http.StatusBadRequest:
+		p.Detail = "this needs a body"
+		p.setCode("malformed_body")
+	case len(p.Errors) > 0:
+		p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
+	}
+	if more := len(m.Errors) - 1; more > 0 {
+		p.Detail += fmt.Sprintf(" (and %d more)", more)
+	}
+	return p
+}
+
+func (p *problem) setCode(code string) { p.Code, p.Type = code, "urn:troupe:problem:"+code }
+
+// clip shortens what a stranger wrote before it is repeated.
+func clip(s string) string {
+	const most = 200
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "?")
+	}
+	return s
+}
+
+// Error makes a problem an error that huma writes as it is.
+func (p *problem) Error() string { return p.Detail }
+
+// GetStatus is huma's.
+func (p *problem) GetStatus() int { return p.Status }
+
+// ContentType is huma's.
+func (p *problem) ContentType(string) string { return problemType }
+
+// GetHeaders is huma's.
+func (p *problem) GetHeaders() http.Header {
+	h := http.Header{}
+	p.setHeaders(h)
+	return h
+}
+
+func (p *problem) setHeaders(h http.Header) {
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	if p.retryAfter > 0 {
+		seconds := (p.retryAfter + time.Second - 1) / time.Second
+		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+}
+
+// WriteProblem answers with err's problem document, for plain handlers.
+func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
+	writeProblem(w, problemOf(r.Context(), err))
+}
+
+func writeProblem(w http.ResponseWriter, p *problem) {
+	noteCause(w, p)
+	p.setHeaders(w.Header())
+	w.Header().Set("Content-Type", problemType)
+	w.WriteHeader(p.Status)
+	_ = encode(w, p) // a caller who is gone needs no answer
+}
+
+// refusals are the problems that an operation of that kind may answer with.
+func refusals(o operation, method, path string) map[string]*huma.Response {
+	all := map[string]*huma.Response{}
+	for _, status := range documented {
+		switch {
+		case status == 403 && o.role == "",
+			status == 404 && !strings.Contains(path, "{"),
+			(status == 409 || status == 413 || status == 415) && (method == http.MethodGet || method == http.MethodDelete):
+			continue
+		}
+		s := strconv.Itoa(status)
+		all[s] = &huma.Response{Ref: "#/components/responses/" + s}
+	}
+	return all
+}
