@@ -1,0 +1,145 @@
+package sqldb
+
+import (
+	"context"
+	"math/bits"
+	"strconv"
+	"strings"
+)
+
+const (
+	maxRows = 256
+	maxArgs = 16384 // SQLite takes 32766, PostgreSQL 65535
+)
+
+// InsertRows runs "insert" + " VALUES (...), (...) " + "suffix" for all rows, in
+// chunks whose sizes are powers of two, so that few different statements are
+// ever prepared. each, if not nil, gets every row that RETURNING gives.
+//
+//	InsertRows(ctx, tx, "INSERT INTO inbox (event_id, consumer)", rows,
+//		"ON CONFLICT DO NOTHING RETURNING event_id", each)
+func InsertRows(ctx context.Context, q Querier, insert string, rows [][]any, suffix string, each func(Row) error) error {
+	var b Batch
+	for len(rows) > 0 {
+		columns := len(rows[0])
+		n := chunk(len(rows), columns)
+		args := make([]any, 0, n*columns)
+		for _, row := range rows[:n] {
+			args = append(args, row...)
+		}
+		b.add(each, nil, insertText(insert, n, columns, suffix), args)
+		rows = rows[n:]
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	return q.Run(ctx, &b)
+}
+
+func insertText(insert string, rows, columns int, suffix string) string {
+	var s strings.Builder
+	s.Grow(len(insert) + len(suffix) + rows*(columns*6+4) + 10)
+	s.WriteString(insert)
+	s.WriteString(" VALUES ")
+	for i := range rows {
+		if i > 0 {
+			s.WriteString(", ")
+		}
+		placeholders(&s, i*columns+1, columns)
+	}
+	s.WriteByte(' ')
+	s.WriteString(suffix)
+	return s.String()
+}
+
+// In runs "before" + " IN ($k, ...) " + after for all values, in chunks like
+// InsertRows; args are $1..$k-1. each, if not nil, gets every row. It returns
+// how many rows were touched.
+//
+//	In(ctx, tx, "DELETE FROM outbox WHERE event_id", nil, ids, "", nil)
+func In(ctx context.Context, q Querier, before string, args []any, values []any, after string, each func(Row) error) (int64, error) {
+	var touched int64
+	var b Batch
+	for len(values) > 0 {
+		n := chunk(len(values), 1)
+		all := append(append(make([]any, 0, len(args)+n), args...), values[:n]...)
+		b.add(counted(each, &touched), func(affected int64) error {
+			touched += affected
+			return nil
+		}, inText(before, len(args)+1, n, after), all)
+		values = values[n:]
+	}
+	if b.Len() == 0 {
+		return 0, nil
+	}
+	return touched, q.Run(ctx, &b)
+}
+
+func inText(before string, first, n int, after string) string {
+	var s strings.Builder
+	s.Grow(len(before) + len(after) + n*6 + 8)
+	s.WriteString(before)
+	s.WriteString(" IN ")
+	placeholders(&s, first, n)
+	s.WriteByte(' ')
+	s.WriteString(after)
+	return s.String()
+}
+
+func counted(each func(Row) error, n *int64) func(Row) error {
+	if each == nil {
+		return nil
+	}
+	return func(r Row) error {
+		*n++
+		return each(r)
+	}
+}
+
+// add adds a Query if somebody wants the rows, else an Exec.
+func (b *Batch) add(each func(Row) error, then func(int64) error, sql string, args []any) {
+	if each != nil {
+		b.Query(each, sql, args...)
+		return
+	}
+	b.Exec(then, sql, args...)
+}
+
+// placeholders writes "($first, ..., $last)".
+func placeholders(s *strings.Builder, first, n int) {
+	var digits [20]byte
+	s.WriteByte('(')
+	for i := first; i < first+n; i++ {
+		if i > first {
+			s.WriteString(", ")
+		}
+		s.WriteByte('$')
+		s.Write(strconv.AppendInt(digits[:0], int64(i), 10))
+	}
+	s.WriteByte(')')
+}
+
+// chunk is the largest power of two that is not more than n and whose
+// arguments fit into one statement.
+func chunk(n, columns int) int {
+	most := min(n, maxRows, max(1, maxArgs/max(1, columns)))
+	return 1 << (bits.Len(uint(most)) - 1)
+}
+
+// All collects the rows of a query with scan.
+func All[T any](ctx context.Context, q Querier, scan func(Row) (T, error), sql string, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		t, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, rows.Err()
+}

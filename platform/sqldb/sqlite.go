@@ -1,0 +1,242 @@
+package sqldb
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	neturl "net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// sqliteDB writes on one connection and reads on a few others, which never wait
+// for the writer nor it for them.
+type sqliteDB struct {
+	writer  *writer
+	pool    *sql.DB    // all connections
+	readers chan *conn // nil for one not yet opened
+	closed  chan struct{}
+	once    sync.Once
+	remove  string // directory to be removed in the end, if any
+}
+
+func openSQLite(ctx context.Context, url string, o Options) (DB, error) {
+	path, err := sqlitePath(url)
+	if err != nil {
+		return nil, err
+	}
+	d := &sqliteDB{closed: make(chan struct{})}
+	flush := "FULL"
+	if path == "" {
+		if d.remove, err = os.MkdirTemp("", "sqldb-"); err != nil {
+			return nil, fmt.Errorf("make a directory for a private database: %w", err)
+		}
+		path, flush = filepath.Join(d.remove, "private.db"), "OFF"
+	}
+	if err := d.connect(ctx, path, flush, o); err != nil {
+		_ = d.cleanup()
+		return nil, fmt.Errorf("open SQLite database %s: %w", path, err)
+	}
+	return d, nil
+}
+
+// sqlitePath is the file a URL names, "" for a private database.
+func sqlitePath(url string) (string, error) {
+	if url == "sqlite::memory:" {
+		return "", nil
+	}
+	path, ok := strings.CutPrefix(url, "sqlite://")
+	if !ok || path == "" || strings.ContainsAny(path, "?#") {
+		return "", fmt.Errorf("database URL %q names no file: use sqlite:///path/to/file.db or sqlite::memory:", url)
+	}
+	return path, nil
+}
+
+// sqliteDSN sets up every connection alike. The wait for a lock comes first, so
+// that the switch to WAL can wait for another process too.
+func sqliteDSN(path, flush string) string {
+	file := (&neturl.URL{Path: path}).EscapedPath()
+	return "file:" + file + "?" + neturl.Values{"_pragma": {
+		"busy_timeout(10000)",
+		"journal_mode(WAL)",
+		"synchronous(" + flush + ")",
+		"foreign_keys(1)",
+		"temp_store(MEMORY)",
+		"journal_size_limit(67108864)",
+	}}.Encode()
+}
+
+func (d *sqliteDB) connect(ctx context.Context, path, flush string, o Options) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return err
+	}
+	var err error
+	if d.pool, err = sql.Open("sqlite", sqliteDSN(path, flush)); err != nil {
+		return err
+	}
+	c, err := d.dial(ctx)
+	if err != nil {
+		return err
+	}
+	d.writer = &writer{conn: c, limit: maxGroup, flushes: true, scrap: d.remove != ""}
+	if o.NoGroupCommit {
+		d.writer.limit = 1
+	}
+	d.readers = make(chan *conn, cmp.Or(o.MaxConns, max(4, 2*runtime.NumCPU())))
+	for range cap(d.readers) {
+		d.readers <- nil
+	}
+	return nil
+}
+
+func (d *sqliteDB) dial(ctx context.Context) (*conn, error) {
+	c, err := d.pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, prepared: map[string]*sql.Stmt{}}, nil
+}
+
+func (d *sqliteDB) Exec(ctx context.Context, text string, args ...any) (n int64, err error) {
+	err = d.Tx(ctx, func(ctx context.Context, tx Tx) error {
+		n, err = tx.Exec(ctx, text, args...)
+		return err
+	})
+	return n, err
+}
+
+func (d *sqliteDB) Query(ctx context.Context, text string, args ...any) (Rows, error) {
+	c, err := d.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := c.query(ctx, text, args...)
+	if err != nil {
+		d.release(c)
+		return nil, failed(text, err)
+	}
+	return &sqliteRows{Rows: rows, text: text, after: func(error) { d.release(c) }}, nil
+}
+
+func (d *sqliteDB) QueryRow(ctx context.Context, text string, args ...any) Row {
+	rows, err := d.Query(ctx, text, args...)
+	return row{rows, err}
+}
+
+func (d *sqliteDB) Run(ctx context.Context, b *Batch) error {
+	if b.reads() {
+		return runEach(ctx, d, b)
+	}
+	return d.Tx(ctx, func(ctx context.Context, tx Tx) error { return tx.Run(ctx, b) })
+}
+
+func (d *sqliteDB) Tx(ctx context.Context, fn func(context.Context, Tx) error) error {
+	return d.transact(ctx, false, fn)
+}
+
+func (d *sqliteDB) TxRelaxed(ctx context.Context, fn func(context.Context, Tx) error) error {
+	return d.transact(ctx, true, fn)
+}
+
+func (d *sqliteDB) transact(ctx context.Context, relaxed bool, fn func(context.Context, Tx) error) error {
+	inside, err := enter(ctx)
+	if err != nil {
+		return err
+	}
+	t := &sqliteTx{conn: d.writer.conn}
+	if err := d.writer.do(ctx, relaxed, func() error { return t.run(inside, fn) }); err != nil {
+		return err
+	}
+	t.committed()
+	return nil
+}
+
+func (d *sqliteDB) Ping(ctx context.Context) error {
+	var one int
+	return d.QueryRow(ctx, "SELECT 1").Scan(&one)
+}
+
+// Close lets the transactions that run end and refuses those that wait.
+func (d *sqliteDB) Close() error {
+	var err error
+	d.once.Do(func() {
+		err = d.writer.close()
+		close(d.closed)
+		d.dropReaders()
+		err = errors.Join(err, d.cleanup())
+	})
+	return err
+}
+
+func (d *sqliteDB) cleanup() error {
+	var err error
+	if d.pool != nil {
+		err = d.pool.Close()
+	}
+	if d.remove != "" {
+		err = errors.Join(err, os.RemoveAll(d.remove))
+	}
+	return err
+}
+
+// reader waits for a connection to read on.
+func (d *sqliteDB) reader(ctx context.Context) (*conn, error) {
+	select {
+	case <-d.closed:
+		return nil, ErrClosed
+	default:
+	}
+	select {
+	case c := <-d.readers:
+		if c != nil {
+			return c, nil
+		}
+		return d.dialReader(ctx)
+	case <-d.closed:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (d *sqliteDB) dialReader(ctx context.Context) (*conn, error) {
+	c, err := d.dial(ctx)
+	if err != nil {
+		d.readers <- nil
+		return nil, fmt.Errorf("open a connection to read: %w", err)
+	}
+	if _, err := c.exec(ctx, "PRAGMA query_only = 1"); err != nil {
+		_ = c.close()
+		d.readers <- nil
+		return nil, fmt.Errorf("make a connection read-only: %w", err)
+	}
+	return c, nil
+}
+
+func (d *sqliteDB) release(c *conn) {
+	d.readers <- c
+	select {
+	case <-d.closed:
+		d.dropReaders()
+	default:
+	}
+}
+
+// dropReaders closes the readers that are idle. Others close when released.
+func (d *sqliteDB) dropReaders() {
+	for {
+		select {
+		case c := <-d.readers:
+			if c != nil {
+				_ = c.close()
+			}
+		default:
+			return
+		}
+	}
+}
