@@ -5,102 +5,120 @@
 package servicetest
 
 import (
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"troupe/app"
 	"troupe/patterns/event"
 	"troupe/platform/auth"
 	"troupe/platform/sqldb"
+	"troupe/platform/sqldb/sqldbtest"
 )
 
 // Option of Run.
-type Option func(*settings)
-
-type settings struct{}
+type Option func(environ map[string]string)
 
 // Setting gives the service an environment variable.
-func Setting(name, value string) Option { panic("todo") }
+func Setting(name, value string) Option {
+	return func(environ map[string]string) { environ[name] = value }
+}
 
 // Run runs test once on SQLite and, if TEST_DATABASE_URL is set, once on
 // PostgreSQL, each as a parallel sub-test with a fresh database.
 func Run(t *testing.T, s app.Service, test func(t *testing.T, h *Harness), o ...Option) {
-	panic("todo")
+	t.Parallel()
+	environ := map[string]string{}
+	for _, set := range o {
+		set(environ)
+	}
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		test(t, start(t, s, db, environ))
+	}, app.Migrations(s)...)
 }
 
 // Harness is one running service.
 type Harness struct {
 	DB  sqldb.DB
 	URL string // where its API listens
+
+	instance *app.Instance
+	clock    *clock
+	ids      *idSource
+	signer   *auth.Signer
+	said     *recorder
+	heard    []event.Event
+	checked  int // how many of said the test has demanded already
+}
+
+func start(t *testing.T, s app.Service, db sqldb.DB, environ map[string]string) *Harness {
+	t.Helper()
+	c := &clock{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)}
+	h := &Harness{DB: db, clock: c, ids: &idSource{now: c.Now}, said: &recorder{}}
+	key, err := auth.NewPrivateKey()
+	require.NoError(t, err)
+	h.signer, err = auth.NewSigner(key)
+	require.NoError(t, err)
+	h.instance, err = app.NewInstance(s, app.World{
+		Environ: maps.Clone(environ), Version: "test", DB: db, Publisher: h.said,
+		JWKS: h.signer.JWKS(), Peers: map[string]string{}, Transport: http.DefaultTransport,
+		Now: c.Now, NewID: h.ids.New, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	require.NoError(t, err)
+	server := httptest.NewServer(h.instance.Handler)
+	h.URL = server.URL
+	t.Cleanup(func() {
+		server.Close()
+		if h.instance.Parts.Close != nil {
+			require.NoError(t, h.instance.Parts.Close())
+		}
+	})
+	return h
 }
 
 // Now is the service's time: it starts at 2026-01-01 12:00 UTC and stands still.
-func (h *Harness) Now() time.Time { panic("todo") }
+func (h *Harness) Now() time.Time { return h.clock.Now() }
 
 // Advance moves the service's time on.
-func (h *Harness) Advance(d time.Duration) { panic("todo") }
+func (h *Harness) Advance(d time.Duration) { h.clock.advance(d) }
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
 
 // Settle steps every loop of the service (relay, retries, workers) until none
 // finds anything to do.
-func (h *Harness) Settle(t *testing.T) { panic("todo") }
-
-// Anonymous calls without a token.
-func (h *Harness) Anonymous() *Client { panic("todo") }
-
-// As calls with a valid token of that user, role and session "session-"+userID.
-func (h *Harness) As(userID string, role auth.Role) *Client { panic("todo") }
-
-// Hears delivers facts, each in a new envelope and a batch of its own, then settles.
-// It fails the test if the service could not handle one.
-func (h *Harness) Hears(t *testing.T, facts ...event.Fact) { panic("todo") }
-
-// HearsBatch delivers facts in one batch, then settles.
-func (h *Harness) HearsBatch(t *testing.T, facts ...event.Fact) { panic("todo") }
-
-// Redelivers delivers every event heard so far once more, in the same envelopes,
-// then settles: nothing may change.
-func (h *Harness) Redelivers(t *testing.T) { panic("todo") }
-
-// Says settles and demands that exactly these facts were said since the last
-// Says, in any order. With none: nothing was said.
-func (h *Harness) Says(t *testing.T, facts ...event.Fact) { panic("todo") }
-
-// Said settles and gives the facts of type E said since the beginning, oldest
-// first; Says is not affected.
-func Said[E event.Fact](t *testing.T, h *Harness) []E { panic("todo") }
-
-// Client calls the service's API.
-type Client struct{}
-
-// With sends a header with every call of the copy it returns.
-func (c *Client) With(header, value string) *Client { panic("todo") }
-
-// Get calls; body of the others: nil for none, a string is sent as it is (as
-// application/json unless With says otherwise), anything else as JSON.
-func (c *Client) Get(t *testing.T, path string) *Answer             { panic("todo") }
-func (c *Client) Post(t *testing.T, path string, body any) *Answer  { panic("todo") }
-func (c *Client) Put(t *testing.T, path string, body any) *Answer   { panic("todo") }
-func (c *Client) Patch(t *testing.T, path string, body any) *Answer { panic("todo") }
-func (c *Client) Delete(t *testing.T, path string) *Answer          { panic("todo") }
-
-// Answer is what came back.
-type Answer struct {
-	Status int
-	Body   []byte
+func (h *Harness) Settle(t *testing.T) {
+	t.Helper()
+	for range 1000 {
+		did := 0
+		for _, w := range h.instance.Workers {
+			n, err := w.Step(t.Context())
+			require.NoError(t, err, "worker %s", w.Name)
+			did += n
+		}
+		if did == 0 {
+			return
+		}
+	}
+	require.Fail(t, "the service's loops do not come to rest")
 }
-
-// Want demands a status and JSON values by dotted path ("items.0.sku", "total.amount").
-// Numbers compare by value.
-func (a *Answer) Want(t *testing.T, status int, pathsAndValues ...any) *Answer { panic("todo") }
-
-// Problem demands a problem document with this status and code.
-func (a *Answer) Problem(t *testing.T, status int, code string) *Answer { panic("todo") }
-
-// Field gives the string at a dotted path, failing the test if there is none.
-func (a *Answer) Field(t *testing.T, path string) string { panic("todo") }
-
-// JSON decodes the body.
-func (a *Answer) JSON(t *testing.T, into any) { panic("todo") }
-
-// Header gives an answer's header.
-func (a *Answer) Header(name string) string { panic("todo") }

@@ -1,0 +1,36 @@
+.DEFAULT_GOAL := help
+GO ?= go
+LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
+
+help: ## Show what make can do
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+run: ## Run the whole system in one process
+	$(GO) run ./cmd/troupe up
+
+test: ## Run every test that needs nothing but Go
+	$(GO) test ./...
+
+test-all: ## Run every test on both databases and both buses, with the race detector (Debian packages)
+	scripts/servers install && scripts/servers start
+	eval "$$(scripts/servers env)" && $(GO) test -race ./...
+
+lint: ## Check style and known mistakes
+	$(LINT) run ./...
+
+fmt: ## Format
+	$(LINT) fmt ./...
+
+generate: ## Write the generated documents anew
+	$(GO) run ./docs/generate
+
+verify: generate ## Fail if a generated document is stale
+	git diff --exit-code -- docs go.mod go.sum
+
+bench: ## Measure: orders per second, CPU per order, memory
+	$(GO) run ./bench
+
+check: ## What CI runs
+	.ci/run
+
+.PHONY: help run test test-all lint fmt generate verify bench check

@@ -1,0 +1,175 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"troupe/patterns/bus"
+	"troupe/patterns/bus/local"
+	"troupe/patterns/idempotency"
+	"troupe/patterns/inbox"
+	"troupe/patterns/outbox"
+	"troupe/patterns/worker"
+	"troupe/platform/auth"
+	"troupe/platform/httpapi"
+	"troupe/platform/sqldb"
+)
+
+// Migrations are the tables of a service with a database: those of the patterns
+// and its own.
+func Migrations(s Service) []fs.FS {
+	return []fs.FS{outbox.Migrations, inbox.Migrations, local.Migrations, idempotency.Migrations, auth.Migrations, s.Migrations}
+}
+
+// World is what an Instance needs of the world around it. Everything but DB, JWKS
+// and Ready is required.
+type World struct {
+	Environ   map[string]string
+	Version   string
+	DB        sqldb.DB // migrated; nil for a service without Migrations
+	Publisher bus.Publisher
+	JWKS      []byte // keys of access tokens; nil: fetch them from users
+	Peers     map[string]string
+	Transport http.RoundTripper
+	Now       func() time.Time
+	NewID     func() string
+	Log       *slog.Logger
+	Ready     func(context.Context) error
+}
+
+// Instance is one service, wired but not running: its handler can be called, its
+// inbox handed deliveries, its workers stepped.
+type Instance struct {
+	Service Service
+	Env     Env
+	Parts   Parts
+	API     *httpapi.API
+	Handler http.Handler
+	Inbox   *inbox.Inbox // nil if it hears nothing
+	// Workers are all its loops: relay, retries, revocations, and its own.
+	Workers []worker.Worker
+}
+
+// NewInstance wires s.
+func NewInstance(s Service, w World) (*Instance, error) {
+	i := &Instance{Service: s}
+	settings, err := readSettings(w.Environ)
+	if err != nil {
+		return nil, err
+	}
+	i.Env = Env{
+		DB: w.DB, Now: w.Now, NewID: w.NewID,
+		Log: w.Log, Registry: prometheus.NewRegistry(), Peers: w.Peers, Transport: w.Transport,
+		Settings:   func(into any) error { return parseEnv(w.Environ, into) },
+		Production: settings.Environment == "production",
+	}
+	i.Env.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if s.Migrations != nil {
+		i.keepState(w)
+	}
+	i.Env.Verifier = auth.NewVerifier(auth.VerifierConfig{
+		JWKSURL: w.Peers["users"] + "/.well-known/jwks.json", Static: w.JWKS,
+		Client:      &http.Client{Transport: w.Transport, Timeout: 2 * time.Second},
+		Revocations: i.Env.Revocations, DB: w.DB, Now: w.Now,
+	})
+	if i.Parts, err = s.Build(i.Env); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	if err := i.listen(); err != nil {
+		return nil, err
+	}
+	i.serve(w)
+	i.Workers = append(i.Workers, i.Parts.Workers...)
+	return i, nil
+}
+
+// keepState gives the service what needs a database.
+func (i *Instance) keepState(w World) {
+	i.Env.Outbox = outbox.New(outbox.Config{
+		Service: i.Service.Name, DB: w.DB, Publisher: w.Publisher, Now: w.Now, NewID: w.NewID,
+	})
+	i.Env.Outbox.Metrics(i.Env.Registry)
+	i.Env.Revocations = auth.NewRevocations(w.DB, w.Now)
+	i.Workers = append(i.Workers, i.Env.Outbox.Relay(),
+		worker.Worker{Name: "revocations", Step: i.Env.Revocations.Step, Every: time.Second})
+}
+
+// listen makes the inbox, if the service reacts to anything, and demands that
+// its reactions are those the topology promises.
+func (i *Instance) listen() error {
+	if len(i.Parts.Reactions) > 0 {
+		i.Inbox = inbox.New(inbox.Config{
+			Service: i.Service.Name, DB: i.Env.DB, Reactions: i.Parts.Reactions, Now: i.Env.Now, Log: i.Env.Log,
+		})
+		i.Inbox.Metrics(i.Env.Registry)
+		i.Workers = append(i.Workers, i.Inbox.Workers()...)
+	}
+	var reacts []string
+	for _, r := range i.Parts.Reactions {
+		reacts = append(reacts, r.Type)
+	}
+	slices.Sort(reacts)
+	if hears := heardBy(i.Service.Name, i.Service.Topology); !slices.Equal(reacts, hears) {
+		return fmt.Errorf("%s reacts to %v but the topology has it hear %v", i.Service.Name, reacts, hears)
+	}
+	return nil
+}
+
+func heardBy(service string, topology bus.Topology) []string {
+	var types []string
+	for _, eventType := range slices.Sorted(maps.Keys(topology)) {
+		if slices.Contains(topology[eventType], service) {
+			types = append(types, eventType)
+		}
+	}
+	return types
+}
+
+// serve makes the HTTP surface.
+func (i *Instance) serve(w World) {
+	verifier := i.Env.Verifier
+	if i.Parts.Verifier != nil {
+		verifier = i.Parts.Verifier
+	}
+	i.API = httpapi.New(httpapi.Config{
+		Service: i.Service.Name, Title: "Troupe " + i.Service.Name, Version: w.Version,
+		Verifier: verifier, Log: i.Env.Log, Now: i.Env.Now, Registry: i.Env.Registry, Ready: i.ready(w.Ready),
+	})
+	if i.Parts.Routes != nil {
+		i.Parts.Routes(i.API)
+	}
+	if i.Inbox != nil {
+		serveDeadLetters(i.API, i.Inbox)
+	}
+	i.Handler = i.API.Handler()
+	if i.Parts.Handler != nil {
+		i.Handler = i.Parts.Handler
+	}
+}
+
+// ready is ready when the process is and the database answers.
+func (i *Instance) ready(process func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if process != nil {
+			if err := process(ctx); err != nil {
+				return err
+			}
+		}
+		if i.Env.DB == nil {
+			return nil
+		}
+		if err := i.Env.DB.Ping(ctx); err != nil {
+			return fmt.Errorf("the database does not answer: %w", err)
+		}
+		return nil
+	}
+}

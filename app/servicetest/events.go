@@ -1,0 +1,144 @@
+package servicetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/patterns/bus"
+	"troupe/patterns/event"
+)
+
+// Hears delivers facts, each in a new envelope and a batch of its own, then settles.
+// It fails the test if the service could not handle one.
+func (h *Harness) Hears(t *testing.T, facts ...event.Fact) {
+	t.Helper()
+	for _, fact := range facts {
+		h.deliver(t, h.envelope(t, fact))
+	}
+	h.Settle(t)
+}
+
+// HearsBatch delivers facts in one batch, then settles.
+func (h *Harness) HearsBatch(t *testing.T, facts ...event.Fact) {
+	t.Helper()
+	var batch []event.Event
+	for _, fact := range facts {
+		batch = append(batch, h.envelope(t, fact))
+	}
+	h.deliver(t, batch...)
+	h.Settle(t)
+}
+
+// Redelivers delivers every event heard so far once more, in the same envelopes,
+// then settles: nothing may change.
+func (h *Harness) Redelivers(t *testing.T) {
+	t.Helper()
+	for _, e := range slices.Clone(h.heard) {
+		h.deliver(t, e)
+	}
+	h.Settle(t)
+}
+
+func (h *Harness) envelope(t *testing.T, fact event.Fact) event.Event {
+	t.Helper()
+	data, err := json.Marshal(fact)
+	require.NoError(t, err)
+	e := event.Event{
+		ID: h.ids.New(), Source: "test", Type: fact.EventType(), Time: h.Now(),
+		CorrelationID: fact.CorrelationID(), Data: data,
+	}
+	h.heard = append(h.heard, e)
+	return e
+}
+
+func (h *Harness) deliver(t *testing.T, events ...event.Event) {
+	t.Helper()
+	var batch []bus.Delivery
+	for _, e := range events {
+		body, err := event.Encode(e)
+		require.NoError(t, err)
+		batch = append(batch, bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}})
+	}
+	require.NotNil(t, h.instance.Inbox, "the service hears nothing")
+	require.NoError(t, h.instance.Inbox.HandleBatch(t.Context(), batch))
+	parked, err := h.instance.Inbox.Letters(t.Context(), "", 1)
+	require.NoError(t, err)
+	require.Empty(t, parked, "the service could not handle an event")
+}
+
+// Says settles and demands that exactly these facts were said since the last
+// Says, in any order. With none: nothing was said.
+func (h *Harness) Says(t *testing.T, facts ...event.Fact) {
+	t.Helper()
+	h.Settle(t)
+	var want, got []string
+	for _, fact := range facts {
+		data, err := json.Marshal(fact)
+		require.NoError(t, err)
+		want = append(want, line(fact.EventType(), data))
+	}
+	said := h.said.all()
+	for _, e := range said[h.checked:] {
+		got = append(got, line(e.Type, e.Data))
+	}
+	h.checked = len(said)
+	require.ElementsMatch(t, want, got)
+}
+
+func line(eventType string, data []byte) string { return fmt.Sprintf("%s %s", eventType, data) }
+
+// Said settles and gives the facts of type E said since the beginning, oldest
+// first; Says is not affected.
+func Said[E event.Fact](t *testing.T, h *Harness) []E {
+	t.Helper()
+	h.Settle(t)
+	var facts []E
+	for _, e := range h.said.all() {
+		var fact E
+		if e.Type != fact.EventType() {
+			continue
+		}
+		require.NoError(t, json.Unmarshal(e.Data, &fact))
+		facts = append(facts, fact)
+	}
+	return facts
+}
+
+// recorder is a bus that takes everything and keeps it for the test to read. A
+// fact said twice in the same envelope counts once, as for any hearer.
+type recorder struct {
+	mu     sync.Mutex
+	ids    map[string]bool
+	events []event.Event
+}
+
+func (r *recorder) Publish(_ context.Context, messages []bus.Message) []error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ids == nil {
+		r.ids = map[string]bool{}
+	}
+	errs := make([]error, len(messages))
+	for i, m := range messages {
+		e, err := event.Decode(m.Body)
+		if err != nil || r.ids[e.ID] {
+			errs[i] = err
+			continue
+		}
+		r.ids[e.ID] = true
+		r.events = append(r.events, e)
+	}
+	return errs
+}
+
+func (r *recorder) all() []event.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.events)
+}

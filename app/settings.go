@@ -1,0 +1,73 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Settings of a process, read from the environment. The services add their own.
+type Settings struct {
+	Environment string        `env:"TROUPE_ENV" envDefault:"development"` // "production" refuses default secrets
+	DatabaseURL string        `env:"DATABASE_URL"`                        // empty: a SQLite file for each service
+	AMQPURL     string        `env:"AMQP_URL"`                            // empty: the local bus
+	DataDir     string        `env:"TROUPE_DATA" envDefault:".troupe"`    // where the SQLite files are
+	LogLevel    string        `env:"LOG_LEVEL" envDefault:"info"`         // debug, info, warn or error
+	LogFormat   string        `env:"LOG_FORMAT" envDefault:"auto"`        // text, json, or auto: text on a terminal
+	DrainDelay  time.Duration `env:"DRAIN_DELAY" envDefault:"0s"`         // how long to go on serving once not ready, for balancers to notice
+	DrainLimit  time.Duration `env:"DRAIN_TIMEOUT" envDefault:"20s"`      // how long requests and loops may take to finish
+}
+
+func readSettings(environ map[string]string) (Settings, error) {
+	var s Settings
+	if err := parseEnv(environ, &s); err != nil {
+		return Settings{}, err
+	}
+	if s.Environment != "development" && s.Environment != "production" {
+		return Settings{}, fmt.Errorf("TROUPE_ENV is %q: set it to development or production", s.Environment)
+	}
+	return s, nil
+}
+
+// parseEnv fills into from environ; its error names the variable and what it wants.
+func parseEnv(environ map[string]string, into any) error {
+	err := env.ParseWithOptions(into, env.Options{Environment: environ})
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	var sentences []string
+	for _, one := range all.Errors {
+		sentences = append(sentences, sentence(one, into, environ))
+	}
+	return errors.New(strings.Join(sentences, "; "))
+}
+
+func sentence(err error, into any, environ map[string]string) string {
+	var wrong env.ParseError
+	if !errors.As(err, &wrong) {
+		return err.Error()
+	}
+	field, ok := reflect.TypeOf(into).Elem().FieldByName(wrong.Name)
+	if !ok {
+		return err.Error()
+	}
+	name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+	return fmt.Sprintf("%s is %q: it must be a %s, for example %q",
+		name, environ[name], wrong.Type, field.Tag.Get("envDefault"))
+}
+
+// Environ turns "NAME=value" lines, as from os.Environ, into a map.
+func Environ(lines []string) map[string]string {
+	environ := make(map[string]string, len(lines))
+	for _, line := range lines {
+		if name, value, ok := strings.Cut(line, "="); ok {
+			environ[name] = value
+		}
+	}
+	return environ
+}

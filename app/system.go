@@ -1,0 +1,341 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"troupe/patterns/bus"
+	"troupe/platform/sqldb"
+)
+
+// Config says what to run.
+type Config struct {
+	Services []Service
+	Environ  map[string]string // see Settings; the services' own are in there too
+	Version  string
+	Log      *slog.Logger
+}
+
+// System is a running list of services.
+type System struct {
+	settings  Settings
+	log       *slog.Logger
+	transport *http.Transport
+	ready     atomic.Bool
+	members   []*member
+	bus       connectedBus
+	failed    chan error
+
+	listening, reacting, working loops
+}
+
+// member is one running service.
+type member struct {
+	service  Service
+	instance *Instance
+	listener net.Listener
+	server   *http.Server
+	db       sqldb.DB
+}
+
+// loops are goroutines that end together.
+type loops struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+}
+
+func (l *loops) start(f func(ctx context.Context)) {
+	if l.ctx == nil {
+		l.ctx, l.cancel = context.WithCancel(context.Background())
+	}
+	l.wait.Go(func() { f(l.ctx) })
+}
+
+func (l *loops) stop() {
+	if l.cancel != nil {
+		l.cancel()
+	}
+	l.wait.Wait()
+}
+
+// Start starts everything and returns when it is ready for requests. The error
+// of a start that can not succeed says what to do. ctx bounds only the start.
+func Start(ctx context.Context, c Config) (*System, error) {
+	settings, err := readSettings(c.Environ)
+	if err != nil {
+		return nil, err
+	}
+	s := &System{settings: settings, log: c.Log, transport: newTransport(), failed: make(chan error, 1)}
+	for _, service := range c.Services {
+		s.members = append(s.members, &member{service: service})
+	}
+	if err := s.start(ctx, c); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *System) start(ctx context.Context, c Config) error {
+	if err := s.bind(c.Environ); err != nil {
+		return err
+	}
+	if err := s.openDatabases(ctx); err != nil {
+		return err
+	}
+	if err := s.connectBus(ctx); err != nil {
+		return err
+	}
+	if err := s.wire(c); err != nil {
+		return err
+	}
+	s.run()
+	s.ready.Store(true)
+	return nil
+}
+
+// bind takes all ports before anything else is touched, so that a second start
+// by mistake changes nothing.
+func (s *System) bind(environ map[string]string) error {
+	for _, m := range s.members {
+		address := listenAddress(m.service.Name, environ)
+		listener, err := net.Listen("tcp", address)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return &PortTakenError{Service: m.service.Name, Address: address}
+		}
+		if err != nil {
+			return fmt.Errorf("%s can not listen on %s: %w", m.service.Name, address, err)
+		}
+		m.listener = listener
+	}
+	return nil
+}
+
+// PortTakenError is a port that another program listens on.
+type PortTakenError struct{ Service, Address string }
+
+func (e *PortTakenError) Error() string {
+	return fmt.Sprintf("%s can not listen on %s: another program does", e.Service, e.Address)
+}
+
+func (s *System) openDatabases(ctx context.Context) error {
+	if s.settings.DatabaseURL == "" {
+		if err := os.MkdirAll(s.settings.DataDir, 0o700); err != nil {
+			return fmt.Errorf("can not make the data folder; set TROUPE_DATA to one that can be written: %w", err)
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, m := range s.members {
+		if m.service.Migrations == nil {
+			continue
+		}
+		group.Go(func() (err error) {
+			if m.db, err = sqldb.Open(ctx, s.databaseURL(m.service.Name), sqldb.Options{}); err != nil {
+				return fmt.Errorf("%s: %w", m.service.Name, err)
+			}
+			if err := sqldb.Migrate(ctx, m.db, Migrations(m.service)...); err != nil {
+				return fmt.Errorf("%s: %w", m.service.Name, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (s *System) databaseURL(service string) string {
+	if s.settings.DatabaseURL != "" {
+		return s.settings.DatabaseURL
+	}
+	return "sqlite://" + filepath.ToSlash(filepath.Join(absolute(s.settings.DataDir), service+".db"))
+}
+
+func absolute(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}
+
+func (s *System) wire(c Config) error {
+	urls := peers(c.Environ)
+	for _, m := range s.members {
+		urls[m.service.Name] = "http://" + m.listener.Addr().String()
+	}
+	for _, m := range s.members {
+		var err error
+		m.instance, err = NewInstance(m.service, World{
+			Environ: c.Environ, Version: c.Version, DB: m.db, Publisher: s.bus, Peers: urls, Transport: s.transport,
+			Now: time.Now, NewID: newID, Log: c.Log.With("service", m.service.Name), Ready: s.readiness,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+var errNotReady = errors.New("starting or stopping")
+
+func (s *System) readiness(context.Context) error {
+	if !s.ready.Load() {
+		return errNotReady
+	}
+	return s.bus.Ready()
+}
+
+func (s *System) run() {
+	for _, m := range s.members {
+		m.server = &http.Server{
+			Handler:           m.instance.Handler,
+			ReadHeaderTimeout: 5 * time.Second,
+			IdleTimeout:       75 * time.Second,
+			MaxHeaderBytes:    16 << 10,
+			ErrorLog:          slog.NewLogLogger(m.instance.Env.Log.Handler(), slog.LevelDebug),
+		}
+		s.listening.start(func(context.Context) { s.serve(m) })
+		if m.instance.Inbox != nil {
+			s.reacting.start(func(ctx context.Context) { s.subscribe(ctx, m) })
+		}
+		for _, w := range m.instance.Workers {
+			s.working.start(func(ctx context.Context) { w.Run(ctx, m.instance.Env.Log) })
+		}
+	}
+}
+
+func (s *System) serve(m *member) {
+	if err := m.server.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
+		s.fail(fmt.Errorf("%s stopped serving: %w", m.service.Name, err))
+	}
+}
+
+func (s *System) subscribe(ctx context.Context, m *member) {
+	err := s.bus.Subscribe(ctx, m.service.Name, m.instance.Inbox.HandleBatch)
+	if err != nil && ctx.Err() == nil {
+		s.fail(fmt.Errorf("%s stopped listening to events: %w", m.service.Name, err))
+	}
+}
+
+func (s *System) fail(err error) {
+	select {
+	case s.failed <- err:
+	default: // the first failure is the one that matters
+	}
+}
+
+// Failed gives the error of a service that can not go on.
+func (s *System) Failed() <-chan error { return s.failed }
+
+// URL is where a service of this process listens, "" if it is not one.
+func (s *System) URL(service string) string {
+	for _, m := range s.members {
+		if m.service.Name == service && m.listener != nil {
+			return "http://" + m.listener.Addr().String()
+		}
+	}
+	return ""
+}
+
+// Stop drains: readiness falls, requests finish, consumers finish their batch
+// or give it back, workers finish their step, relays say what is left to say,
+// databases close. What could not finish in DRAIN_TIMEOUT is cut off, and done
+// after the next start.
+func (s *System) Stop() error {
+	s.ready.Store(false)
+	time.Sleep(s.settings.DrainDelay)
+	ctx, cancel := context.WithTimeout(context.Background(), s.settings.DrainLimit)
+	defer cancel()
+	err := errors.Join(s.stopServing(ctx), s.stopLoops(ctx))
+	return errors.Join(err, s.close())
+}
+
+func (s *System) stopServing(ctx context.Context) error {
+	group := errgroup.Group{}
+	for _, m := range s.members {
+		group.Go(func() error {
+			if err := m.server.Shutdown(ctx); err != nil {
+				return fmt.Errorf("%s: requests cut off: %w", m.service.Name, errors.Join(err, m.server.Close()))
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	s.listening.stop()
+	return err
+}
+
+func (s *System) stopLoops(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.reacting.stop()
+		s.working.stop()
+		s.flushRelays(ctx)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errors.New("loops cut off: a step did not end in time")
+	}
+}
+
+// flushRelays says what is left to say; what a broker does not take now is said
+// after the next start.
+func (s *System) flushRelays(ctx context.Context) {
+	for _, m := range s.members {
+		if m.instance.Env.Outbox == nil {
+			continue
+		}
+		for {
+			if n, err := m.instance.Env.Outbox.Step(ctx); n == 0 || err != nil {
+				break
+			}
+		}
+	}
+}
+
+func (s *System) close() error {
+	var errs []error
+	for _, m := range s.members {
+		if m.instance != nil && m.instance.Parts.Close != nil {
+			errs = append(errs, m.instance.Parts.Close())
+		}
+		if m.listener != nil && m.server == nil {
+			errs = append(errs, m.listener.Close())
+		}
+	}
+	if s.bus != nil {
+		errs = append(errs, s.bus.Close())
+	}
+	for _, m := range s.members {
+		if m.db != nil {
+			errs = append(errs, m.db.Close())
+		}
+	}
+	s.transport.CloseIdleConnections()
+	return errors.Join(errs...)
+}
+
+// connectedBus is a bus with a life.
+type connectedBus interface {
+	bus.Publisher
+	bus.Subscriber
+	Ready() error // why messages can not flow now, or nil
+	Close() error
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"troupe/cmd/troupe/internal/client"
+)
+
+type demoCommand struct {
+	URL     string        `default:"http://127.0.0.1:8000" env:"TROUPE_URL" help:"The gateway of the running system."`
+	Timeout time.Duration `default:"60s" help:"How long one order may take to its end."`
+}
+
+// story is one order and how it must end.
+type story struct {
+	title         string
+	paymentMethod string
+	choose        func(mostFirst []client.Product) client.Wanted
+	// cancelWhen is the step after which the customer changes their mind; "" never.
+	cancelWhen string
+	status     string
+	payment    string
+	reason     string
+	step       string // must have happened; the story ends not before
+}
+
+// one wants one of what there is most of.
+func one(products []client.Product) client.Wanted {
+	return client.Wanted{SKU: products[0].SKU, Quantity: 1}
+}
+
+// tooMany wants one more than there is of what there is least of.
+func tooMany(products []client.Product) client.Wanted {
+	scarce := products[len(products)-1]
+	return client.Wanted{SKU: scarce.SKU, Quantity: scarce.Available + 1}
+}
+
+var stories = []story{
+	{
+		title: "An order is paid", paymentMethod: "pm_card_visa", choose: one,
+		status: "confirmed", payment: "captured", step: "order.paid",
+	},
+	{
+		title: "A card is declined", paymentMethod: "pm_card_chargeDeclined", choose: one,
+		status: "cancelled", payment: "declined", reason: "payment_declined", step: "stock.released",
+	},
+	{
+		title: "Somebody wants more than there is", paymentMethod: "pm_card_visa", choose: tooMany,
+		status: "cancelled", payment: "voided", reason: "stock_rejected", step: "payment.voided",
+	},
+	{
+		title: "A customer pays, then cancels", paymentMethod: "pm_card_visa", choose: one, cancelWhen: "order.paid",
+		status: "cancelled", payment: "refunded", reason: "customer", step: "payment.refunded",
+	},
+	{
+		title: "The provider times out after it charged", paymentMethod: "pm_fake_timeout_then_charged", choose: one,
+		status: "confirmed", payment: "captured", step: "order.paid",
+	},
+}
+
+// Run tells the stories one after the other and fails if any ends wrong.
+func (c demoCommand) Run(ctx context.Context) error {
+	customer, email, err := c.register(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("registered %s\n", email)
+	var wrong []string
+	for i, s := range stories {
+		fmt.Printf("\n%d. %s\n", i+1, s.title)
+		if err := c.tell(ctx, os.Stdout, customer, s); err != nil {
+			fmt.Printf("   WRONG: %v\n", err)
+			wrong = append(wrong, s.title)
+		}
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("ended wrong: %s", strings.Join(wrong, "; "))
+	}
+	if err := c.told(ctx, customer); err != nil {
+		return err
+	}
+	fmt.Println("\nAll ended as they should.")
+	return nil
+}
+
+// register makes a new customer, so that the demo can run again and again.
+func (c demoCommand) register(ctx context.Context) (*client.Client, string, error) {
+	api := client.New(c.URL)
+	email := strings.ToLower("demo-" + rand.Text()[:10] + "@example.com")
+	password := rand.Text()
+	account := map[string]string{"email": email, "password": password, "name": "Demo Customer"}
+	if err := api.Post(ctx, "/users", account, nil); err != nil {
+		return nil, "", fmt.Errorf("register: %w", err)
+	}
+	customer, err := api.Login(ctx, email, password)
+	return customer, email, err
+}
+
+// tell places the order of a story and follows it to its end.
+func (c demoCommand) tell(ctx context.Context, w io.Writer, customer *client.Client, s story) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	products, err := customer.InStock(ctx)
+	if err != nil {
+		return err
+	}
+	o, err := customer.PlaceOrder(ctx, s.paymentMethod, s.choose(products))
+	if err != nil {
+		return fmt.Errorf("order: %w", err)
+	}
+	fmt.Fprintf(w, "   order %s: %d x %s with %s\n", o.ID, o.Items[0].Quantity, o.Items[0].Name, s.paymentMethod)
+	if err := follow(ctx, w, customer, o, s); err != nil {
+		return err
+	}
+	return s.check(ctx, customer, o.ID)
+}
+
+// follow prints each step as it happens, cancels when the story says so, and
+// returns when the story's last step has happened.
+func follow(ctx context.Context, w io.Writer, customer *client.Client, o client.Order, s story) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	shown, cancelled, ended := 0, false, false
+	for !ended {
+		steps, err := customer.Timeline(ctx, o.ID)
+		if err != nil {
+			return unlessLate(ctx, s, err)
+		}
+		for _, step := range steps[shown:] {
+			printSteps(w, o.CreatedAt, []client.Step{step})
+			ended = ended || step.What == s.step
+			if step.What == s.cancelWhen && !cancelled {
+				cancelled = true
+				if err := customer.CancelOrder(ctx, o.ID); err != nil {
+					return fmt.Errorf("cancel: %w", err)
+				}
+			}
+		}
+		shown = len(steps)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return unlessLate(ctx, s, ctx.Err())
+		}
+	}
+	return nil
+}
+
+func unlessLate(ctx context.Context, s story, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%s did not happen in time", s.step)
+	}
+	return err
+}
+
+// check compares how the order ended with how it should have.
+func (s story) check(ctx context.Context, customer *client.Client, id string) error {
+	o, err := customer.Order(ctx, id)
+	if err != nil {
+		return err
+	}
+	if o.Status != s.status || o.CancelReason != s.reason || o.PaymentState != s.payment {
+		return fmt.Errorf("the order is %s%s with payment %s, not %s%s with payment %s",
+			o.Status, because(o.CancelReason), o.PaymentState, s.status, because(s.reason), s.payment)
+	}
+	return nil
+}
+
+// told waits until the customer's inbox has a message for every order.
+func (c demoCommand) told(ctx context.Context, customer *client.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	for {
+		n, err := customer.OrdersToldOf(ctx)
+		if err != nil {
+			return err
+		}
+		if n >= len(stories) {
+			fmt.Printf("\nThe customer was told of all %d orders.\n", n)
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("the customer was told of %d orders, not of %d", n, len(stories))
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"time"
+
+	"troupe/platform/money"
+)
+
+// Order is an order as the API shows it.
+type Order struct {
+	ID           string      `json:"id"`
+	Status       string      `json:"status"`
+	PaymentState string      `json:"payment_state"`
+	StockState   string      `json:"stock_state"`
+	CancelReason string      `json:"cancel_reason"`
+	Items        []Item      `json:"items"`
+	Total        money.Money `json:"total"`
+	CreatedAt    time.Time   `json:"created_at"`
+}
+
+// Item is a line of an order.
+type Item struct {
+	SKU       string      `json:"sku"`
+	Name      string      `json:"name"`
+	Quantity  int64       `json:"quantity"`
+	UnitPrice money.Money `json:"unit_price"`
+}
+
+// Step is something that happened to an order.
+type Step struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"`
+	By     string    `json:"by"`
+	Detail string    `json:"detail"`
+}
+
+// Wanted is what a customer orders.
+type Wanted struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity"`
+}
+
+// PlaceOrder orders.
+func (c *Client) PlaceOrder(ctx context.Context, paymentMethod string, items ...Wanted) (Order, error) {
+	var o Order
+	err := c.Post(ctx, "/orders", map[string]any{"items": items, "payment_method": paymentMethod}, &o)
+	return o, err
+}
+
+// Order shows an order.
+func (c *Client) Order(ctx context.Context, id string) (Order, error) {
+	var o Order
+	err := c.Get(ctx, "/orders/"+url.PathEscape(id), &o)
+	return o, err
+}
+
+// Timeline shows what happened to an order, oldest first.
+func (c *Client) Timeline(ctx context.Context, id string) ([]Step, error) {
+	var timeline struct {
+		Items []Step `json:"items"`
+	}
+	err := c.Get(ctx, "/orders/"+url.PathEscape(id)+"/timeline", &timeline)
+	return timeline.Items, err
+}
+
+// CancelOrder cancels an order.
+func (c *Client) CancelOrder(ctx context.Context, id string) error {
+	return c.Post(ctx, "/orders/"+url.PathEscape(id)+"/cancel", nil, nil)
+}
+
+// Product is something that can be ordered.
+type Product struct {
+	SKU       string `json:"sku"`
+	Name      string `json:"name"`
+	Available int64  `json:"available"`
+}
+
+// InStock gives the products that can be ordered, those of which there is most first.
+func (c *Client) InStock(ctx context.Context) ([]Product, error) {
+	var page struct {
+		Items []Product `json:"items"`
+	}
+	if err := c.Get(ctx, "/products?limit=100", &page); err != nil {
+		return nil, err
+	}
+	products := slices.DeleteFunc(page.Items, func(p Product) bool { return p.Available == 0 })
+	if len(products) == 0 {
+		return nil, errors.New("nothing is in stock: add some with POST /products/{sku}/stock")
+	}
+	slices.SortFunc(products, func(a, b Product) int { return cmp.Compare(b.Available, a.Available) })
+	return products, nil
+}
+
+// OrdersToldOf counts the orders that the user's inbox has a message about.
+func (c *Client) OrdersToldOf(ctx context.Context) (int, error) {
+	var page struct {
+		Items []struct {
+			OrderID string `json:"order_id"`
+		} `json:"items"`
+	}
+	if err := c.Get(ctx, "/notifications?limit=100", &page); err != nil {
+		return 0, err
+	}
+	orders := map[string]bool{}
+	for _, n := range page.Items {
+		if n.OrderID != "" {
+			orders[n.OrderID] = true
+		}
+	}
+	return len(orders), nil
+}

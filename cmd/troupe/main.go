@@ -1,0 +1,31 @@
+// Command troupe runs the whole system in one process, and holds the operator's
+// commands for a running one.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type commands struct {
+	Up          upCommand          `cmd:"" help:"Run the whole system in this process."`
+	Demo        demoCommand        `cmd:"" help:"Walk a running system through five orders and check how each ends."`
+	Order       orderCommand       `cmd:"" help:"Show an order and everything that happened to it."`
+	DeadLetters deadLettersCommand `cmd:"" help:"List, show and replay events that a service could not handle."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cli := kong.Parse(&commands{},
+		kong.Name("troupe"),
+		kong.Description("An order back-end of six services that work together with no conductor."),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)))
+	cli.FatalIfErrorf(cli.Run())
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"troupe/cmd/troupe/internal/client"
+)
+
+type orderCommand struct {
+	operator
+	ID string `arg:"" help:"The order's id."`
+}
+
+// Run prints the order and its timeline.
+func (c orderCommand) Run(ctx context.Context) error {
+	api, err := c.login(ctx)
+	if err != nil {
+		return err
+	}
+	o, err := api.Order(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	steps, err := api.Timeline(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	printOrder(os.Stdout, o)
+	printSteps(os.Stdout, o.CreatedAt, steps)
+	return nil
+}
+
+func printOrder(w io.Writer, o client.Order) {
+	fmt.Fprintf(w, "order %s  %s, payment %s%s\n", o.ID, o.Status, o.PaymentState, because(o.CancelReason))
+	for _, item := range o.Items {
+		fmt.Fprintf(w, "  %4d x %-24s %s\n", item.Quantity, item.Name, item.UnitPrice)
+	}
+	fmt.Fprintf(w, "  total %s, ordered %s\n\n", o.Total, o.CreatedAt.Format(time.RFC3339))
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (" + reason + ")"
+}
+
+// printSteps prints what happened with the time since the order was placed.
+func printSteps(w io.Writer, began time.Time, steps []client.Step) {
+	for _, s := range steps {
+		fmt.Fprintf(w, "  %8s  %-24s %s\n", "+"+s.At.Sub(began).Round(time.Millisecond).String(), s.What, s.Detail)
+	}
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"troupe/app"
+	"troupe/platform/telemetry"
+	"troupe/services/gateway"
+	"troupe/services/inventory"
+	"troupe/services/notifications"
+	"troupe/services/orders"
+	"troupe/services/payments"
+	"troupe/services/users"
+)
+
+// everything is the whole system. The gateway comes first: its address is the one people know.
+var everything = []app.Service{
+	gateway.Service, users.Service, orders.Service, notifications.Service, inventory.Service, payments.Service,
+}
+
+type upCommand struct {
+	Data      string         `default:".troupe" type:"path" help:"Folder for the databases and the admin's password."`
+	Ephemeral bool           `help:"Keep nothing: use a temporary folder and remove it at the end."`
+	Port      map[string]int `placeholder:"SERVICE=PORT" help:"Listen elsewhere, for example --port gateway=9000 (0: any free port)."`
+}
+
+// Run runs the system until ctx ends.
+func (c upCommand) Run(ctx context.Context) error {
+	began := time.Now()
+	environ := app.Environ(os.Environ())
+	if err := c.listenOn(environ); err != nil {
+		return err
+	}
+	if c.Ephemeral {
+		dir, err := os.MkdirTemp("", "troupe-")
+		if err != nil {
+			return fmt.Errorf("make a temporary folder: %w", err)
+		}
+		defer os.RemoveAll(dir)
+		c.Data = dir
+	}
+	environ["TROUPE_DATA"] = c.Data
+	if err := adminPassword(c.Data, environ); err != nil {
+		return err
+	}
+	log := telemetry.Logger(os.Stderr, cmp.Or(environ["LOG_LEVEL"], "warn"), cmp.Or(environ["LOG_FORMAT"], "auto"))
+	system, err := app.Start(ctx, app.Config{Services: everything, Environ: environ, Version: app.Version, Log: log})
+	var taken *app.PortTakenError
+	if errors.As(err, &taken) {
+		return fmt.Errorf("%w; use --port %s=PORT to listen elsewhere", err, taken.Service)
+	}
+	if err != nil {
+		return err
+	}
+	banner(os.Stdout, system, environ, c, time.Since(began))
+	return system.Run(ctx)
+}
+
+// listenOn turns --port into the services' settings.
+func (c upCommand) listenOn(environ map[string]string) error {
+	for name, port := range c.Port {
+		if !isService(name) || port < 0 || port > 65535 {
+			return fmt.Errorf("--port %s=%d: give one of %s and a port from 0 to 65535", name, port, strings.Join(names(), ", "))
+		}
+		environ[strings.ToUpper(name)+"_LISTEN"] = "127.0.0.1:" + strconv.Itoa(port)
+	}
+	return nil
+}
+
+func names() []string {
+	var all []string
+	for _, s := range everything {
+		all = append(all, s.Name)
+	}
+	return all
+}
+
+func isService(name string) bool {
+	for _, s := range everything {
+		if s.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+const passwordFile = "admin-password"
+
+// adminPassword makes sure that the first admin has a password: the one of the
+// setting, or of an earlier start, or a new one kept beside the databases.
+func adminPassword(dir string, environ map[string]string) error {
+	if environ["ADMIN_PASSWORD"] != "" {
+		return nil
+	}
+	path := filepath.Join(dir, passwordFile)
+	kept, err := os.ReadFile(path)
+	if err == nil {
+		environ["ADMIN_PASSWORD"] = strings.TrimSpace(string(kept))
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the admin's password: %w", err)
+	}
+	environ["ADMIN_PASSWORD"] = rand.Text()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the data folder; choose another with --data: %w", err)
+	}
+	if err := os.WriteFile(path, []byte(environ["ADMIN_PASSWORD"]+"\n"), 0o600); err != nil {
+		return fmt.Errorf("keep the admin's password: %w", err)
+	}
+	return nil
+}
+
+const bannerText = `
+  Troupe is ready, after %d ms. Ctrl-C stops it.
+
+  gateway        %s      all requests go here
+  mailbox        %s/mailbox      the mails it sends
+  API docs       %s/docs  (and on every other service)
+
+  services       %s
+  admin          %s  %s
+  data           %s
+
+  Try it:        curl -s %s/products
+  Watch it:      %s
+`
+
+func banner(out *os.File, s *app.System, environ map[string]string, c upCommand, took time.Duration) {
+	var services []string
+	for _, name := range names()[1:] {
+		services = append(services, name+" "+s.URL(name)[strings.LastIndex(s.URL(name), ":"):])
+	}
+	data := c.Data
+	if c.Ephemeral {
+		data += "  (removed at the end)"
+	}
+	demo := "go run ./cmd/troupe demo"
+	if s.URL("gateway") != defaultGateway {
+		demo += " --url " + s.URL("gateway")
+	}
+	fmt.Fprintf(out, bannerText, took.Milliseconds(), s.URL("gateway"), s.URL("notifications"), s.URL("orders"),
+		strings.Join(services, "  "), cmp.Or(environ["ADMIN_EMAIL"], users.DefaultAdminEmail), environ["ADMIN_PASSWORD"],
+		data, s.URL("gateway"), demo)
+}

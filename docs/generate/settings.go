@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+const settingsIntro = `# Settings
+
+Generated from the structs that read them by ` + "`make generate`" + `. Settings are environment variables; every
+one has a default that works, and a bad value stops the start with a sentence that names it.
+
+Besides those below, each service listens on ` + "`NAME_LISTEN`" + ` (` + "`ORDERS_LISTEN=0.0.0.0:8002`" + `; default: its own port
+on 127.0.0.1) and is looked for at ` + "`NAME_URL`" + ` (` + "`ORDERS_URL=http://orders:8002`" + `; default: its own port on this host).
+`
+
+// settingsDocument lists every struct field with an env tag, by folder.
+func settingsDocument() ([]byte, error) {
+	byFolder := map[string][]string{}
+	var folders []string
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		folder := filepath.ToSlash(filepath.Dir(name))
+		if !strings.HasPrefix(folder, "app") && !strings.HasPrefix(folder, "services") {
+			return nil
+		}
+		rows, err := settingsIn(name)
+		if len(rows) > 0 && byFolder[folder] == nil {
+			folders = append(folders, folder)
+		}
+		byFolder[folder] = append(byFolder[folder], rows...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(folders)
+	var b bytes.Buffer
+	b.WriteString(settingsIntro)
+	for _, folder := range folders {
+		fmt.Fprintf(&b, "\n## %s\n\n| variable | type | default | |\n|---|---|---|---|\n", heading(folder))
+		b.WriteString(strings.Join(byFolder[folder], ""))
+	}
+	return b.Bytes(), nil
+}
+
+func heading(folder string) string {
+	if service, ok := strings.CutPrefix(folder, "services/"); ok {
+		return service
+	}
+	return "Every process"
+}
+
+func settingsIn(name string) ([]string, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+	if err != nil {
+		return nil, err
+	}
+	var rows []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		f, ok := n.(*ast.Field)
+		if !ok || f.Tag == nil {
+			return true
+		}
+		tag := reflect.StructTag(strings.Trim(f.Tag.Value, "`"))
+		variable, _, _ := strings.Cut(tag.Get("env"), ",")
+		if variable != "" {
+			rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |\n",
+				variable, typeName(f.Type), code(tag.Get("envDefault")), oneLine(f.Doc, f.Comment)))
+		}
+		return true
+	})
+	return rows, nil
+}
+
+func code(value string) string {
+	if value == "" {
+		return ""
+	}
+	return "`" + value + "`"
+}
