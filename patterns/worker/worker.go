@@ -14,7 +14,7 @@ type Worker struct {
 	// Step does what is due and says how many things it did. A positive number
 	// means there may be more at once.
 	Step func(ctx context.Context) (did int, err error)
-	// Every is the longest wait between steps that found nothing to do.
+	// Every is the longest wait between steps that found nothing to do; 0 means 1 s.
 	Every time.Duration
 	// Wake ends the wait early. May be nil.
 	Wake <-chan struct{}
