@@ -9,20 +9,27 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"embed"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
-	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
+	"troupe/platform/telemetry"
 )
 
 // Migrations make the outbox table; versions 101 to 199.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
+
+// maxBody is the largest event, in bytes, that may be said: every bus takes it
+// in one piece, so that none is ever refused for its size alone.
+const maxBody = 1 << 20
 
 // Config of an Outbox. All fields are needed.
 type Config struct {
@@ -34,22 +41,79 @@ type Config struct {
 }
 
 // Outbox says what a service has to say.
-type Outbox struct{}
+type Outbox struct {
+	Config
+	committed chan struct{} // holds one token if something was said since the relay last looked
+	metrics   metrics
+}
 
 // New makes an outbox on c.DB.
-func New(c Config) *Outbox { panic("todo") }
+func New(c Config) *Outbox {
+	return &Outbox{Config: c, committed: make(chan struct{}, 1), metrics: newMetrics()}
+}
 
 // Add says facts, if and when tx commits. The cause is the event whose
 // reaction ctx belongs to, if any.
-func (o *Outbox) Add(ctx context.Context, tx sqldb.Tx, facts ...event.Fact) error { panic("todo") }
+func (o *Outbox) Add(ctx context.Context, tx sqldb.Tx, facts ...event.Fact) error {
+	cause := event.CauseFrom(ctx)
+	drafts := make([]event.Draft, len(facts))
+	for i, fact := range facts {
+		drafts[i] = event.Draft{Fact: fact, Cause: cause}
+	}
+	return o.AddDrafts(ctx, tx, drafts...)
+}
 
 // AddDrafts says facts with a cause each, in one statement.
 func (o *Outbox) AddDrafts(ctx context.Context, tx sqldb.Tx, drafts ...event.Draft) error {
-	panic("todo")
+	if len(drafts) == 0 {
+		return nil
+	}
+	now, trace := o.Now(), telemetry.Traceparent(ctx)
+	rows := make([][]any, len(drafts))
+	for i, d := range drafts {
+		e, body, err := o.seal(d, now, trace)
+		if err != nil {
+			return err
+		}
+		rows[i] = []any{e.ID, e.Type, string(body), sqldb.Micros(now)}
+	}
+	if err := sqldb.InsertRows(ctx, tx, "INSERT INTO outbox (event_id, type, body, created_at)", rows, "", nil); err != nil {
+		return fmt.Errorf("add %d events to the outbox: %w", len(drafts), err)
+	}
+	tx.OnCommit(o.wake)
+	return nil
 }
 
-// Step relays one batch and says how many messages the bus took.
-func (o *Outbox) Step(ctx context.Context) (int, error) { panic("todo") }
+// seal puts a draft into its envelope. A fact that follows from another stays
+// in that one's trace, unless ctx has one of its own.
+func (o *Outbox) seal(d event.Draft, now time.Time, trace string) (event.Event, []byte, error) {
+	data, err := json.Marshal(d.Fact)
+	if err != nil {
+		return event.Event{}, nil, fmt.Errorf("encode %s: %w", d.Fact.EventType(), err)
+	}
+	e := event.Event{
+		ID: o.NewID(), Source: o.Service, Type: d.Fact.EventType(), Time: now.UTC(),
+		CorrelationID: d.Fact.CorrelationID(), Traceparent: trace, Data: data,
+	}
+	if d.Cause != nil {
+		e.CausationID = d.Cause.ID
+		e.Traceparent = cmp.Or(trace, d.Cause.Traceparent)
+	}
+	body, err := event.Encode(e)
+	if err != nil {
+		return event.Event{}, nil, fmt.Errorf("encode %s: %w", e.Type, err)
+	}
+	if len(body) > maxBody {
+		return event.Event{}, nil, fmt.Errorf("%s has %d bytes, an event may have %d", e.Type, len(body), maxBody)
+	}
+	return e, body, nil
+}
 
-// Relay is Step as a worker, woken by Add's commit.
-func (o *Outbox) Relay() worker.Worker { panic("todo") }
+// wake tells the relay that there is something to say. The token stays if the
+// relay is busy, so no commit goes unnoticed.
+func (o *Outbox) wake() {
+	select {
+	case o.committed <- struct{}{}:
+	default:
+	}
+}
