@@ -11,7 +11,11 @@ package inbox
 import (
 	"context"
 	"embed"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"troupe/patterns/bus"
@@ -25,91 +29,231 @@ import (
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Received is a fact as it was heard.
-type Received[E event.Fact] struct {
-	Event event.Event // the envelope
-	Fact  E
-}
+const (
+	// From carefulAttempt on, a batch is handled one by one: it has been handed
+	// out before and may hold the event that kills the process.
+	carefulAttempt = 2
+	// From crashAttempt on, an event is parked without a try. Its retries are
+	// counted before they begin, so that one which kills the process ends up
+	// dead, and one that merely stood beside it is handled by the first retry.
+	crashAttempt = 10
+)
 
-// Because drafts a fact that follows from this one.
-func (r Received[E]) Because(fact event.Fact) event.Draft {
-	return event.Draft{Fact: fact, Cause: &r.Event}
-}
-
-// Reaction is what a service does when it hears one type of event.
-type Reaction struct {
-	Type string // the event type
-}
-
-// Option of a reaction.
-type Option func(*Reaction)
-
-// NeverGiveUp keeps a failing event on trial for ever instead of declaring it
-// dead after the last try: for compensations.
-func NeverGiveUp() Option { panic("todo") }
-
-// On reacts to one event at a time. f's statements on tx commit together with
-// the record that the event was handled.
-func On[E event.Fact](f func(ctx context.Context, tx sqldb.Tx, r Received[E]) error, o ...Option) Reaction {
-	panic("todo")
-}
-
-// OnBatch reacts to all events of one type in a batch at once, in the order they
-// came, for reactions that are many: multi-row statements and pipelined
-// batches cost a fraction. If it fails it is called again with one at a time.
-func OnBatch[E event.Fact](f func(ctx context.Context, tx sqldb.Tx, rs []Received[E]) error, o ...Option) Reaction {
-	panic("todo")
-}
-
-// Permanent marks an error that trying again can not mend: the event is dead at once.
-func Permanent(err error) error { panic("todo") }
-
-// Config of an Inbox. All fields are needed.
+// Config of an Inbox. All fields but Jitter are needed.
 type Config struct {
 	Service   string
 	DB        sqldb.DB
-	Reactions []Reaction
+	Reactions []Reaction // at most one per type
 	Now       func() time.Time
 	Log       *slog.Logger
+	Jitter    func() float64 // spreads retries, in [0, 1); nil means at random
 }
 
 // Inbox hears events for one service.
-type Inbox struct{}
+type Inbox struct {
+	Config
+	reactions map[string]*Reaction
+	metrics   *metrics
+}
 
-// New makes an inbox on c.DB.
-func New(c Config) *Inbox { panic("todo") }
+// New makes an inbox on c.DB. It panics if a type has two reactions.
+func New(c Config) *Inbox {
+	if c.Jitter == nil {
+		c.Jitter = rand.Float64
+	}
+	i := &Inbox{Config: c, reactions: make(map[string]*Reaction, len(c.Reactions)), metrics: newMetrics()}
+	for _, r := range c.Reactions {
+		if i.reactions[r.Type] != nil {
+			panic(fmt.Sprintf("inbox: %s has two reactions to %s", c.Service, r.Type))
+		}
+		i.reactions[r.Type] = &r
+	}
+	return i
+}
+
+// Workers are the loops that an inbox needs beside its deliveries.
+func (i *Inbox) Workers() []worker.Worker {
+	return []worker.Worker{i.Retries(), i.Pruning()}
+}
+
+// heard is an event on its way to its reaction.
+type heard struct {
+	event.Event
+	body     []byte
+	reaction *Reaction
+	received any // what reaction.decode gave
+}
 
 // HandleBatch takes deliveries in: each new one has its effect exactly once or
 // is parked. An error means that nothing may be acknowledged. It is a
 // bus.BatchHandler.
-func (i *Inbox) HandleBatch(ctx context.Context, batch []bus.Delivery) error { panic("todo") }
-
-// Step tries parked events that are due and says how many it tried.
-func (i *Inbox) Step(ctx context.Context) (int, error) { panic("todo") }
-
-// Retries is Step as a worker.
-func (i *Inbox) Retries() worker.Worker { panic("todo") }
-
-// Letter is a parked event: waiting for its next try, or dead.
-type Letter struct {
-	EventID     string    `json:"event_id"`
-	Type        string    `json:"type"`
-	State       string    `json:"state" enum:"retry,dead"`
-	Attempts    int       `json:"attempts"`
-	LastError   string    `json:"last_error"`
-	FirstFailed time.Time `json:"first_failed"`
-	NextTry     time.Time `json:"next_try,omitzero"`
-	Body        string    `json:"body,omitempty" doc:"The event as it was received"`
+func (i *Inbox) HandleBatch(ctx context.Context, batch []bus.Delivery) error {
+	i.metrics.batch.Observe(float64(len(batch)))
+	sorted, failures := i.sort(batch)
+	for _, f := range failures {
+		if err := i.park(ctx, f); err != nil {
+			return err
+		}
+	}
+	if len(sorted) == 0 {
+		return nil
+	}
+	if !careful(batch) && i.handle(ctx, sorted) == nil {
+		return nil
+	}
+	return i.handleSingly(ctx, sorted)
 }
 
-// Letters lists parked events, oldest first, without bodies; state may be "retry", "dead" or "".
-func (i *Inbox) Letters(ctx context.Context, state string, limit int) ([]Letter, error) {
-	panic("todo")
+func careful(batch []bus.Delivery) bool {
+	return slices.ContainsFunc(batch, func(d bus.Delivery) bool { return d.Attempt >= carefulAttempt })
 }
 
-// Letter shows one whole. Fails with fault.NotFound.
-func (i *Inbox) Letter(ctx context.Context, eventID string) (Letter, error) { panic("todo") }
+// sort reads a batch. Events that no reaction can be tried on are failures;
+// those of types that the service does not know are dropped, and so is the
+// second of two with one id.
+func (i *Inbox) sort(batch []bus.Delivery) (sorted []heard, failures []failure) {
+	sorted = make([]heard, 0, len(batch))
+	seen := make(map[string]bool, len(batch))
+	for _, d := range batch {
+		h, err := i.read(d.Body)
+		switch {
+		case err != nil:
+			failures = append(failures, failure{heard: h.orUnread(d), attempts: 1, err: err})
+		case h.reaction == nil:
+			i.metrics.ignored.Inc()
+		case d.Attempt >= crashAttempt:
+			err := fmt.Errorf("handed out %d times and never acknowledged", d.Attempt)
+			failures = append(failures, failure{heard: h, err: err})
+		case seen[h.ID]:
+			i.metrics.duplicates.Inc()
+		default:
+			seen[h.ID] = true
+			sorted = append(sorted, h)
+		}
+	}
+	return sorted, failures
+}
 
-// Replay makes a parked event due now, with its tries counted afresh. It
-// reaches only this service. Fails with fault.NotFound.
-func (i *Inbox) Replay(ctx context.Context, eventID string) error { panic("todo") }
+// read decodes a body for its reaction, which is nil if the service does not
+// know the type. Another major version of a type that it does know is an error.
+func (i *Inbox) read(body []byte) (h heard, err error) {
+	if h.Event, err = event.Decode(body); err != nil {
+		return heard{}, Permanent(err)
+	}
+	h.body, h.reaction = body, i.reactions[h.Type]
+	if h.reaction != nil {
+		h.received, err = h.reaction.decode(h.Event)
+		return h, err
+	}
+	if known := i.otherMajor(h.Type); known != "" {
+		return h, Permanent(fmt.Errorf("%s knows %s but not %s", i.Service, known, h.Type))
+	}
+	return h, nil
+}
+
+func (i *Inbox) otherMajor(eventType string) (known string) {
+	name := withoutMajor(eventType)
+	for known := range i.reactions {
+		if withoutMajor(known) == name {
+			return known
+		}
+	}
+	return ""
+}
+
+// withoutMajor cuts the ".v1" off a type.
+func withoutMajor(eventType string) string {
+	if dot := strings.LastIndex(eventType, ".v"); dot >= 0 {
+		return eventType[:dot]
+	}
+	return eventType
+}
+
+// handle takes events in together: all have their effect, or none.
+func (i *Inbox) handle(ctx context.Context, hs []heard) error {
+	var fresh []heard
+	err := i.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+		if fresh, err = i.record(ctx, tx, hs); err != nil {
+			return err
+		}
+		return i.react(ctx, tx, fresh)
+	})
+	if err != nil {
+		return err
+	}
+	i.metrics.handled(fresh, i.Now())
+	i.metrics.duplicates.Add(float64(len(hs) - len(fresh)))
+	return nil
+}
+
+// record notes the events as handled and gives those that were not before. The
+// rows go in sorted, so that two replicas with the same events can not deadlock.
+func (i *Inbox) record(ctx context.Context, tx sqldb.Tx, hs []heard) ([]heard, error) {
+	now := sqldb.Micros(i.Now())
+	rows := make([][]any, len(hs))
+	for n, h := range hs {
+		rows[n] = []any{h.ID, i.Service, now}
+	}
+	slices.SortFunc(rows, func(a, b []any) int { return strings.Compare(a[0].(string), b[0].(string)) })
+	inserted := make(map[string]bool, len(hs))
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO inbox (event_id, consumer, handled_at)", rows,
+		"ON CONFLICT DO NOTHING RETURNING event_id", func(r sqldb.Row) error {
+			var id string
+			err := r.Scan(&id)
+			inserted[id] = true
+			return err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("record %d events as handled: %w", len(hs), err)
+	}
+	fresh := make([]heard, 0, len(hs))
+	for _, h := range hs {
+		if inserted[h.ID] {
+			fresh = append(fresh, h)
+		}
+	}
+	return fresh, nil
+}
+
+// react calls each reaction once with all its events, in the order in which the
+// first of each came.
+func (i *Inbox) react(ctx context.Context, tx sqldb.Tx, hs []heard) error {
+	var order []*Reaction
+	received := map[*Reaction][]any{}
+	for _, h := range hs {
+		if received[h.reaction] == nil {
+			order = append(order, h.reaction)
+		}
+		received[h.reaction] = append(received[h.reaction], h.received)
+	}
+	for _, r := range order {
+		start := i.Now()
+		if err := r.react(ctx, tx, received[r]); err != nil {
+			return fmt.Errorf("react to %s: %w", r.Type, err)
+		}
+		i.metrics.took(r.Type, i.Now().Sub(start))
+	}
+	return nil
+}
+
+// handleSingly takes each event in by itself and parks those that fail even so.
+func (i *Inbox) handleSingly(ctx context.Context, hs []heard) error {
+	for n := range hs {
+		err := i.handle(ctx, hs[n:n+1])
+		if err == nil {
+			continue
+		}
+		if i.databaseGone(ctx) {
+			return err
+		}
+		if err := i.park(ctx, failure{heard: hs[n], attempts: 1, err: err}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// databaseGone tells a failure that any event would have had from an event's own.
+func (i *Inbox) databaseGone(ctx context.Context) bool {
+	return ctx.Err() != nil || i.DB.Ping(ctx) != nil
+}

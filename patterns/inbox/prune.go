@@ -1,0 +1,47 @@
+package inbox
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"troupe/patterns/worker"
+	"troupe/platform/sqldb"
+)
+
+const (
+	// keep is how long a handled event is remembered. It must be longer than
+	// any message can lie on the bus or in an outbox.
+	keep       = 14 * 24 * time.Hour
+	pruneBatch = 5000 // rows deleted at once, so that no delete holds others up
+)
+
+// Pruning forgets events handled more than 14 days ago, a bounded number a step.
+func (i *Inbox) Pruning() worker.Worker {
+	return worker.Worker{Name: "inbox pruning", Step: i.prune, Every: time.Hour}
+}
+
+// prune finds old rows by their ids: they sort by time, so that the primary key
+// serves and no other index is needed. A parked event keeps its row.
+func (i *Inbox) prune(ctx context.Context) (int, error) {
+	before := i.Now().Add(-keep)
+	n, err := i.DB.Exec(ctx, `DELETE FROM inbox WHERE consumer = $1 AND event_id IN (
+		SELECT event_id FROM inbox WHERE event_id < $2 AND consumer = $1 AND handled_at < $3
+		AND event_id NOT IN (SELECT event_id FROM parked WHERE consumer = $1) ORDER BY event_id LIMIT $4)`,
+		i.Service, firstID(before), sqldb.Micros(before), pruneBatch)
+	if err != nil {
+		return 0, fmt.Errorf("prune the inbox: %w", err)
+	}
+	return int(n), nil
+}
+
+// firstID is the smallest UUIDv7 of that time.
+func firstID(t time.Time) string {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:8], uint64(t.UnixMilli())<<16|0x7000)
+	id[8] = 0x80
+	return id.String()
+}
