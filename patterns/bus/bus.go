@@ -12,6 +12,9 @@ import (
 // has subscribers: the topology is broken, the message stays in the outbox.
 var ErrUnroutable = errors.New("no queue takes this message")
 
+// ErrUnknownType is the error of a message whose type is not in the topology.
+var ErrUnknownType = errors.New("the topology does not list this type")
+
 // Topology says for every event type which services hear it. A type with an
 // empty list is published and heard by nobody; a type not listed is refused.
 type Topology map[string][]string
@@ -39,8 +42,10 @@ type Publisher interface {
 // all of it back and ends the session, after which the bus starts a new one.
 type BatchHandler func(ctx context.Context, batch []Delivery) error
 
-// Subscriber feeds a service's queue to h, a batch at a time, until ctx ends.
-// It survives the loss of the broker: it starts over, patiently, for ever.
+// Subscriber feeds a service's queue to h, a batch at a time, until ctx ends, and
+// then returns nil after h has finished with the batch it has. It survives the
+// loss of the broker: it starts over, patiently, for ever. An error means that
+// it could not even begin.
 type Subscriber interface {
 	Subscribe(ctx context.Context, service string, h BatchHandler) error
 }
