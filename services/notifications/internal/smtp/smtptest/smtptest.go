@@ -1,0 +1,264 @@
+// Package smtptest is an SMTP server for tests that takes mails, and fails on
+// demand at any point of the conversation.
+package smtptest
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+	"github.com/stretchr/testify/require"
+
+	"troupe/services/notifications/internal/delivery"
+)
+
+// Fault is one thing going wrong.
+type Fault struct {
+	At    delivery.Phase // Body: in the middle of it; Dot: after all of it
+	Code  int            // reply with this code; or, if 0,
+	Stall bool           // never reply; or, if false, hang up
+	Took  bool           // at the dot: the mail is taken all the same
+}
+
+// Mail is what the server took.
+type Mail struct {
+	From, To string
+	Data     string
+	TLS      bool
+	User     string // who logged in
+}
+
+// Options of Start.
+type Options struct {
+	TLS      bool   // offer STARTTLS
+	Implicit bool   // TLS from the first byte
+	Password string // demand a login with it, as anybody
+	Login    bool   // offer LOGIN instead of PLAIN
+	Host     string // where to listen; empty means 127.0.0.1
+}
+
+// Server is a running server.
+type Server struct {
+	Addr  string // host:port
+	Roots *x509.CertPool
+
+	options Options
+	ended   chan struct{}
+
+	mu          sync.Mutex
+	faults      []Fault
+	mails       []Mail
+	connections int
+}
+
+// Start runs a server until the test ends.
+func Start(t *testing.T, o Options) *Server {
+	t.Helper()
+	s := &Server{options: o, ended: make(chan struct{})}
+	listener, err := net.Listen("tcp", net.JoinHostPort(cmp.Or(o.Host, "127.0.0.1"), "0"))
+	require.NoError(t, err)
+	s.Addr = listener.Addr().String()
+	server := smtp.NewServer(smtp.BackendFunc(s.session))
+	server.AllowInsecureAuth = true
+	server.ErrorLog = log.New(io.Discard, "", 0)
+	if o.TLS || o.Implicit {
+		config := s.certify(t)
+		if o.TLS {
+			server.TLSConfig = config
+		} else {
+			listener = tls.NewListener(listener, config)
+		}
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		close(s.ended)
+		server.Close()
+		<-served
+	})
+	return s
+}
+
+// Fail has the next conversations go wrong, one fault after the other.
+func (s *Server) Fail(faults ...Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, faults...)
+}
+
+// Mails gives what was taken so far.
+func (s *Server) Mails() []Mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.mails)
+}
+
+// Connections says how many there were.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connections
+}
+
+// certify makes a certificate for 127.0.0.1 that Roots vouches for.
+func (s *Server) certify(t *testing.T) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	certificate, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	s.Roots = x509.NewCertPool()
+	s.Roots.AddCert(certificate)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+}
+
+// fault takes the next fault if it is at phase.
+func (s *Server) fault(phase delivery.Phase) (Fault, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.faults) == 0 || s.faults[0].At != phase {
+		return Fault{}, false
+	}
+	f := s.faults[0]
+	s.faults = s.faults[1:]
+	return f, true
+}
+
+func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
+	session := &session{server: s, conn: c}
+	if err := session.at(delivery.Connect); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.connections++
+	s.mu.Unlock()
+	return session, nil
+}
+
+type session struct {
+	server *Server
+	conn   *smtp.Conn
+	mail   Mail
+	user   string
+}
+
+// at does what is to go wrong here.
+func (s *session) at(phase delivery.Phase) error {
+	f, ok := s.server.fault(phase)
+	if !ok {
+		return nil
+	}
+	if f.Took {
+		s.take()
+	}
+	if f.Code != 0 {
+		return &smtp.SMTPError{Code: f.Code, EnhancedCode: smtp.NoEnhancedCode, Message: "as scripted"}
+	}
+	if f.Stall {
+		<-s.server.ended
+	}
+	s.conn.Conn().Close()
+	return io.ErrClosedPipe
+}
+
+func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+	if s.server.options.Password != "" && s.user == "" {
+		return smtp.ErrAuthRequired
+	}
+	_, encrypted := s.conn.TLSConnectionState()
+	s.mail = Mail{From: from, User: s.user, TLS: encrypted}
+	return s.at(delivery.Mail)
+}
+
+func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.mail.To = to
+	return s.at(delivery.Rcpt)
+}
+
+func (s *session) Data(r io.Reader) error {
+	if err := s.at(delivery.Body); err != nil {
+		return err
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	s.mail.Data = string(data)
+	if err := s.at(delivery.Dot); err != nil {
+		return err
+	}
+	s.take()
+	return nil
+}
+
+func (s *session) take() {
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	s.server.mails = append(s.server.mails, s.mail)
+}
+
+func (s *session) Reset()        { s.mail = Mail{} }
+func (s *session) Logout() error { return nil }
+
+func (s *session) AuthMechanisms() []string {
+	switch {
+	case s.server.options.Password == "":
+		return nil
+	case s.server.options.Login:
+		return []string{"LOGIN"}
+	}
+	return []string{"PLAIN"}
+}
+
+func (s *session) Auth(mechanism string) (sasl.Server, error) {
+	check := func(user, password string) error {
+		if password != s.server.options.Password {
+			return smtp.ErrAuthFailed
+		}
+		s.user = user
+		return nil
+	}
+	if mechanism == "LOGIN" {
+		return &login{check: check}, nil
+	}
+	return sasl.NewPlainServer(func(_, user, password string) error { return check(user, password) }), nil
+}
+
+// login is the server's half of AUTH LOGIN.
+type login struct {
+	check func(user, password string) error
+	step  int
+	user  string
+}
+
+func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
+	l.step++
+	switch l.step {
+	case 1:
+		return []byte("Username:"), false, nil
+	case 2:
+		l.user = string(response)
+		return []byte("Password:"), false, nil
+	}
+	return nil, true, l.check(l.user, string(response))
+}
