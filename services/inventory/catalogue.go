@@ -1,0 +1,140 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+
+	"troupe/events"
+	"troupe/patterns/idempotency"
+	"troupe/platform/fault"
+	"troupe/platform/money"
+	"troupe/platform/sqldb"
+	"troupe/services/inventory/internal/stock"
+	"troupe/services/inventory/internal/store"
+)
+
+// offer adds a product or changes it, and says so unless it is the same already.
+func (s *service) offer(ctx context.Context, p store.Product) (offered store.Product, added bool, err error) {
+	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		offered, added, err = s.offerIn(ctx, tx, p)
+		return err
+	})
+	if errors.Is(err, store.ErrLostRace) {
+		err = fault.New(fault.Conflict, "product_changed",
+			"product %s was changed by somebody else at the same moment; look at it and send your change again", p.SKU).Because(err)
+	}
+	return offered, added, err
+}
+
+func (s *service) offerIn(ctx context.Context, tx sqldb.Tx, p store.Product) (store.Product, bool, error) {
+	old, found, err := store.FindProduct(ctx, tx, p.SKU)
+	if err != nil {
+		return p, false, err
+	}
+	p.Version, p.Available = old.Version, old.Available
+	if found && p == old {
+		return p, false, nil
+	}
+	p.Version++
+	save := store.UpdateProduct
+	if !found {
+		save = store.InsertProduct
+	}
+	if err := save(ctx, tx, p); err != nil {
+		return p, false, err
+	}
+	return p, !found, s.outbox.Add(ctx, tx, events.ProductChanged{
+		SKU: p.SKU, Name: p.Name, Price: events.Money(p.Price), Active: p.Active, Version: p.Version,
+	})
+}
+
+// adjustment is an admin's change of how many there are of a product.
+type adjustment struct {
+	SKU    string
+	Delta  int64
+	Reason string
+	ByID   string
+	Key    string // of idempotency
+}
+
+// adjust brings in or writes off stock, once per key.
+func (s *service) adjust(ctx context.Context, a adjustment) (level stock.Level, err error) {
+	request := idempotency.Request{Caller: a.ByID, Operation: "POST /products/{sku}/stock", Key: a.Key, Body: a}
+	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		level, _, err = idempotency.Once(ctx, tx, request, s.now(), func() (stock.Level, error) {
+			return s.adjustIn(ctx, tx, a)
+		})
+		return err
+	})
+	return level, err
+}
+
+func (s *service) adjustIn(ctx context.Context, tx sqldb.Tx, a adjustment) (stock.Level, error) {
+	shelf, err := store.LockShelf(ctx, tx, []string{a.SKU})
+	if err != nil {
+		return stock.Level{}, err
+	}
+	level, found := shelf.Level(a.SKU)
+	if !found {
+		return level, unknownProduct(a.SKU)
+	}
+	if err := level.Adjust(a.Delta); err != nil {
+		return level, err
+	}
+	level.Version++
+	if err := store.SaveLevels(ctx, tx, level); err != nil {
+		return level, err
+	}
+	moved := store.Movement{ID: s.newID(), SKU: a.SKU, Delta: a.Delta, Reason: a.Reason, ByID: a.ByID, At: s.now()}
+	if err := store.InsertMovement(ctx, tx, moved); err != nil {
+		return level, err
+	}
+	return level, s.outbox.Add(ctx, tx, events.StockChanged{SKU: a.SKU, Available: level.Available, Version: level.Version})
+}
+
+func unknownProduct(sku string) error {
+	return fault.New(fault.NotFound, "product_unknown", "there is no product %s; GET /products lists what there is", sku)
+}
+
+// demo is what a system that was just started for the first time sells.
+var demo = []struct {
+	product store.Product
+	stocked int64
+}{
+	{store.Product{SKU: "ticket-stalls", Name: "Ticket, stalls", Description: "A seat near the stage, for any evening of the season.", Price: eur(4200)}, 500},
+	{store.Product{SKU: "ticket-balcony", Name: "Ticket, balcony", Description: "The best view of the whole stage.", Price: eur(2400)}, 800},
+	{store.Product{SKU: "programme", Name: "Programme booklet", Description: "Cast, story and pictures of the rehearsals.", Price: eur(600)}, 2000},
+	{store.Product{SKU: "opera-glasses", Name: "Opera glasses", Description: "Brass, three times magnifying, with a leather case.", Price: eur(5900)}, 120},
+	{store.Product{SKU: "venetian-mask", Name: "Venetian mask", Description: "Papier-mâché, painted by hand in our workshop.", Price: eur(3450)}, 75},
+	{store.Product{SKU: "poster-signed", Name: "Poster, signed by the troupe", Description: "A2, numbered; when they are gone, they are gone.", Price: eur(1800)}, 40},
+	{store.Product{SKU: "tote-bag", Name: "Tote bag", Description: "Made of last season's backdrop, each one different.", Price: eur(1500)}, 300},
+	{store.Product{SKU: "gift-card-50", Name: "Gift card", Description: "An evening of their choice.", Price: eur(5000)}, 1000},
+}
+
+// eur makes a demo price; those are known to be fine.
+func eur(cents int64) money.Money { return money.Money{Amount: cents, Currency: "EUR"} }
+
+// offerDemo fills the catalogue if it is empty. Replicas may start together: the
+// one that comes second loses the race for the first product and leaves it be.
+func (s *service) offerDemo(ctx context.Context) error {
+	err := s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		empty, err := store.NoProducts(ctx, tx)
+		if err != nil || !empty {
+			return err
+		}
+		for _, d := range demo {
+			d.product.Active = true
+			if _, _, err := s.offerIn(ctx, tx, d.product); err != nil {
+				return err
+			}
+			if _, err := s.adjustIn(ctx, tx, adjustment{SKU: d.product.SKU, Delta: d.stocked, Reason: "demo catalogue"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, store.ErrLostRace) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"troupe/platform/sqldb"
+	"troupe/services/inventory/internal/stock"
+)
+
+// ErrLostRace is the error of a change to something that another replica
+// changed meanwhile. Starting over mends it.
+var ErrLostRace = errors.New("changed by somebody else meanwhile")
+
+const reservationColumns = "order_id, state, lines, expires_at, version"
+
+// Reservations loads the reservations of orders. An order never heard of gets a
+// new one in state None.
+func Reservations(ctx context.Context, q sqldb.Querier, orderIDs []string) (map[string]*stock.Reservation, error) {
+	found := make(map[string]*stock.Reservation, len(orderIDs))
+	var ids []any
+	for _, id := range orderIDs {
+		if found[id] == nil {
+			found[id] = &stock.Reservation{OrderID: id}
+			ids = append(ids, id)
+		}
+	}
+	_, err := sqldb.In(ctx, q, "SELECT "+reservationColumns+" FROM reservations WHERE order_id", nil, ids, "",
+		func(row sqldb.Row) error {
+			r, err := scanReservation(row)
+			found[r.OrderID] = r
+			return err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("load reservations: %w", err)
+	}
+	return found, nil
+}
+
+// Overdue gives the orders whose holds have expired, at most limit, each to one
+// replica only.
+func Overdue(ctx context.Context, tx sqldb.Tx, now time.Time, limit int) ([]string, error) {
+	ids, err := sqldb.All(ctx, tx, scanString,
+		"SELECT order_id FROM reservations WHERE state = 'held' AND expires_at <= $1 ORDER BY expires_at LIMIT $2"+tx.SkipLocked(),
+		sqldb.Micros(now), limit)
+	if err != nil {
+		return nil, fmt.Errorf("find overdue holds: %w", err)
+	}
+	return ids, nil
+}
+
+// SaveReservations stores new and changed reservations. Fails with ErrLostRace
+// if one of them was changed since it was loaded.
+func SaveReservations(ctx context.Context, tx sqldb.Tx, changed []*stock.Reservation) error {
+	var fresh [][]any
+	var updates sqldb.Batch
+	for _, r := range changed {
+		lines, err := json.Marshal(r.Lines)
+		if err != nil {
+			return fmt.Errorf("encode lines of order %s: %w", r.OrderID, err)
+		}
+		expires := sqldb.Micros(r.ExpiresAt)
+		if r.Version == 0 {
+			fresh = append(fresh, []any{r.OrderID, string(r.State), string(lines), expires, 1})
+			continue
+		}
+		updates.Exec(touchedOne,
+			"UPDATE reservations SET state = $1, lines = $2, expires_at = $3, version = version + 1 WHERE order_id = $4 AND version = $5",
+			string(r.State), string(lines), expires, r.OrderID, r.Version)
+	}
+	if err := insertReservations(ctx, tx, fresh); err != nil {
+		return fmt.Errorf("insert reservations: %w", err)
+	}
+	if updates.Len() == 0 {
+		return nil
+	}
+	if err := tx.Run(ctx, &updates); err != nil {
+		return fmt.Errorf("update reservations: %w", err)
+	}
+	return nil
+}
+
+func insertReservations(ctx context.Context, tx sqldb.Tx, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	inserted := 0
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO reservations ("+reservationColumns+")", rows,
+		"ON CONFLICT (order_id) DO NOTHING RETURNING order_id",
+		func(row sqldb.Row) error { inserted++; return row.Scan(new(string)) })
+	if err == nil && inserted < len(rows) {
+		return ErrLostRace
+	}
+	return err
+}
+
+func scanReservation(row sqldb.Row) (*stock.Reservation, error) {
+	var r stock.Reservation
+	var lines string
+	var expires int64
+	if err := row.Scan(&r.OrderID, &r.State, &lines, &expires, &r.Version); err != nil {
+		return &r, err
+	}
+	r.ExpiresAt = sqldb.Time(expires)
+	if err := json.Unmarshal([]byte(lines), &r.Lines); err != nil {
+		return &r, fmt.Errorf("decode lines of order %s: %w", r.OrderID, err)
+	}
+	return &r, nil
+}
+
+func scanString(row sqldb.Row) (string, error) {
+	var s string
+	return s, row.Scan(&s)
+}
+
+func touchedOne(affected int64) error {
+	if affected != 1 {
+		return ErrLostRace
+	}
+	return nil
+}

@@ -1,0 +1,267 @@
+package inventory_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app/servicetest"
+	"troupe/events"
+	"troupe/platform/auth"
+	"troupe/services/inventory"
+)
+
+var noDemo = servicetest.Setting("DEMO_CATALOGUE", "false")
+
+// run runs test with a shelf of 10 masks and 3 posters.
+func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness)) {
+	t.Helper()
+	servicetest.Run(t, inventory.Service, func(t *testing.T, h *servicetest.Harness) {
+		stocked(t, h, "mask", 10)
+		stocked(t, h, "poster", 3)
+		h.Says(t,
+			events.ProductChanged{SKU: "mask", Name: "The mask", Price: eur(1200), Active: true, Version: 1},
+			events.StockChanged{SKU: "mask", Available: 10, Version: 2},
+			events.ProductChanged{SKU: "poster", Name: "The poster", Price: eur(1200), Active: true, Version: 1},
+			events.StockChanged{SKU: "poster", Available: 3, Version: 2})
+		test(t, h)
+		requireBalance(t, h)
+	}, noDemo)
+}
+
+func admin(h *servicetest.Harness) *servicetest.Client { return h.As("admin-1", auth.Admin) }
+
+func eur(cents int64) events.Money { return events.Money{Amount: cents, Currency: "EUR"} }
+
+func product(name string, cents int64) map[string]any {
+	return map[string]any{"name": name, "price": eur(cents)}
+}
+
+func delta(n int64) map[string]any { return map[string]any{"delta": n, "reason": "delivery"} }
+
+func stocked(t *testing.T, h *servicetest.Harness, sku string, n int64) {
+	t.Helper()
+	admin(h).Put(t, "/products/"+sku, product("The "+sku, 1200)).Want(t, 201)
+	admin(h).Post(t, "/products/"+sku+"/stock", delta(n)).Want(t, 200, "available", n)
+}
+
+func created(order string, skusAndQuantities ...any) events.OrderCreated {
+	o := events.OrderCreated{OrderID: order, UserID: "u1", Total: eur(1), PaymentMethod: "pm_card_visa"}
+	for i := 0; i < len(skusAndQuantities); i += 2 {
+		o.Lines = append(o.Lines, events.OrderLine{
+			SKU: skusAndQuantities[i].(string), Quantity: int64(skusAndQuantities[i+1].(int)), UnitPrice: eur(1),
+		})
+	}
+	return o
+}
+
+func confirmed(order string) events.OrderConfirmed { return events.OrderConfirmed{OrderID: order} }
+
+func cancelled(order string) events.OrderCancelled {
+	return events.OrderCancelled{OrderID: order, Reason: "customer"}
+}
+
+func masks(n int64) []events.StockLine { return []events.StockLine{{SKU: "mask", Quantity: n}} }
+
+// requireBalance demands that every product adds up, on the shelf and in the ledger.
+func requireBalance(t *testing.T, h *servicetest.Harness) {
+	t.Helper()
+	rows, err := h.DB.Query(t.Context(), `SELECT s.sku, s.stocked, s.available, s.held, s.committed,
+		(SELECT CAST(SUM(m.delta) AS BIGINT) FROM stock_movements m WHERE m.sku = s.sku) FROM stock s`)
+	require.NoError(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var sku string
+		var stocked, available, held, committed, moved int64
+		require.NoError(t, rows.Scan(&sku, &stocked, &available, &held, &committed, &moved))
+		require.Equal(t, stocked, available+held+committed, sku)
+		require.Equal(t, stocked, moved, sku)
+		require.GreaterOrEqual(t, available, int64(0), sku)
+	}
+	require.NoError(t, rows.Err())
+}
+
+// shelf gives available, held and committed.
+func shelf(t *testing.T, h *servicetest.Harness, sku string) (levels [3]int64) {
+	t.Helper()
+	require.NoError(t, h.DB.QueryRow(t.Context(), "SELECT available, held, committed FROM stock WHERE sku = $1", sku).
+		Scan(&levels[0], &levels[1], &levels[2]))
+	return levels
+}
+
+func TestAnOrderIsReservedAndCommittedWhenConfirmed(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", "mask", 2, "poster", 1, "mask", 1))
+		lines := []events.StockLine{{SKU: "mask", Quantity: 3}, {SKU: "poster", Quantity: 1}}
+		h.Says(t, events.StockReserved{OrderID: "o1", Lines: lines},
+			events.StockChanged{SKU: "mask", Available: 7, Version: 3},
+			events.StockChanged{SKU: "poster", Available: 2, Version: 3})
+		h.Hears(t, confirmed("o1"))
+		h.Says(t, events.StockCommitted{OrderID: "o1", Lines: lines})
+		require.Equal(t, [3]int64{7, 0, 3}, shelf(t, h, "mask"))
+		h.Redelivers(t)
+		h.Says(t)
+	})
+}
+
+func TestAShortOrderHoldsNothing(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", "mask", 1, "poster", 4, "unicorn", 2))
+		h.Says(t, events.StockRejected{OrderID: "o1", Short: []events.Shortage{
+			{SKU: "poster", Wanted: 4, Available: 3}, {SKU: "unicorn", Wanted: 2, Available: 0},
+		}})
+		require.Equal(t, [3]int64{10, 0, 0}, shelf(t, h, "mask"))
+		h.Hears(t, cancelled("o1"))
+		h.Says(t, events.StockReleased{OrderID: "o1", Lines: []events.StockLine{}, Reason: "customer"})
+	})
+}
+
+func TestABatchServesOrdersInTheirOrderAndAnnouncesEachProductOnce(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.HearsBatch(t, created("o1", "mask", 6), created("o2", "mask", 6), created("o3", "mask", 4))
+		h.Says(t,
+			events.StockReserved{OrderID: "o1", Lines: masks(6)},
+			events.StockRejected{OrderID: "o2", Short: []events.Shortage{{SKU: "mask", Wanted: 6, Available: 4}}},
+			events.StockReserved{OrderID: "o3", Lines: masks(4)},
+			events.StockChanged{SKU: "mask", Available: 0, Version: 3})
+	})
+}
+
+func TestACancelledOrderGivesBackWhatItHeldOrTook(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("held", "mask", 2), created("taken", "mask", 3), confirmed("taken"))
+		require.Equal(t, [3]int64{5, 2, 3}, shelf(t, h, "mask"))
+		h.HearsBatch(t, cancelled("held"), cancelled("taken"), cancelled("taken"))
+		require.Equal(t, [3]int64{10, 0, 0}, shelf(t, h, "mask"))
+		require.Equal(t, []events.StockReleased{
+			{OrderID: "held", Lines: masks(2), Reason: "customer"},
+			{OrderID: "taken", Lines: masks(3), Reason: "customer"},
+		}, servicetest.Said[events.StockReleased](t, h))
+		h.Hears(t, cancelled("taken"))
+		require.Len(t, servicetest.Said[events.StockReleased](t, h), 2)
+	})
+}
+
+func TestAHoldThatNobodyDecidesAboutExpires(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", "mask", 2), created("o2", "mask", 3), confirmed("o2"))
+		h.Advance(6*time.Minute - 1)
+		h.Settle(t)
+		require.Equal(t, [3]int64{5, 2, 3}, shelf(t, h, "mask"))
+		h.Advance(1)
+		require.Equal(t, []events.StockReleased{{OrderID: "o1", Lines: masks(2), Reason: "expired"}},
+			servicetest.Said[events.StockReleased](t, h))
+		require.Equal(t, [3]int64{7, 0, 3}, shelf(t, h, "mask"))
+	})
+}
+
+func TestAnOrderConfirmedAfterItsHoldExpiredIsServedIfThereIsStill(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", "mask", 2), created("o2", "mask", 7))
+		h.Advance(6 * time.Minute)
+		h.Settle(t)
+		h.Hears(t, confirmed("o1"), created("o3", "mask", 3), confirmed("o2"))
+		require.Equal(t, []events.StockCommitted{{OrderID: "o1", Lines: masks(2)}},
+			servicetest.Said[events.StockCommitted](t, h))
+		require.Equal(t, []events.StockRejected{
+			{OrderID: "o2", Short: []events.Shortage{{SKU: "mask", Wanted: 7, Available: 5}}},
+		}, servicetest.Said[events.StockRejected](t, h))
+	})
+}
+
+func TestStockIsBroughtInAndWrittenOff(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", "mask", 8))
+		post := func(n int64) *servicetest.Answer { return admin(h).Post(t, "/products/mask/stock", delta(n)) }
+		post(-2).Want(t, 200, "sku", "mask", "stocked", 8, "available", 0, "held", 8, "committed", 0)
+		post(-1).Problem(t, 409, "stock_insufficient")
+		post(1_000_000_000_000).Problem(t, 422, "stock_too_large")
+		post(0).Problem(t, 422, "delta_zero")
+		admin(h).Post(t, "/products/unicorn/stock", delta(1)).Problem(t, 404, "product_unknown")
+		for _, bad := range []string{`{"delta":1}`, `{"delta":1,"reason":""}`, `{"delta":1.5,"reason":"r"}`, `{"delta":1e30,"reason":"r"}`, `{"delta":9223372036854775808,"reason":"r"}`} {
+			require.Equal(t, 422, admin(h).Post(t, "/products/mask/stock", bad).Status, bad)
+		}
+	})
+}
+
+func TestARepeatedDeliveryIsCountedOnce(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		once := admin(h).With("Idempotency-Key", "k1")
+		once.Post(t, "/products/mask/stock", delta(5)).Want(t, 200, "available", 15)
+		once.Post(t, "/products/mask/stock", delta(5)).Want(t, 200, "available", 15)
+		once.Post(t, "/products/mask/stock", delta(6)).Problem(t, 422, "idempotency_key_reused")
+		h.Says(t, events.StockChanged{SKU: "mask", Available: 15, Version: 3})
+	})
+}
+
+func TestAProductIsChangedAndWithdrawn(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		admin(h).Put(t, "/products/mask", product("The mask", 1200)).Want(t, 200)
+		h.Says(t)
+		admin(h).Put(t, "/products/mask", product("The mask", 1500)).Want(t, 200, "price.amount", 1500, "available", 10)
+		h.Says(t, events.ProductChanged{SKU: "mask", Name: "The mask", Price: eur(1500), Active: true, Version: 2})
+
+		withdrawn := product("The mask", 1500)
+		withdrawn["active"] = false
+		admin(h).Put(t, "/products/mask", withdrawn).Want(t, 200, "active", false)
+		h.Anonymous().Get(t, "/products").Want(t, 200, "items.0.sku", "poster", "items.1", nil)
+		h.Anonymous().Get(t, "/products/mask").Want(t, 200, "active", false)
+	})
+}
+
+func TestAnybodySeesWhatIsOnOffer(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", "mask", 4))
+		first := h.Anonymous().Get(t, "/products?limit=1").
+			Want(t, 200, "items.0.sku", "mask", "items.0.available", 6, "items.0.price.currency", "EUR", "items.1", nil)
+		h.Anonymous().Get(t, "/products?limit=1&cursor="+first.Field(t, "next_cursor")).
+			Want(t, 200, "items.0.sku", "poster", "items.1", nil, "next_cursor", nil)
+		h.Anonymous().Get(t, "/products/poster").Want(t, 200, "name", "The poster", "active", true)
+		h.Anonymous().Get(t, "/products/unicorn").Problem(t, 404, "product_unknown")
+		require.Equal(t, 422, h.Anonymous().Get(t, "/products?cursor=x").Status)
+	})
+}
+
+func TestOnlyAnAdminChangesTheShop(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		for who, status := range map[*servicetest.Client]int{h.Anonymous(): 401, h.As("u1", auth.User): 403} {
+			require.Equal(t, status, who.Put(t, "/products/mask", product("Mine", 1)).Status)
+			require.Equal(t, status, who.Post(t, "/products/mask/stock", delta(1)).Status)
+		}
+	})
+}
+
+func TestAProductThatMakesNoSenseIsRefused(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		for _, price := range []int64{0, -1, 1_000_000_001} {
+			admin(h).Put(t, "/products/mask", product("The mask", price)).Problem(t, 422, "price_out_of_range")
+		}
+		for _, bad := range []string{
+			`{"name":"","price":{"amount":1,"currency":"EUR"}}`,
+			`{"name":"x","price":{"amount":1,"currency":"XXL"}}`,
+			`{"name":"x","price":{"amount":1,"currency":"eur"}}`,
+			`{"name":"x","price":{"amount":9223372036854775808,"currency":"EUR"}}`,
+			`{"name":"x"}`, `[]`, `null`,
+		} {
+			require.Equal(t, 422, admin(h).Put(t, "/products/mask", bad).Status, bad)
+		}
+		require.Equal(t, 422, admin(h).Put(t, "/products/sp%20ace", product("x", 1)).Status)
+	})
+}
+
+func TestARevokedSessionIsRefused(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, events.SessionRevoked{SessionID: "session-admin-1", UserID: "admin-1", Until: h.Now().Add(time.Hour)})
+		require.Equal(t, 401, admin(h).Post(t, "/products/mask/stock", delta(1)).Status)
+	})
+}
+
+func TestAFirstStartFillsTheShop(t *testing.T) {
+	servicetest.Run(t, inventory.Service, func(t *testing.T, h *servicetest.Harness) {
+		require.Len(t, servicetest.Said[events.ProductChanged](t, h), 8)
+		require.Len(t, servicetest.Said[events.StockChanged](t, h), 8)
+		h.Anonymous().Get(t, "/products/programme").Want(t, 200, "price.amount", 600, "price.currency", "EUR", "available", 2000)
+		requireBalance(t, h)
+	})
+}
