@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"troupe/platform/telemetry"
 )
 
 // Version is the program's version, set when it is built.
@@ -26,17 +24,11 @@ func Main(services ...Service) {
 }
 
 func run(ctx context.Context, services []Service) error {
-	environ := Environ(os.Environ())
-	settings, err := readSettings(environ)
+	system, err := Start(ctx, Config{Services: services, Environ: Environ(os.Environ()), Version: Version})
 	if err != nil {
 		return err
 	}
-	log := telemetry.Logger(os.Stderr, settings.LogLevel, settings.LogFormat)
-	system, err := Start(ctx, Config{Services: services, Environ: environ, Version: Version, Log: log})
-	if err != nil {
-		return err
-	}
-	log.Info("ready")
+	system.log.Info("ready")
 	return system.Run(ctx)
 }
 

@@ -3,23 +3,26 @@ package app
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"troupe/platform/telemetry"
 )
 
 // Settings of a process, read from the environment. The services add their own.
 type Settings struct {
-	Environment string        `env:"TROUPE_ENV" envDefault:"development"` // "production" refuses default secrets
-	DatabaseURL string        `env:"DATABASE_URL"`                        // empty: a SQLite file for each service
-	AMQPURL     string        `env:"AMQP_URL"`                            // empty: the local bus
-	DataDir     string        `env:"TROUPE_DATA" envDefault:".troupe"`    // where the SQLite files are
-	LogLevel    string        `env:"LOG_LEVEL" envDefault:"info"`         // debug, info, warn or error
-	LogFormat   string        `env:"LOG_FORMAT" envDefault:"auto"`        // text, json, or auto: text on a terminal
-	DrainDelay  time.Duration `env:"DRAIN_DELAY" envDefault:"0s"`         // how long to go on serving once not ready, for balancers to notice
-	DrainLimit  time.Duration `env:"DRAIN_TIMEOUT" envDefault:"20s"`      // how long requests and loops may take to finish
+	Environment string           `env:"TROUPE_ENV" envDefault:"development"` // "production" refuses default secrets
+	DatabaseURL string           `env:"DATABASE_URL"`                        // empty: a SQLite file for each service
+	AMQPURL     string           `env:"AMQP_URL"`                            // empty: the local bus
+	DataDir     string           `env:"TROUPE_DATA" envDefault:".troupe"`    // where the SQLite files are
+	LogLevel    slog.Level       `env:"LOG_LEVEL" envDefault:"info"`         // debug, info, warn or error
+	LogFormat   telemetry.Format `env:"LOG_FORMAT" envDefault:"auto"`        // text, json, or auto: text on a terminal
+	DrainDelay  time.Duration    `env:"DRAIN_DELAY" envDefault:"0s"`         // how long to go on serving once not ready, for balancers to notice
+	DrainLimit  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"20s"`      // how long requests and loops may take to finish
 }
 
 func readSettings(environ map[string]string) (Settings, error) {

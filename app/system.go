@@ -17,8 +17,8 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
-	"troupe/patterns/bus"
 	"troupe/platform/sqldb"
+	"troupe/platform/telemetry"
 )
 
 // Config says what to run.
@@ -26,7 +26,7 @@ type Config struct {
 	Services []Service
 	Environ  map[string]string // see Settings; the services' own are in there too
 	Version  string
-	Log      *slog.Logger
+	Log      *slog.Logger // nil: to standard error, as the settings say
 }
 
 // System is a running list of services.
@@ -37,6 +37,7 @@ type System struct {
 	ready     atomic.Bool
 	members   []*member
 	bus       connectedBus
+	traces    func(context.Context) error // sends what is left
 	failed    chan error
 
 	listening, reacting, working loops
@@ -79,6 +80,9 @@ func Start(ctx context.Context, c Config) (*System, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Log == nil {
+		c.Log = telemetry.Logger(os.Stderr, settings.LogLevel, settings.LogFormat)
+	}
 	s := &System{settings: settings, log: c.Log, transport: newTransport(), failed: make(chan error, 1)}
 	for _, service := range c.Services {
 		s.members = append(s.members, &member{service: service})
@@ -91,17 +95,21 @@ func Start(ctx context.Context, c Config) (*System, error) {
 }
 
 func (s *System) start(ctx context.Context, c Config) error {
-	if err := s.bind(c.Environ); err != nil {
+	shutdown, err := telemetry.Start(ctx, "troupe", c.Version, func(name string) string { return c.Environ[name] })
+	if err != nil {
 		return err
 	}
-	if err := s.openDatabases(ctx); err != nil {
-		return err
+	s.traces = shutdown
+	steps := []func() error{
+		func() error { return s.bind(c.Environ) },
+		func() error { return s.openDatabases(ctx) },
+		func() error { return s.connectBus(ctx) },
+		func() error { return s.wire(c) },
 	}
-	if err := s.connectBus(ctx); err != nil {
-		return err
-	}
-	if err := s.wire(c); err != nil {
-		return err
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	s.run()
 	s.ready.Store(true)
@@ -257,11 +265,11 @@ func (s *System) URL(service string) string {
 // after the next start.
 func (s *System) Stop() error {
 	s.ready.Store(false)
-	time.Sleep(s.settings.DrainDelay)
+	<-time.After(s.settings.DrainDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), s.settings.DrainLimit)
 	defer cancel()
 	err := errors.Join(s.stopServing(ctx), s.stopLoops(ctx))
-	return errors.Join(err, s.close())
+	return errors.Join(err, s.traces(ctx), s.close())
 }
 
 func (s *System) stopServing(ctx context.Context) error {
@@ -330,12 +338,4 @@ func (s *System) close() error {
 	}
 	s.transport.CloseIdleConnections()
 	return errors.Join(errs...)
-}
-
-// connectedBus is a bus with a life.
-type connectedBus interface {
-	bus.Publisher
-	bus.Subscriber
-	Ready() error // why messages can not flow now, or nil
-	Close() error
 }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"troupe/app"
-	"troupe/platform/telemetry"
 	"troupe/services/gateway"
 	"troupe/services/inventory"
 	"troupe/services/notifications"
@@ -53,8 +52,8 @@ func (c upCommand) Run(ctx context.Context) error {
 	if err := adminPassword(c.Data, environ); err != nil {
 		return err
 	}
-	log := telemetry.Logger(os.Stderr, cmp.Or(environ["LOG_LEVEL"], "warn"), cmp.Or(environ["LOG_FORMAT"], "auto"))
-	system, err := app.Start(ctx, app.Config{Services: everything, Environ: environ, Version: app.Version, Log: log})
+	environ["LOG_LEVEL"] = cmp.Or(environ["LOG_LEVEL"], "warn")
+	system, err := app.Start(ctx, app.Config{Services: everything, Environ: environ, Version: app.Version})
 	var taken *app.PortTakenError
 	if errors.As(err, &taken) {
 		return fmt.Errorf("%w; use --port %s=PORT to listen elsewhere", err, taken.Service)

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE TABLE doors (id TEXT PRIMARY KEY);

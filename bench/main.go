@@ -1,0 +1,76 @@
+// Command bench measures the whole system from outside: it builds the real
+// program, runs it with a fresh data folder, loads it through the gateway, and
+// reports orders per second, CPU per order and memory. The load runs on the
+// same machine and is part of what the figures show.
+//
+//	go run ./bench                    # one process on SQLite
+//	go run ./bench -orders 50000 -clients 128
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"time"
+)
+
+type options struct {
+	orders  int
+	clients int
+	warmup  int
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.orders, "orders", 20000, "how many orders to place")
+	flag.IntVar(&o.clients, "clients", 64, "how many clients place them at a time")
+	flag.IntVar(&o.warmup, "warmup", 1000, "orders placed before anything is counted")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	s, err := start(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	fmt.Printf("%s, %d cores, load included\n\n", runtime.Version(), runtime.NumCPU())
+	fmt.Printf("ready after         %8d ms (first start)\n", s.startup.Milliseconds())
+	fmt.Printf("idle memory         %8.1f MB\n", s.memory("VmRSS"))
+	shop, err := openShop(ctx, s, int64(o.orders+o.warmup))
+	if err != nil {
+		return err
+	}
+	if _, err := shop.carry(ctx, o.warmup, o.clients); err != nil {
+		return fmt.Errorf("warm up: %w", err)
+	}
+	before := s.usage()
+	m, err := shop.carry(ctx, o.orders, o.clients)
+	if err != nil {
+		return err
+	}
+	report(o, m, s.usage().minus(before))
+	fmt.Printf("peak memory         %8.1f MB\n", s.memory("VmHWM"))
+	return nil
+}
+
+func report(o options, m measured, used usage) {
+	n := float64(o.orders)
+	fmt.Printf("accepted            %8.0f orders/s   (POST /orders, %d clients; p50 %s, p99 %s)\n",
+		n/m.accepted.Seconds(), o.clients, m.p50.Round(10*time.Microsecond), m.p99.Round(10*time.Microsecond))
+	fmt.Printf("carried to the end  %8.0f orders/s   (accepted, held, authorised, captured, committed, paid)\n",
+		n/m.carried.Seconds())
+	fmt.Printf("CPU per order       %8.0f us         (system %.0f, load %.0f)\n",
+		micros(used.system+used.load)/n, micros(used.system)/n, micros(used.load)/n)
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
