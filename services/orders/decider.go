@@ -1,0 +1,149 @@
+package orders
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"troupe/events"
+	"troupe/patterns/event"
+	"troupe/platform/sqldb"
+	"troupe/services/orders/internal/order"
+	"troupe/services/orders/internal/store"
+)
+
+// claimed is how many orders are decided in one transaction.
+const claimed = 256
+
+// decide draws the conclusions from what was heard since.
+func (s *service) decide(ctx context.Context) (int, error) {
+	return s.claim(ctx, store.ClaimHeard)
+}
+
+// cancelOverdue ends the orders whose deadline has passed with an answer missing.
+func (s *service) cancelOverdue(ctx context.Context) (int, error) {
+	return s.claim(ctx, func(ctx context.Context, tx sqldb.Tx, limit int) ([]*order.Order, error) {
+		return store.ClaimOverdue(ctx, tx, s.now(), limit)
+	})
+}
+
+type claim func(ctx context.Context, tx sqldb.Tx, limit int) ([]*order.Order, error)
+
+func (s *service) claim(ctx context.Context, c claim) (did int, err error) {
+	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		orders, err := c(ctx, tx, claimed)
+		if err != nil {
+			return fmt.Errorf("claim orders: %w", err)
+		}
+		did = len(orders)
+		return s.conclude(ctx, tx, orders, nil)
+	})
+	return did, err
+}
+
+// action is what a request does to an order.
+type action func(m *minutes, o *order.Order) error
+
+// conclude takes in what was heard of orders, then has act do what was asked
+// for, if anything was, and then writes down and says all that follows. The
+// caller holds the orders.
+func (s *service) conclude(ctx context.Context, tx sqldb.Tx, orders []*order.Order, act action) error {
+	if len(orders) == 0 {
+		return nil
+	}
+	heard, err := store.Take(ctx, tx, orders)
+	if err != nil {
+		return fmt.Errorf("take what was heard: %w", err)
+	}
+	m := &minutes{now: s.now(), newID: s.newID}
+	for _, o := range orders {
+		if err := m.attend(o, heard[o.ID], act); err != nil {
+			return err
+		}
+	}
+	return m.write(ctx, tx, s)
+}
+
+// minutes are what is concluded in one transaction, before it is written.
+type minutes struct {
+	now   time.Time
+	newID func() string
+	saves sqldb.Batch
+	notes []store.Entry
+	said  []event.Draft
+}
+
+// attend to one order.
+func (m *minutes) attend(o *order.Order, heard []store.Entry, act action) error {
+	state, forget := o.State, o.Forget
+	for _, e := range heard {
+		takeIn(o, e.What)
+		m.advance(o, name, &event.Event{ID: e.ID, Type: e.What, Traceparent: e.Traceparent})
+	}
+	if act != nil {
+		if err := act(m, o); err != nil {
+			return err
+		}
+	}
+	o.LookAtClock(m.now)
+	m.advance(o, name, nil)
+	if o.State != state || o.Forget != forget {
+		o.UpdatedAt = m.now
+		store.Save(&m.saves, o)
+	}
+	return nil
+}
+
+// advance says every conclusion that there is to draw of an order now.
+func (m *minutes) advance(o *order.Order, who string, cause *event.Event) {
+	for {
+		switch o.Advance() {
+		case order.Confirm:
+			m.say(o, events.OrderConfirmed{OrderID: o.ID, UserID: o.UserID, Total: events.Money(o.Total)},
+				"The stock is held and the money authorised.", who, cause)
+		case order.Pay:
+			m.say(o, events.OrderPaid{OrderID: o.ID, UserID: o.UserID, Amount: events.Money(o.Total)},
+				"The stock is off the shelf and the money is ours.", who, cause)
+		case order.Cancel:
+			m.say(o, events.OrderCancelled{OrderID: o.ID, UserID: o.UserID, Total: events.Money(o.Total), Reason: string(o.Reason)},
+				cancelled[o.Reason], who, cause)
+		case order.Nothing:
+			return
+		}
+	}
+}
+
+// say has a fact about an order said and noted in its timeline.
+func (m *minutes) say(o *order.Order, fact event.Fact, detail, who string, cause *event.Event) {
+	entry := store.Entry{OrderID: o.ID, ID: m.newID(), At: m.now, What: fact.EventType(), Who: who, Detail: detail}
+	if cause != nil {
+		entry.Cause = cause.ID
+	}
+	m.notes = append(m.notes, entry)
+	m.said = append(m.said, event.Draft{ID: entry.ID, Fact: fact, Cause: cause})
+}
+
+func (m *minutes) write(ctx context.Context, tx sqldb.Tx, s *service) error {
+	if m.saves.Len() > 0 {
+		if err := tx.Run(ctx, &m.saves); err != nil {
+			return fmt.Errorf("save orders: %w", err)
+		}
+	}
+	if len(m.said) == 0 {
+		return nil
+	}
+	if err := store.Note(ctx, tx, m.notes); err != nil {
+		return fmt.Errorf("note what was said: %w", err)
+	}
+	return s.outbox.AddDrafts(ctx, tx, m.said...)
+}
+
+// cancelled says why in a sentence.
+var cancelled = map[order.Reason]string{
+	order.ByCustomer:      "Cancelled at the customer's wish.",
+	order.ByAdmin:         "Cancelled by an admin, or because an admin gave the money back.",
+	order.StockRejected:   "Cancelled because the stock is not to be had.",
+	order.PaymentDeclined: "Cancelled because the payment was declined.",
+	order.CaptureFailed:   "Cancelled because the authorised money could not be had.",
+	order.DeadlinePassed:  "Cancelled because stock or payment did not answer in time.",
+}
