@@ -1,11 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
-	"reflect"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,17 +17,7 @@ import (
 type binder struct{ huma.API }
 
 func newBinder(a *API) huma.API {
-	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	document := &huma.OpenAPI{
-		OpenAPI: "3.1.0",
-		Info:    &huma.Info{Title: a.config.Title, Version: a.config.Version},
-		Components: &huma.Components{
-			Schemas:         schemas,
-			Responses:       problemResponses(schemas),
-			SecuritySchemes: securitySchemes(),
-		},
-	}
-	return binder{huma.NewAPI(huma.Config{OpenAPI: document}, adapter{a})}
+	return binder{huma.NewAPI(huma.Config{OpenAPI: newDocument(a.config)}, adapter{a})}
 }
 
 // Negotiate never looks at Accept: there is only JSON to be had.
@@ -38,7 +27,15 @@ func (binder) Unmarshal(contentType string, data []byte, v any) error {
 	return decode(contentType, data, v)
 }
 
-func (binder) Marshal(w io.Writer, _ string, v any) error { return encode(w, v) }
+func (binder) Marshal(w io.Writer, _ string, v any) error { return encode(deaf{w}, v) }
+
+// deaf does not hear that the caller has gone: huma would call that a panic.
+type deaf struct{ to io.Writer }
+
+func (d deaf) Write(p []byte) (int, error) {
+	_, _ = d.to.Write(p)
+	return len(p), nil
+}
 
 // Transform turns huma's own refusals into problems and keeps the cause for the log.
 func (binder) Transform(ctx huma.Context, _ string, v any) (any, error) {
@@ -74,14 +71,15 @@ func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
 			WriteProblem(w, r, err)
 			return
 		}
-		bind(&call{humaContext: humago.NewContext(op, r, w), body: body})
+		bind(&call{humaContext: humago.NewContext(op, r, w), mediaType: mediaType, body: body})
 	})
 }
 
 // call is a request whose body has been read.
 type call struct {
 	humaContext
-	body []byte
+	mediaType string
+	body      []byte
 }
 
 // humaContext can be embedded; huma.Context would hide its method of that name.
@@ -90,48 +88,21 @@ type humaContext = huma.Context
 // Unwrap lets humago find the request and the writer.
 func (c *call) Unwrap() huma.Context { return c.humaContext }
 
-func (c *call) BodyReader() io.Reader { return &bytesReader{c.body} }
+// Header tells huma the media type as the operation has it, however it was spelt.
+func (c *call) Header(name string) string {
+	if name == "Content-Type" {
+		return c.mediaType
+	}
+	return c.humaContext.Header(name)
+}
+
+func (c *call) BodyReader() io.Reader { return bytes.NewReader(c.body) }
 
 // SetReadDeadline does nothing: there is nothing left to wait for.
 func (c *call) SetReadDeadline(time.Time) error { return nil }
-
-type bytesReader struct{ rest []byte }
-
-func (r *bytesReader) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
 
 func encode(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
-}
-
-const bearer = "bearer"
-
-func securitySchemes() map[string]*huma.SecurityScheme {
-	return map[string]*huma.SecurityScheme{bearer: {
-		Type: "http", Scheme: "bearer", BearerFormat: "JWT",
-		Description: "The access_token of POST /token.",
-	}}
-}
-
-// documented are the refusals that the document describes one by one.
-var documented = []int{400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503}
-
-func problemResponses(schemas huma.Registry) map[string]*huma.Response {
-	schema := schemas.Schema(reflect.TypeFor[problem](), true, "Problem")
-	all := map[string]*huma.Response{}
-	for _, status := range documented {
-		all[strconv.Itoa(status)] = &huma.Response{
-			Description: http.StatusText(status),
-			Content:     map[string]*huma.MediaType{problemType: {Schema: schema}},
-		}
-	}
-	return all
 }

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
@@ -16,9 +15,18 @@ import (
 )
 
 const (
-	maxBody  = 1 << 20
-	jsonType = "application/json"
-	formType = "application/x-www-form-urlencoded"
+	maxBody = 1 << 20
+	// firstRead is how much is set aside on the mere word of Content-Length.
+	firstRead = 16 << 10
+	jsonType  = "application/json"
+	formType  = "application/x-www-form-urlencoded"
+)
+
+var (
+	errBadURL = fault.New(fault.Malformed, "malformed_url",
+		"the path and the query must be percent-encoded UTF-8 text without U+0000")
+	errTooLarge = fault.New(fault.TooLarge, "body_too_large",
+		"the body must not be larger than %d bytes", maxBody)
 )
 
 // bodyType is the media type an operation takes, "" if it takes no body.
@@ -67,8 +75,6 @@ func checkText(r *http.Request, headers []string) error {
 	return nil
 }
 
-var errBadURL = fault.New(fault.Malformed, "malformed_url", "the path and the query must be percent-encoded UTF-8 text without U+0000")
-
 func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // readBody reads the whole body, if it is of the media type that is wanted.
@@ -76,15 +82,16 @@ func readBody(r *http.Request, want string) ([]byte, error) {
 	if err := checkType(r.Header["Content-Type"], want); err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	if r.ContentLength > 0 && r.ContentLength <= maxBody {
-		b.Grow(int(r.ContentLength) + bytes.MinRead)
+	if r.ContentLength > maxBody {
+		return nil, errTooLarge
 	}
+	var b bytes.Buffer
+	b.Grow(int(min(max(0, r.ContentLength), firstRead)) + bytes.MinRead)
 	_, err := b.ReadFrom(r.Body)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, fault.New(fault.TooLarge, "body_too_large", "the body must not be larger than %d bytes", maxBody)
+		return nil, errTooLarge
 	case err != nil:
 		return nil, fault.New(fault.Malformed, "body_incomplete", "the body ended early; send it again").Because(err)
 	}
@@ -101,93 +108,4 @@ func checkType(values []string, want string) error {
 		return fault.New(fault.Unsupported, "unsupported_media_type", "send the body as Content-Type: %s in UTF-8", want)
 	}
 	return nil
-}
-
-// decode reads a body twice: huma asks first for an any to validate, then for the
-// operation's struct. The first time is when everything is checked.
-func decode(contentType string, data []byte, into any) error {
-	if strings.HasPrefix(contentType, formType) {
-		var err error
-		if data, err = formToJSON(data); err != nil {
-			return err
-		}
-	}
-	tree, first := into.(*any)
-	if !first {
-		return json.Unmarshal(data, into)
-	}
-	if !utf8.Valid(data) {
-		return errors.New("it is not UTF-8")
-	}
-	if err := json.Unmarshal(data, tree); err != nil {
-		return err
-	}
-	members, text := survey(*tree)
-	switch {
-	case !text:
-		return errors.New("text must not hold the character U+0000")
-	case members != countMembers(data):
-		return errors.New("an object has the same key twice")
-	}
-	return nil
-}
-
-// survey counts the members of all objects and says whether all text is storable.
-func survey(v any) (members int, text bool) {
-	switch t := v.(type) {
-	case string:
-		return 0, strings.IndexByte(t, 0) < 0
-	case []any:
-		for _, item := range t {
-			n, ok := survey(item)
-			if members += n; !ok {
-				return members, false
-			}
-		}
-	case map[string]any:
-		members = len(t)
-		for key, item := range t {
-			n, ok := survey(item)
-			if members += n; !ok || strings.IndexByte(key, 0) >= 0 {
-				return members, false
-			}
-		}
-	}
-	return members, true
-}
-
-// countMembers counts the colons outside strings: one for each member that valid
-// JSON spells out, also where a later one takes its place.
-func countMembers(valid []byte) int {
-	n, inString := 0, false
-	for i := 0; i < len(valid); i++ {
-		switch c := valid[i]; {
-		case c == '"':
-			inString = !inString
-		case c == '\\':
-			i++
-		case c == ':' && !inString:
-			n++
-		}
-	}
-	return n
-}
-
-// formToJSON makes an object of strings; a repeated name is refused (RFC 6749, 3.2).
-func formToJSON(data []byte) ([]byte, error) {
-	values, err := url.ParseQuery(string(data))
-	if err != nil {
-		return nil, err
-	}
-	object := make(map[string]string, len(values))
-	for name, v := range values {
-		if len(v) > 1 {
-			return nil, errors.New("a form field is given twice")
-		}
-		if !utf8.ValidString(name) || !utf8.ValidString(v[0]) {
-			return nil, errors.New("it is not UTF-8")
-		}
-		object[name] = v[0]
-	}
-	return json.Marshal(object)
 }

@@ -71,7 +71,7 @@ func add[In, Out any](a *API, method, path string, h func(context.Context, *In) 
 		panic("httpapi: " + method + " " + path + " needs a Verifier, or to be Public")
 	}
 	var out *Out
-	huma.Register(a.huma, describe(o, method, path, huma.GenerateOperationID(method, path, out)),
+	huma.Register(a.huma, entry(o, method, path, huma.GenerateOperationID(method, path, out)),
 		func(ctx context.Context, in *In) (*Out, error) {
 			out, err := h(ctx, in)
 			if err != nil {
@@ -84,7 +84,8 @@ func add[In, Out any](a *API, method, path string, h func(context.Context, *In) 
 // admission is the key under which an operation's rules for callers lie in huma's Metadata.
 const admission = "admission"
 
-func describe(o operation, method, path, id string) huma.Operation {
+// entry is the operation as huma is to bind and to document it.
+func entry(o operation, method, path, id string) huma.Operation {
 	if o.summary != "" {
 		id = casing.Kebab(o.summary)
 	}
@@ -101,7 +102,7 @@ func describe(o operation, method, path, id string) huma.Operation {
 		Security:      []map[string][]string{{bearer: {}}},
 	}
 	if o.public {
-		op.Security = []map[string][]string{{}, {bearer: {}}}
+		op.Security = nil
 	}
 	if o.role != "" {
 		op.Description = "Only for callers with the role " + string(o.role) + "."

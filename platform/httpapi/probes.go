@@ -19,16 +19,16 @@ func isProbe(route string) bool {
 
 func (a *API) addProbes() {
 	a.mux.Handle("GET /metrics", promhttp.HandlerFor(a.config.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	a.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, `{"status":"ok"}`) })
+	a.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, []byte(`{"status":"ok"}`)) })
 	a.mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, `{"status":"ok","service":"`+a.config.Service+`"}`)
+		writeJSON(w, []byte(`{"status":"ok","service":"`+a.config.Service+`"}`))
 	})
 	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := a.unready(r); err != nil {
 			WriteProblem(w, r, err)
 			return
 		}
-		writeJSON(w, `{"status":"ready"}`)
+		writeJSON(w, []byte(`{"status":"ready"}`))
 	})
 }
 
@@ -49,7 +49,7 @@ func (a *API) unready(r *http.Request) error {
 	return fault.New(fault.Unavailable, "not_ready", "%s", reason).Because(err)
 }
 
-func writeJSON(w http.ResponseWriter, body string) {
+func writeJSON(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", jsonType)
-	_, _ = w.Write([]byte(body)) // a caller who is gone needs no answer
+	_, _ = w.Write(body) // a caller who is gone needs no answer
 }

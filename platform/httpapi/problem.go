@@ -159,19 +159,3 @@ func writeProblem(w http.ResponseWriter, p *problem) {
 	w.WriteHeader(p.Status)
 	_ = encode(w, p) // a caller who is gone needs no answer
 }
-
-// refusals are the problems that an operation of that kind may answer with.
-func refusals(o operation, method, path string) map[string]*huma.Response {
-	all := map[string]*huma.Response{}
-	for _, status := range documented {
-		switch {
-		case status == 403 && o.role == "",
-			status == 404 && !strings.Contains(path, "{"),
-			(status == 409 || status == 413 || status == 415) && (method == http.MethodGet || method == http.MethodDelete):
-			continue
-		}
-		s := strconv.Itoa(status)
-		all[s] = &huma.Response{Ref: "#/components/responses/" + s}
-	}
-	return all
-}
