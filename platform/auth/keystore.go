@@ -30,7 +30,7 @@ const (
 
 var errNoKeys = &fault.Error{
 	Kind: fault.Unavailable, Code: "keys_unavailable", RetryAfter: firstPause,
-	Message: "Access tokens can not be checked right now. Try again in a moment.",
+	Message: "access tokens can not be checked right now; try again in a moment",
 }
 
 // keyStore holds the newest good key set. Readers take it from an atomic

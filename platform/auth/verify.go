@@ -11,9 +11,9 @@ import (
 )
 
 var (
-	errInvalidToken   = fault.New(fault.Unauthenticated, "token_invalid", "The access token is not valid. Sign in to get a new one.")
-	errExpiredToken   = fault.New(fault.Unauthenticated, "token_expired", "The access token has expired. Use the refresh token, or sign in, to get a new one.")
-	errRevokedSession = fault.New(fault.Unauthenticated, "session_revoked", "The session has ended. Sign in again.")
+	errInvalidToken   = fault.New(fault.Unauthenticated, "token_invalid", "the access token is not valid; sign in to get a new one")
+	errExpiredToken   = fault.New(fault.Unauthenticated, "token_expired", "the access token has expired; get a new one with the refresh token, or sign in")
+	errRevokedSession = fault.New(fault.Unauthenticated, "session_revoked", "the session has ended; sign in again")
 )
 
 // Verifier checks access tokens. It is safe for concurrent use.

@@ -1,0 +1,100 @@
+// Package account is who may sign in: a person with an e-mail address, a name,
+// a language and a role.
+package account
+
+import (
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"troupe/platform/auth"
+	"troupe/platform/fault"
+)
+
+// Account is a person known to the shop.
+type Account struct {
+	ID           string
+	Email        string // as ParseEmail gives it; unique
+	Name         string
+	Locale       string
+	Role         auth.Role
+	PasswordHash string
+	// Version rises with every change that others are told of.
+	Version   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Profile is what its owner may change. A nil field stays as it is.
+type Profile struct {
+	Name   *string
+	Locale *string
+}
+
+// Change applies p and says whether anything is different now. Fails with fault.Invalid.
+func (a *Account) Change(p Profile, now time.Time) (changed bool, err error) {
+	before := *a
+	if p.Name != nil {
+		if a.Name, err = ParseName(*p.Name); err != nil {
+			return false, err
+		}
+	}
+	if p.Locale != nil {
+		if a.Locale, err = ParseLocale(*p.Locale); err != nil {
+			return false, err
+		}
+	}
+	if *a == before {
+		return false, nil
+	}
+	a.Version++
+	a.UpdatedAt = now
+	return true, nil
+}
+
+// emailForm is the address that HTML's input type=email takes, with a dot in the
+// domain. Addresses beyond ASCII are left out: few servers deliver to them, and
+// two that look alike would be two accounts.
+var emailForm = regexp.MustCompile(`^[a-z0-9!#$%&'*+/=?^_{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// ParseEmail gives the address in the one form that we keep: trimmed and in
+// lower case. Fails with fault.Invalid.
+func ParseEmail(s string) (string, error) {
+	email := strings.ToLower(strings.TrimSpace(s))
+	local, _, _ := strings.Cut(email, "@")
+	if len(email) > 254 || len(local) > 64 || !emailForm.MatchString(email) {
+		return "", invalid("email", "email_invalid", "the e-mail address must look like name@example.com")
+	}
+	return email, nil
+}
+
+const maxName = 100
+
+// ParseName trims a name. Fails with fault.Invalid.
+func ParseName(s string) (string, error) {
+	name := strings.TrimSpace(s)
+	n := utf8.RuneCountInString(name)
+	if n == 0 || n > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return "", invalid("name", "name_invalid", "the name must have 1 to 100 characters and no control characters")
+	}
+	return name, nil
+}
+
+// DefaultLocale is the language of those who do not say.
+const DefaultLocale = "en"
+
+var localeForm = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z]{4})?(-([A-Z]{2}|[0-9]{3}))?$`)
+
+// ParseLocale takes a language tag as in BCP 47: language, script, region. Fails with fault.Invalid.
+func ParseLocale(s string) (string, error) {
+	if !localeForm.MatchString(s) {
+		return "", invalid("locale", "locale_invalid", `the locale must be a language tag like "en" or "pt-BR"`)
+	}
+	return s, nil
+}
+
+func invalid(field, code, message string) error {
+	return fault.New(fault.Invalid, code, "%s", message).At("body."+field, message)
+}

@@ -1,0 +1,129 @@
+// Package password decides which passwords are good enough and keeps them as
+// argon2id hashes. Passwords are taken exactly as they were sent, byte for
+// byte: no trimming, no Unicode normalisation, no cutting off.
+package password
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// Cost is what one guess costs an attacker, and one sign-in us.
+type Cost struct {
+	MemoryKiB uint32
+	Time      uint32 // passes over the memory
+	Threads   uint8
+}
+
+// The costs there are.
+var (
+	// Standard is what OWASP recommends; about 20 ms.
+	Standard = Cost{MemoryKiB: 19 * 1024, Time: 2, Threads: 1}
+	// Insecure protects nothing. It is for tests, which sign in a lot.
+	Insecure = Cost{MemoryKiB: 8, Time: 1, Threads: 1}
+)
+
+// What a stored hash may ask of us, so that a forged one can not take the
+// machine down.
+const (
+	maxMemoryKiB = 256 * 1024
+	maxTime      = 16
+	maxThreads   = 8
+	minBytes     = 8
+	maxBytes     = 64
+)
+
+const saltBytes, keyBytes = 16, 32
+
+// hash is an argon2id hash with all that is needed to compute it again. Its text
+// form is the PHC string: $argon2id$v=19$m=19456,t=2,p=1$salt$key
+type hash struct {
+	cost      Cost
+	salt, key []byte
+}
+
+func newHash(password string, c Cost) hash {
+	h := hash{cost: c, salt: random(saltBytes), key: make([]byte, keyBytes)}
+	h.key = h.compute(password)
+	return h
+}
+
+// decoy is a hash that no password has: its key was never computed from one.
+func decoy(c Cost) hash { return hash{cost: c, salt: random(saltBytes), key: random(keyBytes)} }
+
+func (h hash) compute(password string) []byte {
+	return argon2.IDKey([]byte(password), h.salt, h.cost.Time, h.cost.MemoryKiB, h.cost.Threads, uint32(len(h.key)))
+}
+
+func (h hash) matches(password string) bool {
+	return subtle.ConstantTimeCompare(h.key, h.compute(password)) == 1
+}
+
+func (h hash) String() string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
+		h.cost.MemoryKiB, h.cost.Time, h.cost.Threads, encoding.EncodeToString(h.salt), encoding.EncodeToString(h.key))
+}
+
+var encoding = base64.RawStdEncoding.Strict()
+
+var errNoHash = errors.New("not an argon2id PHC string within bounds")
+
+func parseHash(text string) (hash, error) {
+	parts := strings.Split(text, "$")
+	if len(parts) != 6 || parts[1] != "argon2id" {
+		return hash{}, errNoHash
+	}
+	cost, err := parseCost(parts[3])
+	if err != nil {
+		return hash{}, err
+	}
+	salt, errSalt := encoding.DecodeString(parts[4])
+	key, errKey := encoding.DecodeString(parts[5])
+	if errSalt != nil || errKey != nil || !sane(salt) || !sane(key) {
+		return hash{}, errNoHash
+	}
+	h := hash{cost: cost, salt: salt, key: key}
+	if h.String() != text { // another version, a sign, a leading zero
+		return hash{}, errNoHash
+	}
+	return h, nil
+}
+
+func sane(b []byte) bool { return len(b) >= minBytes && len(b) <= maxBytes }
+
+// parseCost reads "m=19456,t=2,p=1".
+func parseCost(text string) (Cost, error) {
+	fields := strings.Split(text, ",")
+	if len(fields) != 3 {
+		return Cost{}, errNoHash
+	}
+	m, errM := parseParameter(fields[0], "m=", maxMemoryKiB)
+	t, errT := parseParameter(fields[1], "t=", maxTime)
+	p, errP := parseParameter(fields[2], "p=", maxThreads)
+	if err := errors.Join(errM, errT, errP); err != nil {
+		return Cost{}, errNoHash
+	}
+	return Cost{MemoryKiB: m, Time: t, Threads: uint8(p)}, nil
+}
+
+func parseParameter(field, prefix string, most uint32) (uint32, error) {
+	digits, ok := strings.CutPrefix(field, prefix)
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if !ok || err != nil || n == 0 || n > uint64(most) {
+		return 0, errNoHash
+	}
+	return uint32(n), nil
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return b
+}

@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"troupe/platform/auth"
+	"troupe/platform/fault"
+	"troupe/platform/sqldb"
+	"troupe/services/users/internal/account"
+)
+
+var (
+	errNoAccount = fault.New(fault.NotFound, "user_unknown", "there is no such user")
+	errChanged   = fault.New(fault.Conflict, "user_changed", "the account was changed by another request just now; try again")
+)
+
+const selectAccount = `SELECT id, email, name, locale, role, password_hash, version, created_at, updated_at
+	FROM accounts WHERE deleted_at IS NULL`
+
+// Add saves a new account and says whether its e-mail address was free.
+func Add(ctx context.Context, tx sqldb.Tx, a account.Account) (free bool, err error) {
+	n, err := tx.Exec(ctx, `INSERT INTO accounts (id, email, name, locale, role, password_hash, version, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (email) DO NOTHING`,
+		a.ID, a.Email, a.Name, a.Locale, string(a.Role), a.PasswordHash, a.Version, sqldb.Micros(a.CreatedAt), sqldb.Micros(a.UpdatedAt))
+	if err != nil {
+		return false, fmt.Errorf("save account: %w", err)
+	}
+	return n == 1, nil
+}
+
+// Get finds an account. Fails with fault.NotFound.
+func Get(ctx context.Context, q sqldb.Querier, id string) (account.Account, error) {
+	return one(q.QueryRow(ctx, selectAccount+` AND id = $1`, id))
+}
+
+// ByEmail finds an account by its e-mail address. Fails with fault.NotFound.
+func ByEmail(ctx context.Context, q sqldb.Querier, email string) (account.Account, error) {
+	return one(q.QueryRow(ctx, selectAccount+` AND email = $1`, email))
+}
+
+// List gives up to limit accounts with ids after the given one, oldest first.
+func List(ctx context.Context, q sqldb.Querier, after string, limit int) ([]account.Account, error) {
+	all, err := sqldb.All(ctx, q, scan, selectAccount+` AND id > $1 ORDER BY id LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return all, nil
+}
+
+// HasAdmin says whether there is an admin other than the one with that id.
+func HasAdmin(ctx context.Context, q sqldb.Querier, otherThan string) (bool, error) {
+	var n int64
+	err := q.QueryRow(ctx, `SELECT count(*) FROM accounts WHERE role = $1 AND deleted_at IS NULL AND id <> $2`,
+		string(auth.Admin), otherThan).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("count admins: %w", err)
+	}
+	return n > 0, nil
+}
+
+// Update loads an account, has change decide, and saves it if that says so.
+// Fails with fault.NotFound, and with fault.Conflict if it lost a race.
+func Update(ctx context.Context, tx sqldb.Tx, id string, change func(*account.Account) (changed bool, err error)) (a account.Account, changed bool, err error) {
+	if a, err = Get(ctx, tx, id); err != nil {
+		return a, false, err
+	}
+	loaded := a.Version
+	if changed, err = change(&a); err != nil || !changed {
+		return a, false, err
+	}
+	n, err := tx.Exec(ctx, `UPDATE accounts SET name = $1, locale = $2, version = $3, updated_at = $4
+		WHERE id = $5 AND version = $6 AND deleted_at IS NULL`,
+		a.Name, a.Locale, a.Version, sqldb.Micros(a.UpdatedAt), id, loaded)
+	if err != nil {
+		return a, false, fmt.Errorf("save account: %w", err)
+	}
+	if n == 0 {
+		return a, false, errChanged
+	}
+	return a, true, nil
+}
+
+// ReplaceHash stores a new password hash in place of the old one and says
+// whether the old one was still there. It keeps others from changing the
+// password until tx ends, so a sign-in calls it even to store the same again.
+func ReplaceHash(ctx context.Context, tx sqldb.Tx, id, old, replacement string) (replaced bool, err error) {
+	n, err := tx.Exec(ctx, `UPDATE accounts SET password_hash = $1
+		WHERE id = $2 AND password_hash = $3 AND deleted_at IS NULL`, replacement, id, old)
+	if err != nil {
+		return false, fmt.Errorf("save password hash: %w", err)
+	}
+	return n == 1, nil
+}
+
+// Delete forgets the person and keeps only the id, which others may refer to.
+// It gives the account's last version. Fails with fault.NotFound.
+func Delete(ctx context.Context, tx sqldb.Tx, id string, now time.Time) (version int64, err error) {
+	err = tx.QueryRow(ctx, `UPDATE accounts SET email = NULL, name = '', locale = '', password_hash = '',
+		version = version + 1, updated_at = $1, deleted_at = $1 WHERE id = $2 AND deleted_at IS NULL RETURNING version`,
+		sqldb.Micros(now), id).Scan(&version)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return 0, errNoAccount
+	}
+	if err != nil {
+		return 0, fmt.Errorf("delete account: %w", err)
+	}
+	return version, nil
+}
+
+func one(row sqldb.Row) (account.Account, error) {
+	a, err := scan(row)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return a, errNoAccount
+	}
+	if err != nil {
+		return a, fmt.Errorf("read account: %w", err)
+	}
+	return a, nil
+}
+
+func scan(row sqldb.Row) (account.Account, error) {
+	var a account.Account
+	var role string
+	var created, updated int64
+	err := row.Scan(&a.ID, &a.Email, &a.Name, &a.Locale, &role, &a.PasswordHash, &a.Version, &created, &updated)
+	a.Role, a.CreatedAt, a.UpdatedAt = auth.Role(role), sqldb.Time(created), sqldb.Time(updated)
+	return a, err
+}

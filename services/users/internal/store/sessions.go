@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"troupe/platform/sqldb"
+	"troupe/services/users/internal/session"
+)
+
+// AddSession saves a new session.
+func AddSession(ctx context.Context, tx sqldb.Tx, s session.Session) error {
+	_, err := tx.Exec(ctx, `INSERT INTO sessions (id, account_id, counter, created_at, rotated_at) VALUES ($1, $2, $3, $4, $5)`,
+		s.ID, s.AccountID, s.Counter, sqldb.Micros(s.CreatedAt), sqldb.Micros(s.RotatedAt))
+	if err != nil {
+		return fmt.Errorf("save session: %w", err)
+	}
+	return nil
+}
+
+// LockSession reads a session and keeps others from it until tx ends; false if
+// there is none.
+func LockSession(ctx context.Context, tx sqldb.Tx, id string) (s session.Session, found bool, err error) {
+	var created, rotated int64
+	err = tx.QueryRow(ctx, `UPDATE sessions SET counter = counter WHERE id = $1
+		RETURNING id, account_id, counter, created_at, rotated_at, ended_at IS NOT NULL`, id).
+		Scan(&s.ID, &s.AccountID, &s.Counter, &created, &rotated, &s.Ended)
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return s, false, nil
+	}
+	if err != nil {
+		return s, false, fmt.Errorf("read session: %w", err)
+	}
+	s.CreatedAt, s.RotatedAt = sqldb.Time(created), sqldb.Time(rotated)
+	return s, true, nil
+}
+
+// RotateSession makes the next refresh token the good one. The session must be locked.
+func RotateSession(ctx context.Context, tx sqldb.Tx, id string, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE sessions SET counter = counter + 1, rotated_at = $1 WHERE id = $2`, sqldb.Micros(now), id)
+	if err != nil {
+		return fmt.Errorf("rotate session: %w", err)
+	}
+	return nil
+}
+
+// EndSession ends one session of an account and says whether it was still on.
+func EndSession(ctx context.Context, tx sqldb.Tx, accountID, id string, now time.Time) (ended bool, err error) {
+	n, err := tx.Exec(ctx, `UPDATE sessions SET ended_at = $1 WHERE id = $2 AND account_id = $3 AND ended_at IS NULL`,
+		sqldb.Micros(now), id, accountID)
+	if err != nil {
+		return false, fmt.Errorf("end session: %w", err)
+	}
+	return n == 1, nil
+}
+
+// EndSessions ends all sessions of an account but one and gives their ids.
+func EndSessions(ctx context.Context, tx sqldb.Tx, accountID, but string, now time.Time) (ids []string, err error) {
+	ids, err = sqldb.All(ctx, tx, func(row sqldb.Row) (id string, err error) { return id, row.Scan(&id) },
+		`UPDATE sessions SET ended_at = $1 WHERE account_id = $2 AND id <> $3 AND ended_at IS NULL RETURNING id`,
+		sqldb.Micros(now), accountID, but)
+	if err != nil {
+		return nil, fmt.Errorf("end sessions: %w", err)
+	}
+	return ids, nil
+}
+
+// sweepLimit is how many rows one sweep of a table deletes at most.
+const sweepLimit = 500
+
+// SweepSessions forgets sessions that are over, and says how many.
+func SweepSessions(ctx context.Context, db sqldb.DB, now time.Time) (int, error) {
+	n, err := db.Exec(ctx, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
+		WHERE rotated_at <= $1 OR created_at <= $2 OR ended_at IS NOT NULL LIMIT $3)`,
+		sqldb.Micros(now.Add(-session.IdleLimit)), sqldb.Micros(now.Add(-session.AbsoluteLimit)), sweepLimit)
+	if err != nil {
+		return 0, fmt.Errorf("sweep sessions: %w", err)
+	}
+	return int(n), nil
+}
