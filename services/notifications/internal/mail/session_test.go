@@ -1,4 +1,4 @@
-package smtp_test
+package mail_test
 
 import (
 	"bufio"
@@ -15,19 +15,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/services/notifications/internal/delivery"
-	"troupe/services/notifications/internal/smtp"
-	"troupe/services/notifications/internal/smtp/smtptest"
+	"troupe/services/notifications/internal/mail"
+	"troupe/services/notifications/internal/mail/mailtest"
 )
 
-func client(t *testing.T, s *smtptest.Server, url string) *smtp.Server {
+func client(t *testing.T, s *mailtest.Server, url string) *mail.Server {
 	t.Helper()
-	parsed, err := smtp.Parse(fmt.Sprintf(url, s.Addr))
+	parsed, err := mail.Parse(fmt.Sprintf(url, s.Addr))
 	require.NoError(t, err)
 	parsed.TLS = &tls.Config{RootCAs: s.Roots}
 	return parsed
 }
 
-func open(t *testing.T, s *smtp.Server) *smtp.Session {
+func open(t *testing.T, s *mail.Server) *mail.Session {
 	t.Helper()
 	session, err := s.Open(t.Context())
 	require.NoError(t, err)
@@ -35,22 +35,28 @@ func open(t *testing.T, s *smtp.Server) *smtp.Session {
 	return session
 }
 
-const body = "Subject: hello\r\n\r\nDear Ada,\r\n.\r\n..dots\r\n"
+func to(address string) mail.Message {
+	m := letter()
+	m.To.Address = address
+	return m
+}
 
-func send(s *smtp.Session, to string) delivery.Attempt {
-	return s.Send("shop@troupe.test", to, []byte(body), func() error { return nil })
+func send(s *mail.Session, address string) delivery.Attempt {
+	return s.Send(to(address), func() error { return nil })
 }
 
 func TestSeveralMailsGoOverOneConnection(t *testing.T) {
 	t.Parallel()
-	server := smtptest.Start(t, smtptest.Options{})
+	server := mailtest.Start(t, mailtest.Options{})
 	session := open(t, client(t, server, "smtp://%s"))
-	for _, to := range []string{"ada@example.test", "eve@example.test", "zoe@example.test"} {
-		require.Equal(t, delivery.Sent, send(session, to).State)
+	for _, address := range []string{"ada@example.test", "eve@example.test", "zoe@example.test"} {
+		require.Equal(t, delivery.Sent, send(session, address).State)
 	}
 	require.Equal(t, 1, server.Connections())
 	require.Len(t, server.Mails(), 3)
-	require.Equal(t, smtptest.Mail{From: "shop@troupe.test", To: "ada@example.test", Data: body}, server.Mails()[0])
+	encoded, err := to("ada@example.test").Encode()
+	require.NoError(t, err)
+	require.Equal(t, mailtest.Mail{From: "shop@troupe.test", To: "ada@example.test", Data: string(encoded)}, server.Mails()[0])
 }
 
 func TestEveryFaultAtEveryPhaseEndsInItsState(t *testing.T) {
@@ -61,31 +67,31 @@ func TestEveryFaultAtEveryPhaseEndsInItsState(t *testing.T) {
 			silent = delivery.Unknown
 		}
 		for name, c := range map[string]struct {
-			fault  smtptest.Fault
+			fault  mailtest.Fault
 			want   delivery.State
 			broken bool
 		}{
-			"4xx":   {smtptest.Fault{At: phase, Code: 451}, delivery.Deferred, false},
-			"421":   {smtptest.Fault{At: phase, Code: 421}, delivery.Deferred, true},
-			"5xx":   {smtptest.Fault{At: phase, Code: 550}, delivery.Rejected, false},
-			"drop":  {smtptest.Fault{At: phase}, silent, true},
-			"stall": {smtptest.Fault{At: phase, Stall: true}, silent, true},
+			"4xx":   {mailtest.Fault{At: phase, Code: 451}, delivery.Deferred, false},
+			"421":   {mailtest.Fault{At: phase, Code: 421}, delivery.Deferred, true},
+			"5xx":   {mailtest.Fault{At: phase, Code: 550}, delivery.Rejected, false},
+			"drop":  {mailtest.Fault{At: phase}, silent, true},
+			"stall": {mailtest.Fault{At: phase, Stall: true}, silent, true},
 		} {
 			t.Run(string(phase)+" "+name, func(t *testing.T) {
 				t.Parallel()
-				server := smtptest.Start(t, smtptest.Options{})
+				server := mailtest.Start(t, mailtest.Options{})
 				sender := client(t, server, "smtp://%s")
 				if c.fault.Stall {
 					sender.CommandTimeout, sender.DotTimeout = 200*time.Millisecond, 200*time.Millisecond
 				}
 				session := open(t, sender)
 				server.Fail(c.fault)
-				mail := body
+				m := to("ada@example.test")
 				if phase == delivery.Body { // too long to be buffered, or we would be at the dot before anything goes wrong
-					mail += strings.Repeat("lorem ipsum\r\n", 2<<20)
+					m.Text = strings.Repeat("lorem ipsum\n", 2<<20)
 				}
 
-				got := session.Send("shop@troupe.test", "ada@example.test", []byte(mail), func() error { return nil })
+				got := session.Send(m, func() error { return nil })
 
 				require.Equal(t, c.want, got.State, "%+v", got)
 				require.Equal(t, c.broken, session.Broken())
@@ -101,13 +107,13 @@ func TestEveryFaultAtEveryPhaseEndsInItsState(t *testing.T) {
 
 func TestAServerThatWillNotTalkIsNoMailsFault(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]smtptest.Fault{
+	for name, fault := range map[string]mailtest.Fault{
 		"4xx": {At: delivery.Connect, Code: 450}, "5xx": {At: delivery.Connect, Code: 554}, "drop": {At: delivery.Connect},
 		"stall": {At: delivery.Connect, Stall: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := smtptest.Start(t, smtptest.Options{})
+			server := mailtest.Start(t, mailtest.Options{})
 			sender := client(t, server, "smtp://%s")
 			if fault.Stall {
 				sender.CommandTimeout = 200 * time.Millisecond
@@ -124,7 +130,7 @@ func TestNobodyListening(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	sender, err := smtp.Parse("smtp://" + listener.Addr().String())
+	sender, err := mail.Parse("smtp://" + listener.Addr().String())
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
 	_, err = sender.Open(t.Context())
@@ -158,7 +164,7 @@ func refusing(t *testing.T, dataReply string) string {
 func TestDataMayBeRefusedBeforeAnythingIsSent(t *testing.T) {
 	t.Parallel()
 	for reply, want := range map[string]delivery.State{"451 not now": delivery.Deferred, "554 no": delivery.Rejected, "250 what?": delivery.Deferred} {
-		sender, err := smtp.Parse("smtp://" + refusing(t, reply))
+		sender, err := mail.Parse("smtp://" + refusing(t, reply))
 		require.NoError(t, err)
 		got := send(open(t, sender), "ada@example.test")
 		require.Equal(t, delivery.Body, got.Phase)
@@ -168,9 +174,9 @@ func TestDataMayBeRefusedBeforeAnythingIsSent(t *testing.T) {
 
 func TestTheDotIsSentOnlyIfWeStillMay(t *testing.T) {
 	t.Parallel()
-	server := smtptest.Start(t, smtptest.Options{})
+	server := mailtest.Start(t, mailtest.Options{})
 	session := open(t, client(t, server, "smtp://%s"))
-	got := session.Send("shop@troupe.test", "ada@example.test", []byte(body), func() error {
+	got := session.Send(to("ada@example.test"), func() error {
 		return errors.New("somebody else has this mail now")
 	})
 	require.Equal(t, delivery.Deferred, got.State)
@@ -184,11 +190,11 @@ func TestTheDotIsSentOnlyIfWeStillMay(t *testing.T) {
 
 func TestStoppingInterruptsTheTalkButNotTheVerdict(t *testing.T) {
 	t.Parallel()
-	server := smtptest.Start(t, smtptest.Options{})
+	server := mailtest.Start(t, mailtest.Options{})
 	ctx, stop := context.WithCancel(t.Context())
 	session, err := client(t, server, "smtp://%s").Open(ctx)
 	require.NoError(t, err)
-	got := session.Send("shop@troupe.test", "ada@example.test", []byte(body), func() error { stop(); return nil })
+	got := session.Send(to("ada@example.test"), func() error { stop(); return nil })
 	require.NotEqual(t, delivery.Rejected, got.State)
 	require.Equal(t, delivery.Deferred, send(session, "eve@example.test").State)
 	require.True(t, session.Broken())
@@ -196,12 +202,12 @@ func TestStoppingInterruptsTheTalkButNotTheVerdict(t *testing.T) {
 
 func TestMailsAreEncryptedWhereverTheServerCan(t *testing.T) {
 	t.Parallel()
-	for url, options := range map[string]smtptest.Options{
+	for url, options := range map[string]mailtest.Options{
 		"smtp://%s": {TLS: true}, "smtps://%s": {Implicit: true},
 		"smtp://ada:secret@%s":  {TLS: true, Password: "secret"},
 		"smtps://ada:secret@%s": {Implicit: true, Password: "secret", Login: true},
 	} {
-		server := smtptest.Start(t, options)
+		server := mailtest.Start(t, options)
 		session := open(t, client(t, server, url))
 		require.Equal(t, delivery.Sent, send(session, "ada@example.test").State)
 		require.True(t, server.Mails()[0].TLS, url)
@@ -213,8 +219,8 @@ func TestMailsAreEncryptedWhereverTheServerCan(t *testing.T) {
 
 func TestAServerThatCanNotProveItsNameGetsNoMail(t *testing.T) {
 	t.Parallel()
-	for url, options := range map[string]smtptest.Options{"smtp://%s": {TLS: true}, "smtps://%s": {Implicit: true}} {
-		server := smtptest.Start(t, options)
+	for url, options := range map[string]mailtest.Options{"smtp://%s": {TLS: true}, "smtps://%s": {Implicit: true}} {
+		server := mailtest.Start(t, options)
 		stranger := client(t, server, url)
 		stranger.TLS = nil
 		_, err := stranger.Open(t.Context())
@@ -224,12 +230,12 @@ func TestAServerThatCanNotProveItsNameGetsNoMail(t *testing.T) {
 
 func TestAWrongPasswordIsSaidSo(t *testing.T) {
 	t.Parallel()
-	server := smtptest.Start(t, smtptest.Options{TLS: true, Password: "secret"})
+	server := mailtest.Start(t, mailtest.Options{TLS: true, Password: "secret"})
 	_, err := client(t, server, "smtp://ada:wrong@%s").Open(t.Context())
 	require.ErrorContains(t, err, "log in as ada")
 	require.NotContains(t, err.Error(), "wrong")
 
-	server = smtptest.Start(t, smtptest.Options{TLS: true})
+	server = mailtest.Start(t, mailtest.Options{TLS: true})
 	_, err = client(t, server, "smtp://ada:secret@%s").Open(t.Context())
 	require.ErrorContains(t, err, "neither PLAIN nor LOGIN")
 }
@@ -239,25 +245,25 @@ func TestAPasswordNeverTravelsInTheClear(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has 127.0.0.2, which is local but not called so")
 	}
-	server := smtptest.Start(t, smtptest.Options{Password: "secret", Host: "127.0.0.2"})
+	server := mailtest.Start(t, mailtest.Options{Password: "secret", Host: "127.0.0.2"})
 	_, err := client(t, server, "smtp://ada:secret@%s").Open(t.Context())
 	require.ErrorContains(t, err, "unencrypted connection")
 
-	here := smtptest.Start(t, smtptest.Options{Password: "secret"})
+	here := mailtest.Start(t, mailtest.Options{Password: "secret"})
 	require.Equal(t, delivery.Sent, send(open(t, client(t, here, "smtp://ada:secret@%s")), "ada@example.test").State)
 }
 
 func TestTheAddressOfTheServerIsReadStrictly(t *testing.T) {
 	t.Parallel()
-	s, err := smtp.Parse("smtp://ada:p%40ss@mail.example.com")
+	s, err := mail.Parse("smtp://ada:p%40ss@mail.example.com")
 	require.NoError(t, err)
 	require.Equal(t, []any{"mail.example.com", "587", "ada", "p@ss", false}, []any{s.Host, s.Port, s.User, s.Password, s.Implicit})
-	s, err = smtp.Parse("smtps://mail.example.com:2465/")
+	s, err = mail.Parse("smtps://mail.example.com:2465/")
 	require.NoError(t, err)
 	require.Equal(t, []any{"mail.example.com", "2465", "", true}, []any{s.Host, s.Port, s.User, s.Implicit})
 
 	for _, wrong := range []string{"mail.example.com", "http://u:hunter2@mail.example.com", "smtp://", "smtp://u:hunter2@host/path", "smtp://u:hunter2@host?tls=no", "smtp://u:hunter2@host:x", "smtp://u:hunter2@%zz"} {
-		_, err := smtp.Parse(wrong)
+		_, err := mail.Parse(wrong)
 		require.ErrorContains(t, err, "SMTP_URL")
 		require.NotContains(t, err.Error(), "hunter2")
 	}

@@ -1,4 +1,4 @@
-package smtp
+package mail
 
 import (
 	"context"
@@ -26,11 +26,15 @@ type Session struct {
 // Broken says that the connection is of no more use.
 func (s *Session) Broken() bool { return s.broken }
 
-// Send hands in one encoded mail. beforeDot is called when all but the final
-// dot is sent: the last moment at which the mail is certainly not the server's.
-// If it fails, the mail is not sent.
-func (s *Session) Send(from, to string, encoded []byte, beforeDot func() error) delivery.Attempt {
-	phase, err := s.send(from, to, encoded, beforeDot)
+// Send hands in one mail. beforeDot is called when all but the final dot is
+// sent: the last moment at which the mail is certainly not the server's. If it
+// fails, the mail is not sent.
+func (s *Session) Send(m Message, beforeDot func() error) delivery.Attempt {
+	encoded, err := m.Encode()
+	if err != nil {
+		return delivery.Attempt{Phase: delivery.Connect, State: delivery.Rejected, Reply: err.Error()}
+	}
+	phase, err := s.send(m.From.Address, m.To.Address, encoded, beforeDot)
 	s.clean(phase, err)
 	return delivery.Ended(phase, err)
 }

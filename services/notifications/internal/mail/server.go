@@ -1,6 +1,4 @@
-// Package smtp hands mails to an SMTP server, several on one connection, and
-// tells of each exactly how far it got.
-package smtp
+package mail
 
 import (
 	"context"

@@ -1,6 +1,6 @@
-// Package smtptest is an SMTP server for tests that takes mails, and fails on
+// Package mailtest is an SMTP server for tests that takes mails, and fails on
 // demand at any point of the conversation.
-package smtptest
+package mailtest
 
 import (
 	"cmp"
