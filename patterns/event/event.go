@@ -6,7 +6,9 @@ package event
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // ContentType is the media type of an encoded Event.
@@ -37,6 +39,19 @@ type Event struct {
 type Draft struct {
 	Fact  Fact
 	Cause *Event
+	ID    string // the event's id, for who must know it beforehand; empty: a new one
+}
+
+// New puts a fact into an envelope.
+func New(id, source string, at time.Time, fact Fact) (Event, error) {
+	data, err := json.Marshal(fact)
+	if err != nil {
+		return Event{}, fmt.Errorf("encode the data of %s: %w", fact.EventType(), err)
+	}
+	return Event{
+		ID: id, Source: source, Type: fact.EventType(), Time: at.UTC(),
+		CorrelationID: fact.CorrelationID(), Data: data,
+	}, nil
 }
 
 type wire struct {
@@ -51,21 +66,40 @@ func Encode(e Event) ([]byte, error) {
 }
 
 // Decode reads structured-mode JSON. It fails if a required attribute is
-// missing, so that nothing without an id is ever taken in.
+// missing or could not be a key in a database, so that nothing without a usable
+// id is ever taken in. Extensions that Event does not have are dropped.
 func Decode(body []byte) (Event, error) {
 	var w wire
 	if err := json.Unmarshal(body, &w); err != nil {
 		return Event{}, fmt.Errorf("event is not JSON: %w", err)
 	}
-	switch {
-	case w.SpecVersion != "1.0":
+	if w.SpecVersion != "1.0" {
 		return Event{}, fmt.Errorf("event has specversion %q, want \"1.0\"", w.SpecVersion)
-	case w.ID == "":
-		return Event{}, fmt.Errorf("event has no id")
-	case w.Type == "":
-		return Event{}, fmt.Errorf("event %s has no type", w.ID)
-	case w.Source == "":
-		return Event{}, fmt.Errorf("event %s has no source", w.ID)
+	}
+	if err := check("id", w.ID); err != nil {
+		return Event{}, err
+	}
+	if err := check("type", w.Type); err != nil {
+		return Event{}, err
+	}
+	if err := check("source", w.Source); err != nil {
+		return Event{}, err
 	}
 	return w.Event, nil
+}
+
+// maxAttribute is the longest id, type or source in bytes: what a routing key
+// of a broker may have.
+const maxAttribute = 255
+
+func check(attribute, value string) error {
+	switch {
+	case value == "":
+		return fmt.Errorf("event has no %s", attribute)
+	case len(value) > maxAttribute:
+		return fmt.Errorf("event has a %s of %d bytes, at most %d are taken", attribute, len(value), maxAttribute)
+	case strings.ContainsFunc(value, unicode.IsControl):
+		return fmt.Errorf("event has a %s with control characters: %q", attribute, value)
+	}
+	return nil
 }

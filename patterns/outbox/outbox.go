@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"context"
 	"embed"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -87,14 +86,11 @@ func (o *Outbox) AddDrafts(ctx context.Context, tx sqldb.Tx, drafts ...event.Dra
 // seal puts a draft into its envelope. A fact that follows from another stays
 // in that one's trace, unless ctx has one of its own.
 func (o *Outbox) seal(d event.Draft, now time.Time, trace string) (event.Event, []byte, error) {
-	data, err := json.Marshal(d.Fact)
+	e, err := event.New(o.NewID(), o.Service, now, d.Fact)
 	if err != nil {
-		return event.Event{}, nil, fmt.Errorf("encode %s: %w", d.Fact.EventType(), err)
+		return event.Event{}, nil, err
 	}
-	e := event.Event{
-		ID: o.NewID(), Source: o.Service, Type: d.Fact.EventType(), Time: now.UTC(),
-		CorrelationID: d.Fact.CorrelationID(), Traceparent: trace, Data: data,
-	}
+	e.Traceparent = trace
 	if d.Cause != nil {
 		e.CausationID = d.Cause.ID
 		e.Traceparent = cmp.Or(trace, d.Cause.Traceparent)

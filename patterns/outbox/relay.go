@@ -34,14 +34,13 @@ func (o *Outbox) Step(ctx context.Context) (taken int, err error) {
 	var batch []bus.Message
 	var claimed bool
 	var out outcome
-	err = o.DB.TxRelaxed(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+	err = o.DB.TxRelaxed(ctx, func(inside context.Context, tx sqldb.Tx) (err error) {
 		claimed = tx.SkipLocked() != ""
-		var err error
-		if batch, err = o.waiting(ctx, tx); err != nil || !claimed {
+		if batch, err = o.waiting(inside, tx); err != nil || !claimed {
 			return err
 		}
-		out = o.publish(ctx, batch)
-		return o.settle(ctx, tx, out)
+		out = o.publish(ctx, batch) // outside: the bus may have transactions of its own
+		return o.settle(inside, tx, out)
 	})
 	if err == nil && !claimed && len(batch) > 0 {
 		out = o.publish(ctx, batch)

@@ -1,0 +1,330 @@
+package outbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"troupe/patterns/bus"
+	"troupe/patterns/event"
+	"troupe/patterns/outbox"
+	"troupe/platform/sqldb"
+	"troupe/platform/sqldb/sqldbtest"
+	"troupe/platform/telemetry"
+)
+
+type parcelSent struct {
+	Parcel string `json:"parcel"`
+}
+
+func (parcelSent) EventType() string       { return "parcel.sent.v1" }
+func (p parcelSent) CorrelationID() string { return p.Parcel }
+
+type parcelLost struct {
+	Parcel string `json:"parcel"`
+}
+
+func (parcelLost) EventType() string       { return "parcel.lost.v1" }
+func (p parcelLost) CorrelationID() string { return p.Parcel }
+
+// world is an outbox, a clock and a bus that can refuse.
+type world struct {
+	*outbox.Outbox
+	db     sqldb.DB
+	now    time.Time
+	ids    int
+	said   []event.Event
+	refuse func(m bus.Message) error
+	during func(ctx context.Context) // called while a batch is being published
+	mu     sync.Mutex
+}
+
+func eachDatabase(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		test(t, newWorld(db))
+	}, outbox.Migrations)
+}
+
+func newWorld(db sqldb.DB) *world {
+	w := &world{db: db, now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)}
+	w.Outbox = w.outboxOn(db)
+	return w
+}
+
+func (w *world) outboxOn(db sqldb.DB) *outbox.Outbox {
+	return outbox.New(outbox.Config{
+		Service: "post", DB: db, Publisher: w,
+		Now: func() time.Time { return w.now }, NewID: w.newID,
+	})
+}
+
+func (w *world) newID() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids++
+	return fmt.Sprintf("id-%05d", w.ids)
+}
+
+func (w *world) Publish(ctx context.Context, messages []bus.Message) []error {
+	if w.during != nil {
+		w.during(ctx)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	errs := make([]error, len(messages))
+	for i, m := range messages {
+		if w.refuse != nil {
+			errs[i] = w.refuse(m)
+		}
+		if errs[i] == nil {
+			e, err := event.Decode(m.Body)
+			w.said, errs[i] = append(w.said, e), err
+		}
+	}
+	return errs
+}
+
+func (w *world) add(t *testing.T, facts ...event.Fact) {
+	t.Helper()
+	require.NoError(t, w.db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+		return w.Add(ctx, tx, facts...)
+	}))
+}
+
+func (w *world) step(t *testing.T, want int) {
+	t.Helper()
+	n, err := w.Step(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, want, n)
+}
+
+func (w *world) saidIDs() (ids []string) {
+	for _, e := range w.said {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+func (w *world) waiting(t *testing.T) (n int) {
+	t.Helper()
+	require.NoError(t, w.db.QueryRow(t.Context(), "SELECT count(*) FROM outbox").Scan(&n))
+	return n
+}
+
+func TestWhatIsCommittedIsSaidOnceInOrder(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		w.add(t, parcelSent{"p1"}, parcelLost{"p1"})
+		w.add(t, parcelSent{"p2"})
+		w.step(t, 3)
+		w.step(t, 0)
+		require.Equal(t, []string{"id-00001", "id-00002", "id-00003"}, w.saidIDs())
+		require.Equal(t, event.Event{
+			ID: "id-00002", Source: "post", Type: "parcel.lost.v1", Time: w.now,
+			CorrelationID: "p1", Data: []byte(`{"parcel":"p1"}`),
+		}, w.said[1])
+		require.Zero(t, w.waiting(t))
+	})
+}
+
+func TestWhatIsRolledBackIsNeverSaid(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		broken := errors.New("no stamp")
+		err := w.db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			require.NoError(t, w.Add(ctx, tx, parcelSent{"p1"}))
+			return broken
+		})
+		require.ErrorIs(t, err, broken)
+		w.step(t, 0)
+		require.Empty(t, w.said)
+		require.Empty(t, w.Relay().Wake, "the relay was woken for nothing")
+	})
+}
+
+func TestACommitWakesTheRelay(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		w.add(t, parcelSent{"p1"})
+		w.add(t, parcelSent{"p2"})
+		require.Len(t, w.Relay().Wake, 1)
+	})
+}
+
+func TestNothingSaidIsNothingWritten(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		w.add(t)
+		require.Empty(t, w.Relay().Wake)
+		require.Zero(t, w.waiting(t))
+	})
+}
+
+func TestAFactKnowsItsCauseAndTrace(t *testing.T) {
+	const heard = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	const asked = "00-11111111111111111111111111111111-2222222222222222-01"
+	eachDatabase(t, func(t *testing.T, w *world) {
+		cause := &event.Event{ID: "cause", Traceparent: heard}
+		require.NoError(t, w.db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			reacting := event.WithCause(telemetry.WithTraceparent(ctx, heard), cause)
+			requested := telemetry.WithTraceparent(ctx, asked)
+			return errors.Join(
+				w.Add(reacting, tx, parcelSent{"reaction"}),
+				w.AddDrafts(ctx, tx, event.Draft{Fact: parcelSent{"batch"}, Cause: cause}),
+				w.Add(requested, tx, parcelSent{"request"}),
+				w.Add(ctx, tx, parcelSent{"untraced"}),
+			)
+		}))
+		w.step(t, 4)
+		var got [][3]string
+		for _, e := range w.said {
+			got = append(got, [3]string{e.CorrelationID, e.CausationID, e.Traceparent})
+		}
+		require.Equal(t, [][3]string{
+			{"reaction", "cause", heard}, {"batch", "cause", heard}, {"request", "", asked}, {"untraced", "", ""},
+		}, got)
+	})
+}
+
+func TestAnEventTooLargeForABusIsRefusedAtOnce(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		err := w.db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			return w.Add(ctx, tx, parcelSent{string(make([]byte, 1<<20))})
+		})
+		require.ErrorContains(t, err, "parcel.sent.v1 has")
+	})
+}
+
+func TestARefusedMessageWaitsAndHoldsNothingElseUp(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		w.refuse = func(m bus.Message) error {
+			if m.Type == "parcel.lost.v1" {
+				return bus.ErrUnroutable
+			}
+			return nil
+		}
+		lost := slices.Repeat([]event.Fact{parcelLost{"p1"}}, 600) // more than a batch
+		w.add(t, lost...)
+		w.add(t, parcelSent{"p2"})
+
+		_, err := w.Step(t.Context())
+		require.ErrorIs(t, err, bus.ErrUnroutable)
+		require.ErrorContains(t, err, "500 of 500")
+		n, err := w.Step(t.Context())
+		require.ErrorIs(t, err, bus.ErrUnroutable)
+		require.Equal(t, 1, n, "the sound one behind them was taken")
+		w.step(t, 0) // the refused ones are not due
+
+		w.refuse = nil
+		w.now = w.now.Add(time.Second)
+		w.step(t, 500)
+		w.step(t, 100)
+		require.Zero(t, w.waiting(t))
+	})
+}
+
+func TestARefusedMessageWaitsLongerEachTime(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		w.refuse = func(bus.Message) error { return errors.New("queue is full") }
+		w.add(t, parcelSent{"p1"})
+		for attempt := range 40 {
+			_, err := w.Step(t.Context())
+			require.ErrorContains(t, err, "queue is full")
+			wait := time.Duration(min(attempt+1, 30)) * time.Second
+			w.now = w.now.Add(wait - time.Microsecond)
+			w.step(t, 0)
+			w.now = w.now.Add(time.Microsecond)
+		}
+		w.refuse = nil
+		w.step(t, 1)
+	})
+}
+
+func TestABatchIsBounded(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		w.add(t, slices.Repeat([]event.Fact{parcelSent{"p"}}, 1201)...)
+		w.step(t, 500)
+		w.step(t, 500)
+		w.step(t, 201)
+		w.step(t, 0)
+		require.Len(t, w.said, 1201)
+		require.True(t, slices.IsSorted(w.saidIDs()))
+	})
+}
+
+func TestTwoRelaysShareTheWork(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		w := newWorld(db)
+		if !manyWriters(t, db) {
+			t.Skip("one writer, one relay")
+		}
+		w.add(t, slices.Repeat([]event.Fact{parcelSent{"p"}}, 700)...)
+		other := w.outboxOn(db)
+		w.during = func(context.Context) {
+			w.during = nil
+			n, err := other.Step(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 200, n, "the second relay takes what the first has not claimed")
+		}
+		w.step(t, 500)
+		require.Len(t, w.said, 700)
+		require.Zero(t, w.waiting(t))
+	}, outbox.Migrations)
+}
+
+func manyWriters(t *testing.T, db sqldb.DB) (many bool) {
+	t.Helper()
+	require.NoError(t, db.Tx(t.Context(), func(_ context.Context, tx sqldb.Tx) error {
+		many = tx.SkipLocked() != ""
+		return nil
+	}))
+	return many
+}
+
+func TestTheServiceGoesOnWhileTheBusIsSlow(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		w.add(t, parcelSent{"p1"})
+		w.during = func(ctx context.Context) {
+			w.during = nil
+			// The bus itself writes to the service's own database, and so does the service.
+			require.NoError(t, w.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+				return w.Add(ctx, tx, parcelSent{"p2"})
+			}))
+		}
+		w.step(t, 1)
+		w.step(t, 1)
+		require.Zero(t, w.waiting(t))
+	})
+}
+
+func TestMetricsShowWhatIsWaiting(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		reg := prometheus.NewRegistry()
+		w.Metrics(reg)
+		require.Zero(t, gauge(t, reg, "troupe_outbox_events"))
+		require.Zero(t, gauge(t, reg, "troupe_outbox_oldest_seconds"))
+		w.add(t, parcelSent{"p1"})
+		w.now = w.now.Add(90 * time.Second)
+		w.add(t, parcelSent{"p2"})
+		require.Equal(t, 2.0, gauge(t, reg, "troupe_outbox_events"))
+		require.Equal(t, 90.0, gauge(t, reg, "troupe_outbox_oldest_seconds"))
+	})
+}
+
+func gauge(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	require.Fail(t, "no metric "+name)
+	return 0
+}
