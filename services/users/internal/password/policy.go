@@ -59,8 +59,10 @@ var runs = []string{
 	"qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "1q2w3e4r5t6y7u8i9o0p",
 }
 
+var separators = strings.NewReplacer(" ", "", "-", "", "_", "", ".", "")
+
 func guessable(lower string) bool {
-	unit := repeated(lower)
+	unit := repeated(separators.Replace(lower))
 	bare := strings.Trim(unit, "0123456789 !\"#$%&'()*+,-./:;<=>?@_")
 	return distinct(lower) < 5 || slices.Contains(common, unit) || slices.Contains(common, bare) || inRun(unit) || inRun(lower)
 }

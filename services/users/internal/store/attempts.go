@@ -51,7 +51,8 @@ func ForgiveAttempts(ctx context.Context, tx sqldb.Tx, key throttle.Key) error {
 	return nil
 }
 
-// RefundAttempt takes one charge back.
+// RefundAttempt takes one charge back. A wait that is due all the same stays, or
+// whoever has an account could buy a guess with each sign-in.
 func RefundAttempt(ctx context.Context, tx sqldb.Tx, key throttle.Key, rule throttle.Rule) error {
 	_, err := tx.Exec(ctx, `UPDATE sign_in_attempts SET failures = failures - 1,
 		blocked_until = CASE WHEN failures <= $1 THEN 0 ELSE blocked_until END WHERE key = $2 AND failures > 0`,

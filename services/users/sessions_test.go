@@ -1,0 +1,199 @@
+package users_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app/servicetest"
+	"troupe/events"
+	"troupe/platform/auth"
+)
+
+func TestARefreshTokenIsGoodForOneUse(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		id := register(t, h, "ada@example.com")
+		first := signIn(t, h, "ada@example.com", goodPassword)
+		h.Advance(9 * time.Minute)
+		second := refresh(t, h, first.Refresh)
+		require.NotEqual(t, first.Refresh, second.Refresh)
+		bearing(h, second.Access).Get(t, "/users/me").Want(t, 200, "id", id)
+
+		h.Advance(2 * time.Minute)
+		bearing(h, first.Access).Get(t, "/users/me").Problem(t, 401, "token_expired")
+		bearing(h, second.Access).Get(t, "/users/me").Want(t, 200)
+		refresh(t, h, second.Refresh)
+	})
+}
+
+func TestAStolenRefreshTokenEndsTheSession(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		id := register(t, h, "ada@example.com")
+		other := signIn(t, h, "ada@example.com", goodPassword)
+		first := signIn(t, h, "ada@example.com", goodPassword)
+		second := refresh(t, h, first.Refresh)
+		h.Advance(11 * time.Second)
+
+		tryRefresh(t, h, first.Refresh).Problem(t, 401, "invalid_grant")
+		tryRefresh(t, h, second.Refresh).Problem(t, 401, "invalid_grant")
+		bearing(h, second.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
+
+		revoked := servicetest.Said[events.SessionRevoked](t, h)
+		require.Len(t, revoked, 1)
+		require.Equal(t, id, revoked[0].UserID)
+		require.True(t, revoked[0].Until.Equal(h.Now().Add(10*time.Minute+auth.Skew)), "until the last access token has expired")
+		bearing(h, other.Access).Get(t, "/users/me").Want(t, 200)
+	})
+}
+
+func TestATokenTwoStepsBackIsStolenHoweverSoonItComes(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		first := signIn(t, h, "ada@example.com", goodPassword)
+		third := refresh(t, h, refresh(t, h, first.Refresh).Refresh)
+		tryRefresh(t, h, first.Refresh).Problem(t, 401, "invalid_grant")
+		tryRefresh(t, h, third.Refresh).Problem(t, 401, "invalid_grant")
+	})
+}
+
+func TestALostAnswerCanBeAskedForAgain(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		first := signIn(t, h, "ada@example.com", goodPassword)
+		lost := refresh(t, h, first.Refresh)
+		h.Advance(9 * time.Second)
+		require.Equal(t, lost.Refresh, refresh(t, h, first.Refresh).Refresh)
+		refresh(t, h, lost.Refresh)
+	})
+}
+
+func TestManyUsesAtOnceGiveOneSuccessorAndHarmNothing(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		first := signIn(t, h, "ada@example.com", goodPassword)
+		successors := together(50, func(int) string { return refresh(t, h, first.Refresh).Refresh })
+		require.Len(t, count(successors), 1)
+		require.NotEqual(t, first.Refresh, successors[0])
+		require.Empty(t, servicetest.Said[events.SessionRevoked](t, h))
+		refresh(t, h, successors[0])
+	})
+}
+
+func TestSessionsEndByThemselves(t *testing.T) {
+	const day = 24 * time.Hour
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		idle := signIn(t, h, "ada@example.com", goodPassword)
+		busy := signIn(t, h, "ada@example.com", goodPassword)
+		h.Advance(13 * day)
+		busy = refresh(t, h, busy.Refresh)
+		h.Advance(day)
+		tryRefresh(t, h, idle.Refresh).Problem(t, 401, "invalid_grant")
+		h.Advance(12 * day)
+		busy = refresh(t, h, busy.Refresh)
+		h.Advance(4 * day)
+		tryRefresh(t, h, busy.Refresh).Problem(t, 401, "invalid_grant")
+
+		h.Settle(t)
+		var left int64
+		require.NoError(t, h.DB.QueryRow(t.Context(), `SELECT count(*) FROM sessions`).Scan(&left))
+		require.Zero(t, left, "what is over is swept up")
+	})
+}
+
+func TestSigningOutEndsTheSessionAtOnce(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		id := register(t, h, "ada@example.com")
+		here, there := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
+		require.Equal(t, 204, bearing(h, here.Access).Post(t, "/logout", nil).Status)
+
+		bearing(h, here.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
+		tryRefresh(t, h, here.Refresh).Problem(t, 401, "invalid_grant")
+		bearing(h, there.Access).Get(t, "/users/me").Want(t, 200, "id", id)
+		require.Len(t, servicetest.Said[events.SessionRevoked](t, h), 1)
+	})
+}
+
+func TestANewPasswordEndsTheOtherSessions(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		here, there := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
+		ada := bearing(h, here.Access)
+		change := func(current, replacement string) *servicetest.Answer {
+			return ada.Post(t, "/users/me/password", map[string]any{"current_password": current, "new_password": replacement})
+		}
+		change("not my password", "a better password still").Problem(t, 422, "password_wrong")
+		change(goodPassword, "short").Problem(t, 422, "password_weak")
+		require.Equal(t, 204, change(goodPassword, "a better password still").Status)
+
+		ada.Get(t, "/users/me").Want(t, 200)
+		refresh(t, h, here.Refresh)
+		bearing(h, there.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
+		tryRefresh(t, h, there.Refresh).Problem(t, 401, "invalid_grant")
+		trySignIn(t, form(h), "ada@example.com", goodPassword).Problem(t, 401, "invalid_grant")
+		signIn(t, h, "ada@example.com", "a better password still")
+	})
+}
+
+func TestPasswordsAreKeptExactlyAsSent(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		wants := person("ada@example.com")
+		wants["password"] = "  Spaces & + Ünïcode %20 "
+		h.Anonymous().Post(t, "/users", wants).Want(t, 201)
+		signIn(t, h, "ada@example.com", "  Spaces & + Ünïcode %20 ")
+		trySignIn(t, form(h), "ada@example.com", "Spaces & + Ünïcode %20").Problem(t, 401, "invalid_grant")
+		trySignIn(t, form(h), "ada@example.com", "  spaces & + ünïcode %20 ").Problem(t, 401, "invalid_grant")
+	})
+}
+
+func TestForgedRefreshTokensAreRefused(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		good := signIn(t, h, "ada@example.com", goodPassword)
+		last := good.Refresh[len(good.Refresh)-1]
+		for _, forged := range []string{
+			"x", "troupe_rt1_", good.Access, good.Refresh + "A", good.Refresh[:len(good.Refresh)-1],
+			good.Refresh[:len(good.Refresh)-1] + string(last^1), strings.Replace(good.Refresh, "troupe_rt1_", "troupe_rt2_", 1),
+			good.Refresh[:12] + "AAAA" + good.Refresh[16:], good.Refresh + "\n", " " + good.Refresh, "\xff\xfe",
+		} {
+			answer := tryRefresh(t, h, forged)
+			require.Contains(t, []int{400, 401}, answer.Status, "%q: %s", forged, answer.Body)
+		}
+		refresh(t, h, good.Refresh)
+	})
+}
+
+func TestTheTokenFormIsOAuths(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		right := url.Values{"grant_type": {"password"}, "username": {"ada@example.com"}, "password": {goodPassword}, "scope": {"openid"}, "client_id": {"web"}}
+		form(h).Post(t, "/token", right.Encode()).Want(t, 200, "token_type", "bearer")
+		form(h).Post(t, "/token", "grant_type=client_credentials").Problem(t, 400, "unsupported_grant_type")
+		form(h).Post(t, "/token", "username=ada%40example.com").Problem(t, 422, "invalid_request")
+		form(h).Post(t, "/token", "grant_type=refresh_token").Problem(t, 422, "invalid_request")
+		require.Equal(t, 400, form(h).Post(t, "/token", right.Encode()+"&username=bob%40example.com").Status)
+		require.Equal(t, 415, h.Anonymous().Post(t, "/token", map[string]any{"username": "x"}).Status)
+	})
+}
+
+func TestOthersVerifyTokensByThePublishedKeys(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		id := register(t, h, "ada@example.com")
+		token := signIn(t, h, "ada@example.com", goodPassword).Access
+		published := h.Anonymous().Get(t, "/.well-known/jwks.json").Want(t, 200, "keys.0.alg", "ES256", "keys.0.use", "sig", "keys.0.d", nil)
+		require.Equal(t, "public, max-age=300", published.Header("Cache-Control"))
+
+		var keys json.RawMessage
+		published.JSON(t, &keys)
+		caller, err := auth.NewVerifier(auth.VerifierConfig{Static: keys, Now: h.Now}).Verify(t.Context(), token)
+		require.NoError(t, err)
+		require.Equal(t, id, caller.UserID)
+		require.Equal(t, auth.User, caller.Role)
+		require.True(t, caller.Expires.Equal(h.Now().Add(10*time.Minute)))
+		h.As(id, auth.Admin).Get(t, "/users").Problem(t, 401, "token_invalid") // signed by somebody else
+	})
+}

@@ -1,0 +1,138 @@
+package users_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app/servicetest"
+)
+
+func TestUnknownAndWrongLookAlike(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		client := form(h).With("X-Request-Id", "same")
+		before := hashes(t, h)
+		wrong := trySignIn(t, client, "ada@example.com", "wrong password").Problem(t, 401, "invalid_grant")
+		require.Equal(t, before+1, hashes(t, h))
+		for _, unknown := range []string{"bob@example.com", "no address", "deleted:1", strings.Repeat("a", 100_000), "\"x\"@y.z"} {
+			before := hashes(t, h)
+			answer := trySignIn(t, client, unknown, "wrong password")
+			require.Equal(t, string(wrong.Body), string(answer.Body))
+			require.Equal(t, before+1, hashes(t, h), "the same work is done for %.20q", unknown)
+		}
+	})
+}
+
+// hashes is how many password hashes the service has computed.
+func hashes(t *testing.T, h *servicetest.Harness) int {
+	t.Helper()
+	for line := range strings.Lines(string(h.Anonymous().Get(t, "/metrics").Body)) {
+		if n, ok := strings.CutPrefix(line, "troupe_users_password_hashes_total "); ok {
+			value, err := strconv.ParseFloat(strings.TrimSpace(n), 64)
+			require.NoError(t, err)
+			return int(value)
+		}
+	}
+	require.Fail(t, "no such metric")
+	return 0
+}
+
+func TestGuessingIsSlowedDownForKnownAndUnknownAlike(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		client := form(h).With("X-Request-Id", "same")
+		history := func(email string) (lines []string) {
+			for range 8 {
+				answer := trySignIn(t, client, email, "wrong password")
+				lines = append(lines, fmt.Sprintf("%d %s %s", answer.Status, answer.Header("Retry-After"), answer.Body))
+			}
+			return lines
+		}
+		known := history("ada@example.com")
+		require.Equal(t, known, history("nobody@example.com"))
+		require.True(t, strings.HasPrefix(known[4], "401"))
+		require.True(t, strings.HasPrefix(known[5], "429 1 "))
+
+		trySignIn(t, client, "ADA@example.com ", goodPassword).Problem(t, 429, "sign_in_throttled")
+		h.Advance(time.Second)
+		trySignIn(t, client, "ada@example.com", "wrong password").Problem(t, 401, "invalid_grant")
+		require.Equal(t, "2", trySignIn(t, client, "ada@example.com", goodPassword).Header("Retry-After"), "twice as long")
+		h.Advance(2 * time.Second)
+		signIn(t, h, "ada@example.com", goodPassword)
+		for range 5 { // a success clears the account's count
+			trySignIn(t, client, "ada@example.com", "wrong password").Problem(t, 401, "invalid_grant")
+		}
+	})
+}
+
+func TestNobodyIsLockedOutForMoreThanAQuarterOfAnHour(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		for range 30 {
+			answer := trySignIn(t, form(h), "ada@example.com", "wrong password")
+			if answer.Status == 429 {
+				wait, err := strconv.Atoi(answer.Header("Retry-After"))
+				require.NoError(t, err)
+				require.LessOrEqual(t, wait, 15*60)
+				h.Advance(time.Duration(wait) * time.Second)
+			}
+		}
+		h.Advance(15 * time.Minute)
+		signIn(t, h, "ada@example.com", goodPassword)
+	})
+}
+
+func TestManyGuessesAtOnceCountOneByOne(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		statuses := together(20, func(int) int { return trySignIn(t, form(h), "ada@example.com", "wrong password").Status })
+		require.Equal(t, map[int]int{401: 5, 429: 15}, count(statuses))
+	})
+}
+
+func TestAnAddressIsSlowedDownWhoeverItTries(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		from := func(address string) *servicetest.Client { return form(h).With("X-Forwarded-For", address) }
+		for i := range 30 {
+			trySignIn(t, from("2001:db8::"+strconv.Itoa(i)), fmt.Sprintf("guess%d@example.com", i), "wrong password").Problem(t, 401, "invalid_grant")
+		}
+		trySignIn(t, from("2001:db8::ffff"), "ada@example.com", goodPassword).Problem(t, 429, "sign_in_throttled")
+		trySignIn(t, from("198.51.100.1, 2001:db8::1"), "ada@example.com", goodPassword).Problem(t, 429, "sign_in_throttled")
+		trySignIn(t, from("2001:db8::1, 198.51.100.1"), "ada@example.com", goodPassword).Want(t, 200)
+
+		h.Advance(time.Second)
+		trySignIn(t, from("2001:db8::1"), "ada@example.com", goodPassword).Want(t, 200)
+		// A success buys nobody a guess that does not have to wait.
+		trySignIn(t, from("2001:db8::1"), "bob@example.com", "wrong password").Problem(t, 429, "sign_in_throttled")
+		h.Advance(20 * time.Minute)
+		trySignIn(t, from("2001:db8::1"), "bob@example.com", "wrong password").Problem(t, 401, "invalid_grant")
+		trySignIn(t, from("2001:db8::1"), "ada@example.com", goodPassword).Want(t, 200)
+	})
+}
+
+func TestAnAddressThatMayBeMadeUpIsNotBelieved(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		client := form(h).With("X-Forwarded-For", "198.51.100.1")
+		for i := range 40 {
+			trySignIn(t, client, fmt.Sprintf("guess%d@example.com", i), "wrong password").Problem(t, 401, "invalid_grant")
+		}
+	}, servicetest.Setting("TRUST_FORWARDED_FOR", "false"))
+}
+
+func TestGuessingTheCurrentPasswordIsSlowedDownToo(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		thief := signedIn(t, h, "ada@example.com")
+		guess := map[string]any{"current_password": "wrong password", "new_password": "a better password still"}
+		for range 5 {
+			thief.Post(t, "/users/me/password", guess).Problem(t, 422, "password_wrong")
+		}
+		thief.Post(t, "/users/me/password", guess).Problem(t, 429, "sign_in_throttled")
+	})
+}

@@ -1,0 +1,248 @@
+package users_test
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app/servicetest"
+	"troupe/events"
+	"troupe/services/users"
+)
+
+const goodPassword = "four nice grey whales"
+
+// run runs test on each database, with hashes that cost next to nothing.
+func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness), o ...servicetest.Option) {
+	t.Helper()
+	o = append([]servicetest.Option{
+		servicetest.Setting("PASSWORD_HASH_COST", "insecure"),
+		servicetest.Setting("ADMIN_PASSWORD", adminPassword),
+	}, o...)
+	servicetest.Run(t, users.Service, func(t *testing.T, h *servicetest.Harness) {
+		require.Len(t, servicetest.Said[events.UserRegistered](t, h), 1, "the admin")
+		h.Says(t, events.UserRegistered{
+			UserID: servicetest.Said[events.UserRegistered](t, h)[0].UserID,
+			Email:  "admin@troupe.local", Name: "Admin", Locale: "en", Version: 1,
+		})
+		test(t, h)
+	}, o...)
+}
+
+const adminPassword = "a bucket full of keys"
+
+func person(email string) map[string]any {
+	return map[string]any{"email": email, "password": goodPassword, "name": "Ada Lovelace"}
+}
+
+func register(t *testing.T, h *servicetest.Harness, email string) (id string) {
+	t.Helper()
+	return h.Anonymous().Post(t, "/users", person(email)).Want(t, 201, "email", email).Field(t, "id")
+}
+
+// tokens are an answer of POST /token.
+type tokens struct {
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+}
+
+func form(h *servicetest.Harness) *servicetest.Client {
+	return h.Anonymous().With("Content-Type", "application/x-www-form-urlencoded")
+}
+
+func trySignIn(t *testing.T, c *servicetest.Client, email, password string) *servicetest.Answer {
+	t.Helper()
+	return c.Post(t, "/token", url.Values{"username": {email}, "password": {password}}.Encode())
+}
+
+func signIn(t *testing.T, h *servicetest.Harness, email, password string) (got tokens) {
+	t.Helper()
+	trySignIn(t, form(h), email, password).Want(t, 200).JSON(t, &got)
+	return got
+}
+
+func tryRefresh(t *testing.T, h *servicetest.Harness, token string) *servicetest.Answer {
+	t.Helper()
+	return form(h).Post(t, "/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}.Encode())
+}
+
+func refresh(t *testing.T, h *servicetest.Harness, token string) (got tokens) {
+	t.Helper()
+	tryRefresh(t, h, token).Want(t, 200).JSON(t, &got)
+	return got
+}
+
+func bearing(h *servicetest.Harness, accessToken string) *servicetest.Client {
+	return h.Anonymous().With("Authorization", "Bearer "+accessToken)
+}
+
+func signedIn(t *testing.T, h *servicetest.Harness, email string) *servicetest.Client {
+	t.Helper()
+	return bearing(h, signIn(t, h, email, goodPassword).Access)
+}
+
+func asAdmin(t *testing.T, h *servicetest.Harness) *servicetest.Client {
+	t.Helper()
+	return bearing(h, signIn(t, h, "admin@troupe.local", adminPassword).Access)
+}
+
+func TestWhoRegistersCanSignInAndIsAnnounced(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		answer := h.Anonymous().Post(t, "/users", map[string]any{
+			"email": "  Ada@Example.com ", "password": goodPassword, "name": " Ada ", "locale": "pt-BR",
+		})
+		answer.Want(t, 201, "email", "ada@example.com", "name", "Ada", "role", "user", "locale", "pt-BR",
+			"created_at", h.Now(), "password", nil, "password_hash", nil)
+		id := answer.Field(t, "id")
+		h.Says(t, events.UserRegistered{UserID: id, Email: "ada@example.com", Name: "Ada", Locale: "pt-BR", Version: 1})
+
+		signed := trySignIn(t, form(h), "ADA@example.com", goodPassword)
+		signed.Want(t, 200, "token_type", "bearer", "expires_in", 600)
+		require.Equal(t, "no-store", signed.Header("Cache-Control"))
+		bearing(h, signed.Field(t, "access_token")).Get(t, "/users/me").Want(t, 200, "id", id, "email", "ada@example.com")
+	})
+}
+
+func TestNobodyChoosesTheirRole(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		for _, field := range []string{"role", "is_admin", "Role"} {
+			wants := person("eve@example.com")
+			wants[field] = "admin"
+			h.Anonymous().Post(t, "/users", wants).Problem(t, 422, "validation_failed")
+		}
+		register(t, h, "eve@example.com")
+		eve := signedIn(t, h, "eve@example.com")
+		eve.Patch(t, "/users/me", map[string]any{"role": "admin"}).Problem(t, 422, "validation_failed")
+		eve.Get(t, "/users/me").Want(t, 200, "role", "user")
+		eve.Get(t, "/users").Problem(t, 403, "role_required")
+	})
+}
+
+func TestAnEmailAddressHasOneAccount(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		h.Anonymous().Post(t, "/users", person("ADA@EXAMPLE.COM")).Problem(t, 409, "email_taken")
+	})
+}
+
+func TestOfManyWhoRegisterAtOnceOneGetsTheAddress(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		statuses := together(20, func(int) int { return h.Anonymous().Post(t, "/users", person("ada@example.com")).Status })
+		require.Equal(t, map[int]int{201: 1, 409: 19}, count(statuses))
+		require.Len(t, servicetest.Said[events.UserRegistered](t, h), 2, "the admin and one more")
+	})
+}
+
+func TestARepeatedRegistrationGetsTheFirstAnswer(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		client := h.Anonymous().With("Idempotency-Key", "form-7")
+		first := client.Post(t, "/users", person("ada@example.com")).Want(t, 201)
+		second := client.Post(t, "/users", person("ada@example.com")).Want(t, 201)
+		require.Equal(t, string(first.Body), string(second.Body))
+		require.Len(t, servicetest.Said[events.UserRegistered](t, h), 2)
+
+		other := person("ada@example.com")
+		other["password"] = "another long password"
+		client.Post(t, "/users", other).Problem(t, 422, "idempotency_key_reused")
+		client.Post(t, "/users", person("bob@example.com")).Want(t, 201)
+	})
+}
+
+func TestBadRegistrationsAreRefused(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		for name, c := range map[string]struct {
+			field, value, code string
+		}{
+			"no at":                 {"email", "ada.example.com", "email_invalid"},
+			"no dot":                {"email", "ada@localhost", "email_invalid"},
+			"a display name":        {"email", "Ada <ada@example.com>", "email_invalid"},
+			"a second header":       {"email", "ada@example.com\r\nBcc: all@example.com", "email_invalid"},
+			"look-alike letters":    {"email", "аda@example.com", "email_invalid"},
+			"blank name":            {"name", "   ", "name_invalid"},
+			"control characters":    {"name", "Ada\x1b[31m", "name_invalid"},
+			"a locale of no kind":   {"locale", "../../etc", "locale_invalid"},
+			"short password":        {"password", "short", "password_weak"},
+			"common password":       {"password", "password1234", "password_weak"},
+			"run of keys":           {"password", "qwertyuiopas", "password_weak"},
+			"repeated password":     {"password", "abcabcabcabc", "password_weak"},
+			"their own address":     {"password", "xx-lovelace-99", "password_weak"},
+			"NUL in a name":         {"name", "Ada\x00", "malformed_body"},
+			"name of 101 letters":   {"name", fmt.Sprintf("%0101d", 0), "name_invalid"},
+			"password of 1 KiB + 1": {"password", fmt.Sprintf("%01025d", 0), "validation_failed"},
+		} {
+			wants := person("lovelace@example.com")
+			wants[c.field] = c.value
+			answer := h.Anonymous().Post(t, "/users", wants)
+			require.Contains(t, []int{400, 422}, answer.Status, name)
+			answer.Want(t, answer.Status, "code", c.code)
+			require.NotContains(t, string(answer.Body), goodPassword)
+		}
+		h.Says(t)
+	})
+}
+
+func TestAnOwnerChangesTheirProfile(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		id := register(t, h, "ada@example.com")
+		ada := signedIn(t, h, "ada@example.com")
+		h.Says(t, events.UserRegistered{UserID: id, Email: "ada@example.com", Name: "Ada Lovelace", Locale: "en", Version: 1})
+
+		ada.Patch(t, "/users/me", map[string]any{"name": "Ada King"}).Want(t, 200, "name", "Ada King", "locale", "en")
+		ada.Patch(t, "/users/me", map[string]any{"locale": "fr"}).Want(t, 200, "name", "Ada King", "locale", "fr")
+		h.Says(t,
+			events.UserUpdated{UserID: id, Email: "ada@example.com", Name: "Ada King", Locale: "en", Version: 2},
+			events.UserUpdated{UserID: id, Email: "ada@example.com", Name: "Ada King", Locale: "fr", Version: 3})
+
+		ada.Patch(t, "/users/me", map[string]any{"name": "Ada King"}).Want(t, 200)
+		ada.Patch(t, "/users/me", map[string]any{}).Want(t, 200, "locale", "fr")
+		h.Says(t)
+		ada.Patch(t, "/users/me", map[string]any{"name": ""}).Problem(t, 422, "name_invalid")
+	})
+}
+
+func TestADeletedAccountIsForgotten(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		id := register(t, h, "ada@example.com")
+		here, there := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
+		bearing(h, here.Access).Delete(t, "/users/me").Want(t, 204)
+
+		require.Equal(t, []events.UserDeleted{{UserID: id, Version: 2}}, servicetest.Said[events.UserDeleted](t, h))
+		require.Len(t, servicetest.Said[events.SessionRevoked](t, h), 2)
+		for _, device := range []tokens{here, there} {
+			bearing(h, device.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
+			tryRefresh(t, h, device.Refresh).Problem(t, 401, "invalid_grant")
+		}
+		trySignIn(t, form(h), "ada@example.com", goodPassword).Problem(t, 401, "invalid_grant")
+		asAdmin(t, h).Get(t, "/users/"+id).Problem(t, 404, "user_unknown")
+
+		var left int64
+		require.NoError(t, h.DB.QueryRow(t.Context(), `SELECT count(*) FROM accounts
+			WHERE id = $1 AND (email IS NOT NULL OR name <> '' OR password_hash <> '')`, id).Scan(&left))
+		require.Zero(t, left, "nothing of the person is kept")
+		require.NotEqual(t, id, register(t, h, "ada@example.com"), "the address is free again")
+	})
+}
+
+func TestTheLastAdminStays(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		asAdmin(t, h).Delete(t, "/users/me").Problem(t, 409, "last_admin")
+	})
+}
+
+func TestAnAdminLooksThroughTheUsers(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		for i := range 5 {
+			register(t, h, fmt.Sprintf("user%d@example.com", i))
+		}
+		admin := asAdmin(t, h)
+		first := admin.Get(t, "/users?limit=4").Want(t, 200, "items.0.email", "admin@troupe.local", "items.3.email", "user2@example.com", "items.4", nil)
+		second := admin.Get(t, "/users?limit=4&cursor="+first.Field(t, "next_cursor"))
+		second.Want(t, 200, "items.0.email", "user3@example.com", "items.1.email", "user4@example.com", "items.2", nil, "next_cursor", nil)
+		admin.Get(t, "/users/"+first.Field(t, "items.1.id")).Want(t, 200, "email", "user0@example.com")
+		admin.Get(t, "/users/unknown").Problem(t, 404, "user_unknown")
+		admin.Get(t, "/users?cursor=nonsense").Problem(t, 422, "cursor_invalid")
+		h.Anonymous().Get(t, "/users").Problem(t, 401, "token_missing")
+	})
+}
