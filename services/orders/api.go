@@ -43,12 +43,8 @@ type orderRequest struct {
 	ShippingAddress *address `json:"shipping_address,omitempty"`
 }
 
-type idempotencyKey struct {
-	Key string `header:"Idempotency-Key" maxLength:"255" doc:"A repetition with the same key and body gets the first answer"`
-}
-
 type postOrderInput struct {
-	idempotencyKey
+	Key  string `header:"Idempotency-Key" maxLength:"255" doc:"A repetition with the same key and body gets the first answer"`
 	Body orderRequest
 }
 
@@ -207,8 +203,8 @@ func (s *service) getTimeline(ctx context.Context, in *idInput) (*timelineOutput
 }
 
 type verbInput struct {
-	idempotencyKey
-	idInput
+	Key string `header:"Idempotency-Key" maxLength:"255" doc:"A repetition with the same key gets the first answer"`
+	ID  string `path:"id" doc:"The order's id"`
 }
 
 // verb makes an operation of a use case that changes one order.

@@ -12,26 +12,23 @@ import (
 	"troupe/services/orders/internal/store"
 )
 
-// claimed is how many orders are decided in one transaction.
-const claimed = 256
-
 // decide draws the conclusions from what was heard since.
 func (s *service) decide(ctx context.Context) (int, error) {
-	return s.claim(ctx, store.ClaimHeard)
+	return s.concludeAll(ctx, store.ClaimHeard)
 }
 
 // cancelOverdue ends the orders whose deadline has passed with an answer missing.
 func (s *service) cancelOverdue(ctx context.Context) (int, error) {
-	return s.claim(ctx, func(ctx context.Context, tx sqldb.Tx, limit int) ([]*order.Order, error) {
-		return store.ClaimOverdue(ctx, tx, s.now(), limit)
+	return s.concludeAll(ctx, func(ctx context.Context, tx sqldb.Tx) ([]*order.Order, error) {
+		return store.ClaimOverdue(ctx, tx, s.now())
 	})
 }
 
-type claim func(ctx context.Context, tx sqldb.Tx, limit int) ([]*order.Order, error)
+type claim func(context.Context, sqldb.Tx) ([]*order.Order, error)
 
-func (s *service) claim(ctx context.Context, c claim) (did int, err error) {
+func (s *service) concludeAll(ctx context.Context, c claim) (did int, err error) {
 	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		orders, err := c(ctx, tx, claimed)
+		orders, err := c(ctx, tx)
 		if err != nil {
 			return fmt.Errorf("claim orders: %w", err)
 		}

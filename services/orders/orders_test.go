@@ -2,21 +2,312 @@ package orders_test
 
 import (
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"troupe/app/servicetest"
 	"troupe/events"
+	"troupe/patterns/event"
 	"troupe/platform/auth"
 	"troupe/services/orders"
 )
 
-func TestSmoke(t *testing.T) {
+func eur(cents int64) events.Money { return events.Money{Amount: cents, Currency: "EUR"} }
+
+// tea and cup are on offer in every test.
+var (
+	tea = events.ProductChanged{SKU: "tea", Name: "Tea", Price: eur(350), Active: true, Version: 1}
+	cup = events.ProductChanged{SKU: "cup", Name: "Cup", Price: eur(1200), Active: true, Version: 1}
+)
+
+// run runs a test in which tea and cup are on offer and ada is a customer.
+func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client), o ...servicetest.Option) {
+	t.Helper()
 	servicetest.Run(t, orders.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, events.ProductChanged{SKU: "tea", Name: "Tea", Price: events.Money{Amount: 350, Currency: "EUR"}, Active: true, Version: 1})
-		ada := h.As("ada", auth.User)
-		id := ada.Post(t, "/orders", `{"items":[{"sku":"tea","quantity":2}],"payment_method":"pm_card_visa"}`).
-			Want(t, 201, "status", "pending", "total.amount", 700).Field(t, "id")
-		h.Hears(t, events.StockReserved{OrderID: id}, events.PaymentAuthorized{OrderID: id})
-		ada.Get(t, "/orders/"+id).Want(t, 200, "status", "confirmed")
-		t.Log(string(ada.Get(t, "/orders/"+id+"/timeline").Body))
+		h.Hears(t, tea, cup)
+		test(t, h, h.As("ada", auth.User))
+	}, o...)
+}
+
+const twoTeas = `{"items":[{"sku":"tea","quantity":2}],"payment_method":"pm_card_visa"}`
+
+// orderTeas places an order of two teas, which is 7.00 EUR.
+func orderTeas(t *testing.T, h *servicetest.Harness, c *servicetest.Client) string {
+	t.Helper()
+	id := c.Post(t, "/orders", twoTeas).Want(t, 201, "status", "pending").Field(t, "id")
+	said := servicetest.Said[events.OrderCreated](t, h)
+	h.Says(t, said[len(said)-1])
+	return id
+}
+
+// What the others say about an order.
+func stockReserved(id string) event.Fact  { return events.StockReserved{OrderID: id} }
+func stockCommitted(id string) event.Fact { return events.StockCommitted{OrderID: id} }
+func stockReleased(id string) event.Fact {
+	return events.StockReleased{OrderID: id, Reason: "cancelled"}
+}
+func authorized(id string) event.Fact { return events.PaymentAuthorized{OrderID: id, Amount: eur(700)} }
+func captured(id string) event.Fact   { return events.PaymentCaptured{OrderID: id, Amount: eur(700)} }
+func voided(id string) event.Fact     { return events.PaymentVoided{OrderID: id, Amount: eur(700)} }
+func refunded(id string) event.Fact {
+	return events.PaymentRefunded{OrderID: id, Amount: eur(700), Reason: "admin"}
+}
+func declined(id string) event.Fact {
+	return events.PaymentDeclined{OrderID: id, Amount: eur(700), Reason: "insufficient_funds"}
+}
+func captureFailed(id string) event.Fact {
+	return events.PaymentCaptureFailed{OrderID: id, Amount: eur(700), Reason: "expired"}
+}
+func stockRejected(id string) event.Fact {
+	return events.StockRejected{OrderID: id, Short: []events.Shortage{{SKU: "tea", Wanted: 2, Available: 1}}}
+}
+
+// What orders says about an order of two teas of ada.
+func confirmed(id string) event.Fact {
+	return events.OrderConfirmed{OrderID: id, UserID: "ada", Total: eur(700)}
+}
+func paid(id string) event.Fact {
+	return events.OrderPaid{OrderID: id, UserID: "ada", Amount: eur(700)}
+}
+func cancelled(id, reason string) event.Fact {
+	return events.OrderCancelled{OrderID: id, UserID: "ada", Total: eur(700), Reason: reason}
+}
+
+func TestAnOrderFromBeginningToEnd(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		placed := ada.Post(t, "/orders", `{"items":[{"sku":"tea","quantity":2},{"sku":"cup","quantity":1}],
+			"payment_method":"pm_card_visa","shipping_address":{"name":"Ada Lovelace","line1":"12 St James's Square",
+			"city":"London","postal_code":"SW1Y 4JH","country":"GB"}}`).
+			Want(t, 201, "status", "pending", "payment_state", "none", "stock_state", "none", "user_id", "ada",
+				"items.0.name", "Tea", "items.0.unit_price.amount", 350, "items.0.line_total.amount", 700,
+				"items.1.line_total.amount", 1200, "total.amount", 1900, "total.currency", "EUR",
+				"shipping_address.city", "London", "deadline_at", "2026-01-01T12:02:00Z", "cancel_reason", nil)
+		id := placed.Field(t, "id")
+		require.Equal(t, "/orders/"+id, placed.Header("Location"))
+		h.Says(t, events.OrderCreated{
+			OrderID: id, UserID: "ada", Total: eur(1900), PaymentMethod: "pm_card_visa",
+			Lines: []events.OrderLine{
+				{SKU: "tea", Name: "Tea", Quantity: 2, UnitPrice: eur(350)},
+				{SKU: "cup", Name: "Cup", Quantity: 1, UnitPrice: eur(1200)},
+			},
+		})
+
+		h.Hears(t, stockReserved(id))
+		h.Says(t)
+		h.Hears(t, authorized(id))
+		h.Says(t, events.OrderConfirmed{OrderID: id, UserID: "ada", Total: eur(1900)})
+		ada.Get(t, "/orders/"+id).Want(t, 200, "status", "confirmed", "payment_state", "authorized", "stock_state", "reserved")
+
+		h.Hears(t, captured(id), stockCommitted(id))
+		h.Says(t, events.OrderPaid{OrderID: id, UserID: "ada", Amount: eur(1900)})
+		ada.Get(t, "/orders/"+id).Want(t, 200, "status", "confirmed", "payment_state", "captured", "stock_state", "committed")
+
+		admin := h.As("root", auth.Admin)
+		admin.Post(t, "/orders/"+id+"/ship", nil).Want(t, 200, "status", "shipped")
+		h.Says(t, events.OrderShipped{OrderID: id, UserID: "ada"})
+		admin.Post(t, "/orders/"+id+"/deliver", nil).Want(t, 200, "status", "delivered")
+		h.Says(t, events.OrderDelivered{OrderID: id, UserID: "ada"})
+
+		h.Redelivers(t)
+		h.Says(t)
+		ada.Get(t, "/orders/"+id).Want(t, 200, "status", "delivered", "payment_state", "captured")
+	})
+}
+
+func TestWhatTheOthersSayDecides(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		heard  []func(string) event.Fact
+		said   func(id string) []event.Fact
+		status string
+		reason any
+	}{
+		"no stock": {
+			heard: []func(string) event.Fact{stockRejected, authorized, voided},
+			said:  func(id string) []event.Fact { return []event.Fact{cancelled(id, "stock_rejected")} }, status: "cancelled", reason: "stock_rejected",
+		},
+		"no money": {
+			heard: []func(string) event.Fact{stockReserved, declined, stockReleased},
+			said:  func(id string) []event.Fact { return []event.Fact{cancelled(id, "payment_declined")} }, status: "cancelled", reason: "payment_declined",
+		},
+		"neither": {
+			heard: []func(string) event.Fact{declined, stockRejected},
+			said:  func(id string) []event.Fact { return []event.Fact{cancelled(id, "payment_declined")} }, status: "cancelled", reason: "payment_declined",
+		},
+		"money that vanishes after all": {
+			heard: []func(string) event.Fact{stockReserved, authorized, stockCommitted, captureFailed, stockReleased},
+			said: func(id string) []event.Fact {
+				return []event.Fact{confirmed(id), cancelled(id, "capture_failed")}
+			}, status: "cancelled", reason: "capture_failed",
+		},
+		"a hold that runs out": {
+			heard: []func(string) event.Fact{stockReserved, stockReleased, authorized},
+			said:  func(id string) []event.Fact { return []event.Fact{cancelled(id, "stock_rejected")} }, status: "cancelled", reason: "stock_rejected",
+		},
+		"an admin gives the money back before shipping": {
+			heard: []func(string) event.Fact{stockReserved, authorized, captured, stockCommitted, refunded},
+			said: func(id string) []event.Fact {
+				return []event.Fact{confirmed(id), paid(id), cancelled(id, "admin")}
+			}, status: "cancelled", reason: "admin",
+		},
+		"all is well, the wrong way round": {
+			heard: []func(string) event.Fact{captured, stockCommitted, authorized, stockReserved},
+			said:  func(id string) []event.Fact { return []event.Fact{confirmed(id), paid(id)} }, status: "confirmed",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+				oneByOne, atOnce := orderTeas(t, h, ada), orderTeas(t, h, ada)
+				var facts []event.Fact
+				for _, fact := range c.heard {
+					h.Hears(t, fact(oneByOne))
+					facts = append(facts, fact(atOnce))
+				}
+				h.Says(t, c.said(oneByOne)...)
+				h.HearsBatch(t, facts...)
+				h.Says(t, c.said(atOnce)...)
+				h.Redelivers(t)
+				h.Says(t)
+				for _, id := range []string{oneByOne, atOnce} {
+					ada.Get(t, "/orders/"+id).Want(t, 200, "status", c.status, "cancel_reason", c.reason)
+				}
+			})
+		})
+	}
+}
+
+func TestManyOrdersAreDecidedTogether(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		var heard, said []event.Fact
+		for range 40 {
+			id := orderTeas(t, h, ada)
+			heard = append(heard, authorized(id), stockReserved(id))
+			said = append(said, confirmed(id))
+		}
+		h.HearsBatch(t, heard...)
+		h.Says(t, said...)
+	})
+}
+
+func TestADeadlineEndsTheWaiting(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		waiting, agreed := orderTeas(t, h, ada), orderTeas(t, h, ada)
+		h.Hears(t, stockReserved(waiting), stockReserved(agreed), authorized(agreed))
+		h.Says(t, confirmed(agreed))
+
+		h.Advance(30*time.Second - time.Microsecond)
+		h.Says(t)
+		h.Advance(time.Microsecond)
+		h.Says(t, cancelled(waiting, "deadline"))
+		ada.Get(t, "/orders/"+waiting).Want(t, 200, "status", "cancelled", "cancel_reason", "deadline", "payment_state", "unknown")
+
+		h.Hears(t, authorized(waiting), voided(waiting), stockReleased(waiting))
+		h.Says(t)
+		ada.Get(t, "/orders/"+waiting).Want(t, 200, "status", "cancelled", "payment_state", "voided", "stock_state", "released")
+	}, servicetest.Setting("ORDER_DEADLINE", "30s"))
+}
+
+func TestTheCustomerCancels(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		id := orderTeas(t, h, ada)
+		h.Hears(t, stockReserved(id), authorized(id))
+		h.Says(t, confirmed(id))
+		first := ada.Post(t, "/orders/"+id+"/cancel", nil).Want(t, 200, "status", "cancelled", "cancel_reason", "customer")
+		h.Says(t, cancelled(id, "customer"))
+		again := ada.Post(t, "/orders/"+id+"/cancel", nil).Want(t, 200)
+		require.JSONEq(t, string(first.Body), string(again.Body))
+		h.Says(t)
+		h.As("root", auth.Admin).Post(t, "/orders/"+id+"/ship", nil).Problem(t, 409, "order_not_shippable")
+	})
+}
+
+func TestAnAdminCancels(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		id := orderTeas(t, h, ada)
+		h.As("root", auth.Admin).Post(t, "/orders/"+id+"/cancel", nil).Want(t, 200, "cancel_reason", "admin")
+		h.Says(t, cancelled(id, "admin"))
+	})
+}
+
+func TestOnlyWhatIsPaidIsShippedAndOnlyWhatIsShippedIsDelivered(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		admin := h.As("root", auth.Admin)
+		id := orderTeas(t, h, ada)
+		ship, deliver, cancel := "/orders/"+id+"/ship", "/orders/"+id+"/deliver", "/orders/"+id+"/cancel"
+
+		admin.Post(t, ship, nil).Problem(t, 409, "order_not_paid")
+		admin.Post(t, deliver, nil).Problem(t, 409, "order_not_shipped")
+		h.Hears(t, stockReserved(id), authorized(id), captured(id))
+		h.Says(t, confirmed(id))
+		admin.Post(t, ship, nil).Problem(t, 409, "order_not_paid")
+		h.Says(t)
+		h.Hears(t, stockCommitted(id))
+		h.Says(t, paid(id))
+
+		admin.Post(t, ship, nil).Want(t, 200, "status", "shipped")
+		h.Says(t, events.OrderShipped{OrderID: id, UserID: "ada"})
+		admin.Post(t, ship, nil).Problem(t, 409, "order_not_shippable")
+		ada.Post(t, cancel, nil).Problem(t, 409, "order_shipped")
+		admin.Post(t, cancel, nil).Problem(t, 409, "order_shipped")
+		h.Hears(t, refunded(id))
+		h.Says(t)
+		ada.Get(t, "/orders/"+id).Want(t, 200, "status", "shipped", "payment_state", "refunded")
+	})
+}
+
+func TestALateOldPriceDoesNotReplaceANewerOne(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		dearer, cheaper := tea, tea
+		dearer.Version, dearer.Price = 3, eur(400)
+		cheaper.Version, cheaper.Price = 2, eur(300)
+		h.HearsBatch(t, dearer, cheaper)
+		h.Hears(t, cheaper)
+		ada.Post(t, "/orders", twoTeas).Want(t, 201, "total.amount", 800)
+	})
+}
+
+func TestAnOrderKeepsThePricesItWasPlacedAt(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		id := orderTeas(t, h, ada)
+		dearer := tea
+		dearer.Version, dearer.Price, dearer.Name = 2, eur(400), "Finer tea"
+		h.Hears(t, dearer)
+		ada.Get(t, "/orders/"+id).Want(t, 200, "total.amount", 700, "items.0.name", "Tea")
+	})
+}
+
+func TestWhatSeemsShortIsOrderedAllTheSame(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		h.HearsBatch(t, events.StockChanged{SKU: "tea", Available: 1, Version: 2}, events.StockChanged{SKU: "tea", Available: 9, Version: 1})
+		id := orderTeas(t, h, ada)
+		ada.Get(t, "/orders/"+id+"/timeline").
+			Want(t, 200, "items.0.detail", "2 pieces for 7.00 EUR. Seemingly short: 2 of tea wanted, 1 on hand.")
+	})
+}
+
+func TestTheTimelineTellsWhatHappened(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		id := orderTeas(t, h, ada)
+		h.Advance(time.Second)
+		h.Hears(t, events.StockReserved{OrderID: id, Lines: []events.StockLine{{SKU: "tea", Quantity: 2}}})
+		h.Advance(time.Second)
+		h.Hears(t, declined(id))
+		var timeline struct {
+			Items []struct{ What, By, Detail, EventID, CausationID string }
+		}
+		answer := ada.Get(t, "/orders/"+id+"/timeline").Want(t, 200, "items.1.at", "2026-01-01T12:00:01Z")
+		answer.JSON(t, &timeline)
+		var told []string
+		for _, e := range timeline.Items {
+			told = append(told, e.What+" by "+e.By+": "+e.Detail)
+		}
+		require.Equal(t, []string{
+			"order.created.v1 by customer: 2 pieces for 7.00 EUR.",
+			"stock.reserved.v1 by test: 2 pieces set aside.",
+			"payment.declined.v1 by test: 7.00 EUR declined: insufficient_funds.",
+			"order.cancelled.v1 by orders: Cancelled because the payment was declined.",
+		}, told)
+		require.Equal(t, answer.Field(t, "items.2.event_id"), answer.Field(t, "items.3.causation_id"))
 	})
 }

@@ -29,13 +29,14 @@ const (
 	moneyOpen          Payment = "unknown" // only shown: see PaymentState
 )
 
-// Each participant walks its line from left to right, possibly leaving stations
-// out. Whatever the order in which its words arrive, the rightmost is the newest.
+// Each participant walks its line from left to right, leaving stations out.
+// Whatever the order in which its words arrive, the rightmost is what counts.
+// All yeses stand left of all noes, so that no word can hide a no.
 var (
-	stockLine   = []Stock{StockUnknown, StockReserved, StockShort, StockCommitted, StockReleased}
+	stockLine   = []Stock{StockUnknown, StockReserved, StockCommitted, StockShort, StockReleased}
 	paymentLine = []Payment{
-		MoneyUnknown, MoneyAuthorized, MoneyDeclined, MoneyCaptured,
-		MoneyCaptureFailed, MoneyVoided, MoneyRefunded,
+		MoneyUnknown, MoneyAuthorized, MoneyCaptured,
+		MoneyDeclined, MoneyCaptureFailed, MoneyVoided, MoneyRefunded,
 	}
 	cancelLine = []Reason{"", ByCustomer, ByAdmin}
 )

@@ -100,18 +100,19 @@ func NoOrder() error {
 	return fault.New(fault.NotFound, "order_not_found", "you have no order of this id; see GET /orders for those you have")
 }
 
-// ClaimHeard claims up to limit orders of which something was heard that is
-// still pending, leaving out those that another replica is working on.
-func ClaimHeard(ctx context.Context, tx sqldb.Tx, limit int) ([]*order.Order, error) {
+// ClaimHeard claims orders of which something was heard that is still pending, a
+// batch of them, leaving out those that another replica is working on. The size
+// is part of the text, for a planner to see.
+func ClaimHeard(ctx context.Context, tx sqldb.Tx) ([]*order.Order, error) {
 	return sqldb.All(ctx, tx, scan, "SELECT "+columns+` FROM orders WHERE id IN
-		(SELECT order_id FROM order_timeline WHERE pending ORDER BY order_id LIMIT $1)`+tx.SkipLocked(), limit)
+		(SELECT order_id FROM order_timeline WHERE pending ORDER BY order_id LIMIT 256)`+tx.SkipLocked())
 }
 
-// ClaimOverdue claims up to limit pending orders whose deadline has passed,
+// ClaimOverdue claims pending orders whose deadline has passed, a batch of them,
 // leaving out those that another replica is working on.
-func ClaimOverdue(ctx context.Context, tx sqldb.Tx, now time.Time, limit int) ([]*order.Order, error) {
+func ClaimOverdue(ctx context.Context, tx sqldb.Tx, now time.Time) ([]*order.Order, error) {
 	return sqldb.All(ctx, tx, scan, "SELECT "+columns+` FROM orders WHERE status = 'pending' AND deadline_at <= $1
-		ORDER BY deadline_at LIMIT $2`+tx.SkipLocked(), sqldb.Micros(now), limit)
+		ORDER BY deadline_at LIMIT 256`+tx.SkipLocked(), sqldb.Micros(now))
 }
 
 // Filter says which orders a list shows. Zero fields do not restrict it.

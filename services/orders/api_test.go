@@ -1,0 +1,258 @@
+package orders_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app/servicetest"
+	"troupe/events"
+	"troupe/platform/auth"
+)
+
+func TestOrdersThatAreRefused(t *testing.T) {
+	const pay = `"payment_method":"pm_card_visa"`
+	items := func(list string) string { return `{"items":[` + list + `],` + pay + `}` }
+	address := func(field, value string) string {
+		fields := `"name":"Ada","line1":"1 Road","city":"London","postal_code":"N1","country":"GB"`
+		changed := regexp.MustCompile(`"`+field+`":"[^"]*"`).ReplaceAllString(fields, `"`+field+`":"`+value+`"`)
+		return `{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":{` + changed + `}}`
+	}
+	many := strings.TrimSuffix(strings.Repeat(`{"sku":"tea","quantity":1},`, 101), ",")
+	for name, c := range map[string]struct {
+		body   string
+		status int
+		code   string
+		at     string
+	}{
+		"no body":               {``, 400, "malformed_body", ""},
+		"no JSON":               {`{"items":`, 400, "malformed_body", ""},
+		"two documents":         {twoTeas + twoTeas, 400, "malformed_body", ""},
+		"a list":                {`[]`, 422, "validation_failed", "body"},
+		"nothing":               {`{}`, 422, "validation_failed", "body"},
+		"null":                  {`null`, 422, "validation_failed", ""},
+		"no items":              {items(``), 422, "validation_failed", "body.items"},
+		"null for items":        {`{"items":null,` + pay + `}`, 422, "validation_failed", "body.items"},
+		"null for an item":      {items(`null`), 422, "validation_failed", "body.items[0]"},
+		"too many items":        {items(many), 422, "validation_failed", "body.items"},
+		"no sku":                {items(`{"quantity":1}`), 422, "validation_failed", "body.items[0]"},
+		"an empty sku":          {items(`{"sku":"","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
+		"an odd sku":            {items(`{"sku":"te a","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
+		"a sku with a tail":     {items(`{"sku":"tea\n","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
+		"NUL in a sku":          {items(`{"sku":"tea\u0000","quantity":1}`), 400, "malformed_body", ""},
+		"a long sku":            {items(`{"sku":"` + strings.Repeat("a", 65) + `","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
+		"no quantity":           {items(`{"sku":"tea"}`), 422, "validation_failed", "body.items[0]"},
+		"none of it":            {items(`{"sku":"tea","quantity":0}`), 422, "validation_failed", "body.items[0].quantity"},
+		"less than none":        {items(`{"sku":"tea","quantity":-1}`), 422, "validation_failed", "body.items[0].quantity"},
+		"too much of it":        {items(`{"sku":"tea","quantity":1001}`), 422, "validation_failed", "body.items[0].quantity"},
+		"far too much of it":    {items(`{"sku":"tea","quantity":99999999999999999999}`), 422, "validation_failed", "body.items[0].quantity"},
+		"half of it":            {items(`{"sku":"tea","quantity":0.5}`), 422, "validation_failed", "body.items[0].quantity"},
+		"a quantity in words":   {items(`{"sku":"tea","quantity":"2"}`), 422, "validation_failed", "body.items[0].quantity"},
+		"the client's price":    {items(`{"sku":"tea","quantity":1,"unit_price":{"amount":1,"currency":"EUR"}}`), 422, "validation_failed", "body.items[0].unit_price"},
+		"the client's total":    {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"total":{"amount":1,"currency":"EUR"}}`, 422, "validation_failed", "body.total"},
+		"somebody else's order": {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"user_id":"bob"}`, 422, "validation_failed", "body.user_id"},
+		"a product twice":       {items(`{"sku":"tea","quantity":1},{"sku":"cup","quantity":1},{"sku":"tea","quantity":2}`), 422, "sku_repeated", "body.items[2].sku"},
+		"an unknown product":    {items(`{"sku":"tea","quantity":1},{"sku":"coffee","quantity":1}`), 422, "sku_unknown", "body.items[1].sku"},
+		"a withdrawn product":   {items(`{"sku":"ghost","quantity":1}`), 422, "sku_inactive", "body.items[0].sku"},
+		"two currencies":        {items(`{"sku":"tea","quantity":1},{"sku":"scone","quantity":1}`), 422, "currency_mixed", "body.items[1]"},
+		"a line too dear":       {items(`{"sku":"moon","quantity":2}`), 422, "amount_too_large", "body.items[0]"},
+		"a total too dear":      {items(`{"sku":"moon","quantity":1},{"sku":"tea","quantity":1}`), 422, "amount_too_large", "body.items[1]"},
+		"no payment method":     {`{"items":[{"sku":"tea","quantity":1}]}`, 422, "validation_failed", "body"},
+		"card data":             {`{"items":[{"sku":"tea","quantity":1}],"payment_method":"4242424242424242"}`, 422, "validation_failed", "body.payment_method"},
+		"an odd token":          {`{"items":[{"sku":"tea","quantity":1}],"payment_method":"pm_x y"}`, 422, "validation_failed", "body.payment_method"},
+		"a long token":          {`{"items":[{"sku":"tea","quantity":1}],"payment_method":"pm_` + strings.Repeat("a", 65) + `"}`, 422, "validation_failed", "body.payment_method"},
+		"half an address":       {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":{"name":"Ada"}}`, 422, "validation_failed", "body.shipping_address"},
+		"a blank name":          {address("name", "  "), 422, "validation_failed", "body.shipping_address.name"},
+		"a long city":           {address("city", strings.Repeat("L", 101)), 422, "validation_failed", "body.shipping_address.city"},
+		"a country in words":    {address("country", "England"), 422, "validation_failed", "body.shipping_address.country"},
+		"an address of a kind":  {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":"London"}`, 422, "validation_failed", "body.shipping_address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+				h.Hears(t,
+					events.ProductChanged{SKU: "ghost", Name: "Ghost", Price: eur(1), Version: 1},
+					events.ProductChanged{SKU: "scone", Name: "Scone", Price: events.Money{Amount: 250, Currency: "GBP"}, Active: true, Version: 1},
+					events.ProductChanged{SKU: "moon", Name: "Moon", Price: eur(1<<63 - 100), Active: true, Version: 1})
+				answer := ada.With("Idempotency-Key", "k").Post(t, "/orders", c.body).Problem(t, c.status, c.code)
+				require.NotEmpty(t, answer.Field(t, "detail"))
+				if c.at != "" {
+					require.Equal(t, c.at, answer.Field(t, "errors.0.location"))
+				}
+				h.Says(t)
+				ada.Get(t, "/orders").Want(t, 200, "items", []any{})
+				ada.With("Idempotency-Key", "k").Post(t, "/orders", twoTeas).Want(t, 201)
+			})
+		})
+	}
+}
+
+func TestOrdersAreNobodyElsesBusiness(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		id := orderTeas(t, h, ada)
+		bob, nobody, admin := h.As("bob", auth.User), h.Anonymous(), h.As("root", auth.Admin)
+		for _, path := range []string{"/orders/" + id, "/orders/" + id + "/timeline"} {
+			nobody.Get(t, path).Problem(t, 401, "token_missing")
+			bob.Get(t, path).Problem(t, 404, "order_not_found")
+			admin.Get(t, path).Want(t, 200)
+		}
+		nobody.Get(t, "/orders").Problem(t, 401, "token_missing")
+		nobody.Post(t, "/orders", twoTeas).Problem(t, 401, "token_missing")
+		bob.Post(t, "/orders/"+id+"/cancel", nil).Problem(t, 404, "order_not_found")
+		for _, verb := range []string{"/ship", "/deliver"} {
+			nobody.Post(t, "/orders/"+id+verb, nil).Problem(t, 401, "token_missing")
+			ada.Post(t, "/orders/"+id+verb, nil).Problem(t, 403, "role_required")
+		}
+		bob.Get(t, "/orders?user_id=ada").Problem(t, 403, "not_your_orders")
+		bob.Get(t, "/orders").Want(t, 200, "items", []any{})
+		h.Says(t)
+	})
+}
+
+func TestAnOrderThatIsNotThere(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		for _, id := range []string{"019b796d-d600-7000-8000-000000000099", "1", "%20", "a'b", strings.Repeat("9", 3000)} {
+			ada.Get(t, "/orders/"+id).Problem(t, 404, "order_not_found")
+			ada.Get(t, "/orders/"+id+"/timeline").Problem(t, 404, "order_not_found")
+			ada.Post(t, "/orders/"+id+"/cancel", nil).Problem(t, 404, "order_not_found")
+			h.As("root", auth.Admin).Post(t, "/orders/"+id+"/ship", nil).Problem(t, 404, "order_not_found")
+		}
+		ada.Get(t, "/orders/%00").Problem(t, 400, "malformed_url")
+	})
+}
+
+func TestARepeatedOrderIsOneOrder(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		withKey := ada.With("Idempotency-Key", "once")
+		first := withKey.Post(t, "/orders", twoTeas).Want(t, 201)
+		h.Says(t, servicetest.Said[events.OrderCreated](t, h)[0])
+
+		gone := tea
+		gone.Version, gone.Active = 2, false
+		h.Hears(t, gone)
+		again := withKey.Post(t, "/orders", twoTeas).Want(t, 201)
+		require.JSONEq(t, string(first.Body), string(again.Body))
+		require.Equal(t, first.Header("Location"), again.Header("Location"))
+		h.Says(t)
+
+		withKey.Post(t, "/orders", `{"items":[{"sku":"cup","quantity":1}],"payment_method":"pm_card_visa"}`).
+			Problem(t, 422, "idempotency_key_reused")
+		ada.With("Idempotency-Key", strings.Repeat("k", 256)).Post(t, "/orders", twoTeas).Problem(t, 422, "validation_failed")
+		h.As("bob", auth.User).With("Idempotency-Key", "once").
+			Post(t, "/orders", `{"items":[{"sku":"cup","quantity":1}],"payment_method":"pm_card_visa"}`).Want(t, 201, "user_id", "bob")
+	})
+}
+
+func TestARepeatedCommandGetsItsFirstAnswer(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		admin := h.As("root", auth.Admin).With("Idempotency-Key", "go")
+		id := orderTeas(t, h, ada)
+		h.Hears(t, stockReserved(id), authorized(id), stockCommitted(id), captured(id))
+		h.Says(t, confirmed(id), paid(id))
+		shipped := admin.Post(t, "/orders/"+id+"/ship", nil).Want(t, 200, "status", "shipped")
+		admin.Post(t, "/orders/"+id+"/deliver", nil).Want(t, 200, "status", "delivered")
+		again := admin.Post(t, "/orders/"+id+"/ship", nil).Want(t, 200, "status", "shipped")
+		require.JSONEq(t, string(shipped.Body), string(again.Body))
+		h.Says(t, events.OrderShipped{OrderID: id, UserID: "ada"}, events.OrderDelivered{OrderID: id, UserID: "ada"})
+	})
+}
+
+func TestAKeyIsForgottenAfterTwoDays(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		withKey := ada.With("Idempotency-Key", "once")
+		first := withKey.Post(t, "/orders", twoTeas).Want(t, 201).Field(t, "id")
+		h.Advance(49 * time.Hour)
+		h.Settle(t)
+		second := h.As("ada", auth.User).With("Idempotency-Key", "once").Post(t, "/orders", twoTeas).Want(t, 201).Field(t, "id")
+		require.NotEqual(t, first, second)
+	})
+}
+
+func TestListingOrders(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		var ids []string
+		for range 5 {
+			h.Advance(time.Millisecond)
+			ids = append(ids, orderTeas(t, h, ada))
+		}
+		bob := h.As("bob", auth.User)
+		bobs := bob.Post(t, "/orders", twoTeas).Field(t, "id")
+		h.Hears(t, stockReserved(ids[1]), authorized(ids[1]))
+
+		page := ada.Get(t, "/orders?limit=2").Want(t, 200, "items.0.id", ids[4], "items.1.id", ids[3])
+		page = ada.Get(t, "/orders?limit=2&cursor="+page.Field(t, "next_cursor")).Want(t, 200, "items.0.id", ids[2], "items.1.id", ids[1])
+		ada.Get(t, "/orders?limit=2&cursor="+page.Field(t, "next_cursor")).
+			Want(t, 200, "items.0.id", ids[0], "items.1", nil, "next_cursor", nil)
+
+		admin := h.As("root", auth.Admin)
+		for path, want := range map[string][]string{
+			"/orders":                              {bobs, ids[4], ids[3], ids[2], ids[1], ids[0]},
+			"/orders?user_id=bob":                  {bobs},
+			"/orders?status=confirmed":             {ids[1]},
+			"/orders?user_id=ada&status=confirmed": {ids[1]},
+			"/orders?user_id=bob&status=confirmed": {},
+			"/orders?user_id=root":                 {},
+		} {
+			require.Equal(t, want, idsOf(t, admin.Get(t, path)), path)
+		}
+		require.Equal(t, []string{ids[1]}, idsOf(t, ada.Get(t, "/orders?status=confirmed&user_id=ada")))
+	})
+}
+
+func idsOf(t *testing.T, a *servicetest.Answer) []string {
+	t.Helper()
+	var page struct{ Items []struct{ ID string } }
+	a.Want(t, 200).JSON(t, &page)
+	ids := []string{}
+	for _, o := range page.Items {
+		ids = append(ids, o.ID)
+	}
+	return ids
+}
+
+func TestListsThatAreRefused(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		for query, code := range map[string]string{
+			"status=paid": "validation_failed",
+			"limit=0":     "validation_failed",
+			"limit=101":   "validation_failed",
+			"limit=many":  "validation_failed",
+			"cursor=x":    "cursor_invalid",
+		} {
+			ada.Get(t, "/orders?"+query).Problem(t, 422, code)
+		}
+	})
+}
+
+func TestADeletedAccount(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		admin := h.As("root", auth.Admin)
+		order := func() string {
+			return ada.Post(t, "/orders", `{"items":[{"sku":"tea","quantity":2}],"payment_method":"pm_card_visa",
+				"shipping_address":{"name":"Ada","line1":"1 Road","city":"London","postal_code":"N1","country":"GB"}}`).Field(t, "id")
+		}
+		pending, sold, over, bobs := order(), order(), order(), h.As("bob", auth.User).Post(t, "/orders", twoTeas).Field(t, "id")
+		h.Hears(t, stockReserved(sold), authorized(sold), stockCommitted(sold), captured(sold))
+		ada.Post(t, "/orders/"+over+"/cancel", nil).Want(t, 200)
+
+		h.Hears(t, events.UserDeleted{UserID: "ada", Version: 2})
+		admin.Get(t, "/orders/"+pending).Want(t, 200, "status", "cancelled", "cancel_reason", "customer", "shipping_address", nil)
+		admin.Get(t, "/orders/"+over).Want(t, 200, "status", "cancelled", "shipping_address", nil)
+		admin.Get(t, "/orders/"+bobs).Want(t, 200, "status", "pending")
+		admin.Get(t, "/orders/"+sold).Want(t, 200, "status", "confirmed", "shipping_address.city", "London")
+
+		admin.Post(t, "/orders/"+sold+"/ship", nil).Want(t, 200, "shipping_address.city", "London")
+		admin.Post(t, "/orders/"+sold+"/deliver", nil).Want(t, 200, "shipping_address", nil)
+		admin.Get(t, "/orders/"+sold).Want(t, 200, "status", "delivered", "shipping_address", nil)
+	})
+}
+
+func TestARevokedSessionOrdersNothing(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		h.Hears(t, events.SessionRevoked{SessionID: "session-ada", UserID: "ada", Until: h.Now().Add(10 * time.Minute)})
+		ada.Post(t, "/orders", twoTeas).Problem(t, 401, "session_revoked")
+		h.Says(t)
+	})
+}
