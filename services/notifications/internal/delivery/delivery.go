@@ -24,6 +24,10 @@ import (
 	"time"
 )
 
+// Email is the channel there is. Another one is another name here, and a worker
+// of its own that claims its deliveries.
+const Email = "email"
+
 // State is where a delivery stands.
 type State string
 

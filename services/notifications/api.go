@@ -1,0 +1,111 @@
+package notifications
+
+import (
+	"context"
+	"time"
+
+	"troupe/platform/auth"
+	"troupe/platform/fault"
+	"troupe/platform/httpapi"
+	"troupe/platform/sqldb"
+	"troupe/services/notifications/internal/store"
+)
+
+var errUnknown = fault.New(fault.NotFound, "notification_unknown", "you have no such notification; list yours with GET /notifications")
+
+// entry is a notice as its customer sees it.
+type entry struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind" example:"order.paid" doc:"What it is about"`
+	Title     string    `json:"title"`
+	Body      string    `json:"body"`
+	OrderID   string    `json:"order_id,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	ReadAt    time.Time `json:"read_at,omitzero" doc:"Absent while unread"`
+}
+
+type inboxRequest struct {
+	httpapi.PageQuery
+	Unread bool `query:"unread" doc:"Only those not read yet"`
+}
+
+type inboxReply struct{ Body httpapi.Page[entry] }
+
+type readRequest struct {
+	ID string `path:"id" maxLength:"100"`
+}
+
+type readReply struct{ Body entry }
+
+func (s *service) serveInbox(api *httpapi.API) {
+	httpapi.Get(api, "/notifications", s.listInbox, httpapi.Says("List my notifications, newest first"))
+	httpapi.Post(api, "/notifications/{id}/read", s.markRead, httpapi.Says("Mark a notification of mine as read"))
+}
+
+func (s *service) listInbox(ctx context.Context, r *inboxRequest) (*inboxReply, error) {
+	caller, _ := auth.CallerFrom(ctx)
+	before, err := cursor(r.PageQuery)
+	if err != nil {
+		return nil, err
+	}
+	notices, err := store.Inbox(ctx, s.db, caller.UserID, r.Unread, before, r.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	reply := &inboxReply{Body: httpapi.Page[entry]{Items: []entry{}}}
+	if len(notices) > r.Limit {
+		notices = notices[:r.Limit]
+		reply.Body.NextCursor = httpapi.EncodeCursor(notices[r.Limit-1].EventID)
+	}
+	for _, n := range notices {
+		e, err := s.show(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		reply.Body.Items = append(reply.Body.Items, e)
+	}
+	return reply, nil
+}
+
+func (s *service) markRead(ctx context.Context, r *readRequest) (*readReply, error) {
+	caller, _ := auth.CallerFrom(ctx)
+	var n store.Notice
+	var found bool
+	err := s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+		n, found, err = store.MarkRead(ctx, tx, caller.UserID, r.ID, s.now())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, errUnknown
+	}
+	e, err := s.show(ctx, n)
+	return &readReply{e}, err
+}
+
+// show renders a notice in the language its customer reads now.
+func (s *service) show(ctx context.Context, n store.Notice) (entry, error) {
+	recipients, err := store.Recipients(ctx, s.db, []string{n.UserID})
+	if err != nil {
+		return entry{}, err
+	}
+	words, err := s.renderer.Entry(recipients[n.UserID].Locale, n.Notice)
+	if err != nil {
+		return entry{}, err
+	}
+	return entry{
+		ID: n.EventID, Kind: n.Kind, Title: words.Title, Body: words.Body,
+		OrderID: n.OrderID, CreatedAt: n.CreatedAt, ReadAt: n.ReadAt,
+	}, nil
+}
+
+// cursor is the id that a page begins after, "" for the first.
+func cursor(q httpapi.PageQuery) (string, error) {
+	key, err := httpapi.DecodeCursor(q.Cursor, 1)
+	if err != nil || key == nil {
+		return "", err
+	}
+	return key[0], nil
+}
