@@ -58,6 +58,7 @@ func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
 	o, _ := op.Metadata[admission].(operation)
 	mediaType := bodyType(op)
 	headers := boundHeaders(op)
+	forbidNullArrays(d.api.huma.OpenAPI(), op)
 	d.api.mux.HandleFunc(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) {
 		r, err := d.api.admit(o, r)
 		if err == nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -29,14 +30,7 @@ func decode(mediaType string, data []byte, into any) error {
 	if err := json.Unmarshal(data, tree); err != nil {
 		return inWords(err)
 	}
-	members, text := survey(*tree)
-	switch {
-	case !text:
-		return errors.New("text must not hold the character U+0000")
-	case members != countMembers(data):
-		return errors.New("an object has the same key twice")
-	}
-	return nil
+	return survey(*tree, data)
 }
 
 // inWords says what json says, for somebody who knows no Go.
@@ -52,28 +46,91 @@ func inWords(err error) error {
 	return err
 }
 
-// survey counts the members of all objects and says whether all text is storable.
-func survey(v any) (members int, text bool) {
-	switch t := v.(type) {
+var (
+	errTwice = errors.New("an object has the same key twice")
+	errNull  = errors.New("text must not hold the character U+0000")
+)
+
+// survey refuses a tree that is not all that the valid JSON says, or that
+// encoding/json could read in another way than the validation does: keys that
+// differ in case alone are one key to it.
+func survey(tree any, valid []byte) error {
+	members, err := count(tree)
+	if err == nil && members != countMembers(valid) {
+		return errTwice
+	}
+	return err
+}
+
+// count gives the number of members of all objects in the tree.
+func count(tree any) (members int, err error) {
+	switch t := tree.(type) {
 	case string:
-		return 0, strings.IndexByte(t, 0) < 0
+		return 0, storableText(t)
 	case []any:
 		for _, item := range t {
-			n, ok := survey(item)
-			if members += n; !ok {
-				return members, false
+			n, err := count(item)
+			if err != nil {
+				return 0, err
 			}
+			members += n
 		}
 	case map[string]any:
+		if foldedTogether(t) {
+			return 0, errTwice
+		}
 		members = len(t)
 		for key, item := range t {
-			n, ok := survey(item)
-			if members += n; !ok || strings.IndexByte(key, 0) >= 0 {
-				return members, false
+			n, err := count(item)
+			if err := cmp.Or(err, storableText(key)); err != nil {
+				return 0, err
 			}
+			members += n
 		}
 	}
-	return members, true
+	return members, nil
+}
+
+func storableText(s string) error {
+	if strings.IndexByte(s, 0) >= 0 {
+		return errNull
+	}
+	return nil
+}
+
+// foldedTogether says whether two keys differ in case alone. Most objects have
+// only plain keys, of which no two can.
+func foldedTogether(object map[string]any) bool {
+	allPlain := true
+	for key := range object {
+		allPlain = allPlain && plain(key)
+	}
+	if allPlain {
+		return false
+	}
+	folded := make(map[string]struct{}, len(object))
+	for key := range object {
+		folded[strings.Map(fold, key)] = struct{}{}
+	}
+	return len(folded) < len(object)
+}
+
+func plain(key string) bool {
+	for i := range len(key) {
+		if c := key[i]; c >= 'A' && c <= 'Z' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// fold gives the same rune for all that strings.EqualFold takes for equal.
+func fold(r rune) rune {
+	lowest := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		lowest = min(lowest, next)
+	}
+	return lowest
 }
 
 // countMembers counts the colons outside strings: one for each member that valid

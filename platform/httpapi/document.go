@@ -96,3 +96,33 @@ func possible(status int, o operation, method, path string) bool {
 	}
 	return true
 }
+
+// forbidNullArrays undoes huma's habit of taking null for any list: it would get
+// around minItems, and clients would have to expect it in answers.
+func forbidNullArrays(document *huma.OpenAPI, op *huma.Operation) {
+	for _, schema := range document.Components.Schemas.Map() {
+		arraysNotNull(schema)
+	}
+	if op.RequestBody == nil {
+		return
+	}
+	for _, mediaType := range op.RequestBody.Content {
+		arraysNotNull(mediaType.Schema)
+	}
+}
+
+func arraysNotNull(s *huma.Schema) {
+	if s == nil {
+		return
+	}
+	if s.Type == huma.TypeArray {
+		s.Nullable = false
+	}
+	arraysNotNull(s.Items)
+	for _, property := range s.Properties {
+		arraysNotNull(property)
+	}
+	if values, ok := s.AdditionalProperties.(*huma.Schema); ok {
+		arraysNotNull(values)
+	}
+}

@@ -9,12 +9,14 @@
 //     (application/x-www-form-urlencoded gives strings by their json names).
 //     Anything else is 415; no Content-Type at all means what is expected.
 //   - A body that can not be read in one way only is 400: broken syntax, text
-//     after the end, one key twice in an object, bytes that are no UTF-8, and the
-//     character U+0000, which databases do not store.
+//     after the end, one key twice in an object (in capitals or not), bytes that are
+//     no UTF-8, and the character U+0000, which databases do not store.
 //   - A member that the operation does not know is 422: a caller who sends
 //     "role" or misspells "quantity" learns it. A struct that is to ignore them
 //     has a field `_ struct{} "additionalProperties:\"true\""`. Unknown query
 //     parameters are ignored.
+//   - A list is never null: in what comes in that is 422, and the document promises
+//     as much for what goes out.
 //   - What breaks a rule of the struct tags is 422, with every place in "errors".
 package httpapi
 

@@ -11,8 +11,17 @@ import (
 
 // Page is a list with a cursor to the next part, as an Out body.
 type Page[T any] struct {
-	Items      []T    `json:"items" nullable:"false"`
+	Items      []T    `json:"items"`
 	NextCursor string `json:"next_cursor,omitempty" doc:"Pass as cursor to get the next page; absent on the last"`
+}
+
+// MarshalJSON gives an empty list for no items, never null.
+func (p Page[T]) MarshalJSON() ([]byte, error) {
+	type page Page[T]
+	if p.Items == nil {
+		p.Items = []T{}
+	}
+	return json.Marshal(page(p))
 }
 
 // PageQuery is embedded in the input of a list.

@@ -1,0 +1,154 @@
+package httpapi_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/platform/auth"
+	"troupe/platform/fault"
+	"troupe/platform/httpapi"
+)
+
+func TestEveryFaultHasItsStatus(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]struct {
+		status int
+		code   string
+		detail string
+	}{
+		"malformed":       {400, "odd", "odd"},
+		"invalid":         {422, "sku_unknown", "no such sku"},
+		"unauthenticated": {401, "bad_password", "try again"},
+		"forbidden":       {403, "not_yours", "not yours"},
+		"missing":         {404, "order_not_found", "no such order"},
+		"conflict":        {409, "order_shipped", "too late"},
+		"large":           {413, "too_large", "too large"},
+		"unsupported":     {415, "unsupported", "unsupported"},
+		"throttled":       {429, "throttled", "slow down"},
+		"unavailable":     {503, "down", "try later"},
+		"internal":        {500, "internal", "internal error"},
+		"strange":         {500, "internal", "internal error"},
+		"panic":           {500, "internal", "internal error"},
+	} {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			w := s.ask(t, "GET /orders/"+id, "", "Authorization", "Bearer "+s.token(t, auth.User))
+			p := requireProblem(t, w)
+			require.Equal(t, want.status, w.Code)
+			require.Equal(t, want.code, p.Code)
+			require.Equal(t, want.detail, p.Detail)
+			require.NotContains(t, w.Body.String(), "fire")
+		})
+	}
+}
+
+func TestAProblemSaysWhereAndWhen(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	bearer := []string{"Authorization", "Bearer " + s.token(t, auth.User)}
+
+	invalid := requireProblem(t, s.ask(t, "GET /orders/invalid", "", bearer...))
+	require.Equal(t, "body.items[0].sku", invalid.Errors[0].Location)
+	require.Equal(t, "unknown", invalid.Errors[0].Message)
+
+	require.Equal(t, "2", s.ask(t, "GET /orders/throttled", "", bearer...).Header().Get("Retry-After"))
+	require.Equal(t, "1", s.ask(t, "GET /orders/unavailable", "", bearer...).Header().Get("Retry-After"))
+	require.Empty(t, s.ask(t, "GET /orders/conflict", "", bearer...).Header().Get("Retry-After"))
+	require.Equal(t, "Bearer", s.ask(t, "GET /orders/unauthenticated", "", bearer...).Header().Get("WWW-Authenticate"))
+}
+
+func TestWhoMayCall(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	user, admin := "Bearer "+s.token(t, auth.User), "Bearer "+s.token(t, auth.Admin)
+	const one = `{"items":[{"sku":"book","quantity":1}]}`
+	for name, c := range map[string]struct {
+		what, body string
+		tokens     []string
+		status     int
+		code       string
+	}{
+		"a caller":                     {"GET /orders/1", "", []string{user}, 200, ""},
+		"a caller in small letters":    {"GET /orders/1", "", []string{"bearer" + user[6:]}, 200, ""},
+		"nobody":                       {"GET /orders/1", "", nil, 401, "token_missing"},
+		"a bad token":                  {"GET /orders/1", "", []string{"Bearer x.y.z"}, 401, "token_invalid"},
+		"another scheme":               {"GET /orders/1", "", []string{"Basic " + user[7:]}, 401, "authorization_malformed"},
+		"a scheme alone":               {"GET /orders/1", "", []string{"Bearer"}, 401, "authorization_malformed"},
+		"an empty header":              {"GET /orders/1", "", []string{""}, 401, "authorization_malformed"},
+		"a token too many":             {"GET /orders/1", "", []string{user + " " + user[7:]}, 401, "authorization_malformed"},
+		"two headers":                  {"GET /orders/1", "", []string{user, user}, 401, "authorization_malformed"},
+		"a user where admins may":      {"DELETE /orders/1", "", []string{user}, 403, "role_required"},
+		"an admin where admins may":    {"DELETE /orders/1", "", []string{admin}, 204, ""},
+		"nobody where admins may":      {"DELETE /orders/1", "", nil, 401, "token_missing"},
+		"nobody where all may":         {place, one, nil, 201, ""},
+		"a caller where all may":       {place, one, []string{user}, 201, ""},
+		"a bad token where all may":    {place, one, []string{"Bearer x"}, 401, "token_invalid"},
+		"a query token is not taken":   {"GET /orders/1?access_token=" + user[7:], "", nil, 401, "token_missing"},
+		"nobody with a malformed body": {place, "{", []string{"Bearer x"}, 401, "token_invalid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var headers []string
+			for _, token := range c.tokens {
+				headers = append(headers, "Authorization", token)
+			}
+			w := s.ask(t, c.what, c.body, headers...)
+			require.Equal(t, c.status, w.Code, w.Body)
+			if c.code != "" {
+				require.Equal(t, c.code, requireProblem(t, w).Code)
+			}
+			if c.status == http.StatusUnauthorized {
+				require.Equal(t, "Bearer", w.Header().Get("WWW-Authenticate"))
+			}
+		})
+	}
+	require.Contains(t, s.ask(t, place, one, "Authorization", admin).Body.String(), `"user":"u1","role":"admin"`)
+	require.Contains(t, s.ask(t, place, one).Body.String(), `"user":"","role":""`)
+}
+
+func TestPlainHandlersAnswerWithProblemsToo(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	httpapi.WriteProblem(w, r, fault.New(fault.NotFound, "", "not here"))
+	require.Equal(t, http.StatusNotFound, w.Code)
+	require.Contains(t, w.Body.String(), `"type":"about:blank"`)
+
+	w = httptest.NewRecorder()
+	httpapi.WriteProblem(w, r, errors.Join(errors.New("wrapped"), fault.New(fault.Conflict, "taken", "taken")))
+	require.Equal(t, http.StatusConflict, w.Code)
+}
+
+func TestCursorsComeBackAsTheyWere(t *testing.T) {
+	t.Parallel()
+	for _, key := range [][]string{{""}, {"2026", "0190-a"}, {"a\"b", "ü", ","}} {
+		got, err := httpapi.DecodeCursor(httpapi.EncodeCursor(key...), len(key))
+		require.NoError(t, err)
+		require.Equal(t, key, got)
+	}
+	none, err := httpapi.DecodeCursor("", 2)
+	require.NoError(t, err)
+	require.Nil(t, none)
+	for name, cursor := range map[string]string{
+		"other parts":    httpapi.EncodeCursor("a"),
+		"no base64":      "%%%",
+		"no list":        "MQ",
+		"null":           "bnVsbA",
+		"a null in text": httpapi.EncodeCursor("\x00", "b"),
+	} {
+		_, err := httpapi.DecodeCursor(cursor, 2)
+		require.True(t, fault.Is(err, fault.Invalid), name)
+	}
+}
+
+func TestAPageWithNothingIsAnEmptyList(t *testing.T) {
+	t.Parallel()
+	b, err := httpapi.Page[int]{}.MarshalJSON()
+	require.NoError(t, err)
+	require.JSONEq(t, `{"items":[]}`, string(b))
+}

@@ -1,0 +1,210 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"troupe/platform/auth"
+	"troupe/platform/fault"
+	"troupe/platform/httpapi"
+	"troupe/platform/telemetry"
+)
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+// shop is an API with one operation of every sort, and what it logged.
+type shop struct {
+	handler http.Handler
+	api     *httpapi.API
+	signer  *auth.Signer
+	log     *bytes.Buffer
+	ready   error
+}
+
+type item struct {
+	SKU      string `json:"sku" minLength:"1" maxLength:"64"`
+	Quantity int    `json:"quantity" minimum:"1" maximum:"1000"`
+}
+
+type placeOrder struct {
+	Key  string `header:"Idempotency-Key" maxLength:"255"`
+	Body struct {
+		Items []item    `json:"items" minItems:"1"`
+		Note  string    `json:"note,omitempty"`
+		Due   time.Time `json:"due,omitzero"`
+	}
+}
+
+type getOrder struct {
+	ID string `path:"id"`
+}
+
+type listOrders struct {
+	httpapi.PageQuery
+}
+
+type signIn struct {
+	Body struct {
+		Username string   `json:"username" minLength:"1"`
+		Password string   `json:"password"`
+		_        struct{} `additionalProperties:"true"`
+	} `contentType:"application/x-www-form-urlencoded"`
+}
+
+type order struct {
+	ID   string `json:"id"`
+	User string `json:"user"`
+	Role string `json:"role"`
+}
+
+type oneOrder struct{ Body order }
+
+type orders struct{ Body httpapi.Page[order] }
+
+func newShop(t testing.TB) *shop {
+	key, err := auth.NewPrivateKey()
+	require.NoError(t, err)
+	signer, err := auth.NewSigner(key)
+	require.NoError(t, err)
+	now := func() time.Time { return noon }
+	s := &shop{signer: signer, log: &bytes.Buffer{}}
+	s.api = httpapi.New(httpapi.Config{
+		Service: "orders", Title: "Orders & more", Version: "1.2.3", Now: now,
+		Verifier: auth.NewVerifier(auth.VerifierConfig{Static: signer.JWKS(), Now: now}),
+		Log:      telemetry.Logger(s.log, slog.LevelDebug, telemetry.JSON),
+		Registry: prometheus.NewRegistry(),
+		Ready:    func(context.Context) error { return s.ready },
+	})
+	s.handler = s.api.Handler()
+	s.open()
+	return s
+}
+
+func (s *shop) open() {
+	a := s.api
+	httpapi.Post(a, "/orders", func(ctx context.Context, in *placeOrder) (*oneOrder, error) {
+		return &oneOrder{seenBy(ctx, in.Body.Items[0].SKU)}, nil
+	}, httpapi.Public(), httpapi.Says("Place an order"), httpapi.Status(http.StatusCreated))
+	httpapi.Get(a, "/orders/{id}", func(ctx context.Context, in *getOrder) (*oneOrder, error) {
+		if err := trouble(in.ID); err != nil {
+			return nil, err
+		}
+		return &oneOrder{seenBy(ctx, in.ID)}, nil
+	}, httpapi.Says("Get an order"))
+	httpapi.Delete(a, "/orders/{id}", func(context.Context, *getOrder) (*struct{}, error) {
+		return nil, nil
+	}, httpapi.Only(auth.Admin), httpapi.Says("Delete an order"))
+	httpapi.Get(a, "/orders", func(_ context.Context, in *listOrders) (*orders, error) {
+		_, err := httpapi.DecodeCursor(in.Cursor, 2)
+		return &orders{httpapi.Page[order]{Items: []order{}, NextCursor: httpapi.EncodeCursor("a", "b")}}, err
+	}, httpapi.Public())
+	httpapi.Post(a, "/token", func(_ context.Context, in *signIn) (*oneOrder, error) {
+		return &oneOrder{order{User: in.Body.Username}}, nil
+	}, httpapi.Public(), httpapi.Says("Get a token"))
+	a.Handle("GET /stream", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("half"))
+		panic("in the middle")
+	}))
+}
+
+func seenBy(ctx context.Context, id string) order {
+	c, _ := auth.CallerFrom(ctx)
+	return order{ID: id, User: c.UserID, Role: string(c.Role)}
+}
+
+// trouble is what an order of that id comes to.
+func trouble(id string) error {
+	cause := errors.New("the disk is on fire")
+	switch id {
+	case "malformed":
+		return fault.New(fault.Malformed, "odd", "odd")
+	case "invalid":
+		return fault.New(fault.Invalid, "sku_unknown", "no such sku").At("body.items[0].sku", "unknown")
+	case "unauthenticated":
+		return fault.New(fault.Unauthenticated, "bad_password", "try again")
+	case "forbidden":
+		return fault.New(fault.Forbidden, "not_yours", "not yours")
+	case "missing":
+		return fault.New(fault.NotFound, "order_not_found", "no such order")
+	case "conflict":
+		return fault.New(fault.Conflict, "order_shipped", "too late").Because(cause)
+	case "large":
+		return fault.New(fault.TooLarge, "too_large", "too large")
+	case "unsupported":
+		return fault.New(fault.Unsupported, "unsupported", "unsupported")
+	case "throttled":
+		return &fault.Error{Kind: fault.TooMany, Code: "throttled", Message: "slow down", RetryAfter: 1500 * time.Millisecond}
+	case "unavailable":
+		return fault.New(fault.Unavailable, "down", "try later").Because(cause)
+	case "internal":
+		return fault.New(fault.Internal, "secret_code", "secret message").Because(cause)
+	case "strange":
+		return cause
+	case "panic":
+		panic("the cat walked over it")
+	}
+	return nil
+}
+
+func (s *shop) token(t testing.TB, role auth.Role) string {
+	token, err := s.signer.Sign(auth.Caller{UserID: "u1", Role: role, SessionID: "s1", Expires: noon.Add(time.Minute)}, "t1", noon)
+	require.NoError(t, err)
+	return token
+}
+
+// ask sends "METHOD path" with a body and headers given as name, value pairs.
+func (s *shop) ask(t testing.TB, what, body string, headers ...string) *httptest.ResponseRecorder {
+	method, path, _ := strings.Cut(what, " ")
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	if w.Code >= 400 {
+		requireProblem(t, w)
+	}
+	return w
+}
+
+type problem struct {
+	Type, Title, Detail, Instance, Code string
+	Status                              int
+	Errors                              []struct{ Location, Message string }
+}
+
+// requireProblem demands what RFC 9457 and our own conventions demand of every refusal.
+func requireProblem(t testing.TB, w *httptest.ResponseRecorder) problem {
+	var p problem
+	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p), w.Body.String())
+	require.Equal(t, w.Code, p.Status)
+	require.Equal(t, http.StatusText(w.Code), p.Title)
+	require.Equal(t, "urn:troupe:problem:"+p.Code, p.Type)
+	require.Equal(t, "urn:troupe:request:"+w.Header().Get("X-Request-Id"), p.Instance)
+	require.NotEmpty(t, p.Code)
+	require.NotEmpty(t, p.Detail)
+	return p
+}
+
+// logged gives the lines of the log.
+func (s *shop) logged(t testing.TB) []map[string]any {
+	var lines []map[string]any
+	for line := range strings.Lines(s.log.String()) {
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &fields))
+		lines = append(lines, fields)
+	}
+	return lines
+}

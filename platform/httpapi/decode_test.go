@@ -1,0 +1,40 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzDecodeReadsAsEncodingJSONDoes: what is taken in is what encoding/json reads,
+// and written again it is taken in again; so no key was lost on the way.
+func FuzzDecodeReadsAsEncodingJSONDoes(f *testing.F) {
+	for _, body := range []string{`{"a":{"a":[1,"a:b\"",null]}}`, `{"a":1,"a":2}`, `{"a":1,"A":2}`, `{"k":1,"\u212a":2}`, `"\ud800"`, `[{},{"":0}]`} {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		var got, want any
+		if decode(jsonType, []byte(body), &got) != nil {
+			return
+		}
+		require.NoError(t, json.Unmarshal([]byte(body), &want))
+		require.Equal(t, want, got)
+		again, err := json.Marshal(got)
+		require.NoError(t, err)
+		require.Equal(t, countMembers([]byte(body)), countMembers(again))
+		require.NoError(t, decode(jsonType, again, &got))
+	})
+}
+
+func TestFoldIsWhatEqualFoldTakesForEqual(t *testing.T) {
+	t.Parallel()
+	for r := rune(0); r < 0x20000; r++ {
+		lower, upper := strings.ToLower(string(r)), strings.ToUpper(string(r))
+		for _, other := range []string{lower, upper} {
+			same := strings.Map(fold, string(r)) == strings.Map(fold, other)
+			require.Equal(t, strings.EqualFold(string(r), other), same, "%q %q", r, other)
+		}
+	}
+}

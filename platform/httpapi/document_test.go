@@ -1,0 +1,94 @@
+package httpapi_test
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheDocumentDescribesOperationsAndRefusals(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	w := s.ask(t, "GET /openapi.json", "")
+	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+	var doc map[string]any
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &doc))
+	for _, c := range []struct {
+		want any
+		path []string
+	}{
+		{"3.1.0", []string{"openapi"}},
+		{"Orders & more", []string{"info", "title"}},
+		{"place-an-order", []string{"paths", "/orders", "post", "operationId"}},
+		{"Place an order", []string{"paths", "/orders", "post", "summary"}},
+		{"#/components/responses/422", []string{"paths", "/orders", "post", "responses", "422", "$ref"}},
+		{nil, []string{"paths", "/orders", "post", "responses", "404"}},
+		{nil, []string{"paths", "/orders", "post", "security"}},
+		{"get-orders", []string{"paths", "/orders", "get", "operationId"}},
+		{[]any{map[string]any{"bearer": []any{}}}, []string{"paths", "/orders/{id}", "get", "security"}},
+		{"No Content", []string{"paths", "/orders/{id}", "delete", "responses", "204", "description"}},
+		{"Only for callers with the role admin.", []string{"paths", "/orders/{id}", "delete", "description"}},
+		{nil, []string{"paths", "/token", "post", "requestBody", "content", "application/json"}},
+		{"#/components/schemas/SignInBody", []string{"paths", "/token", "post", "requestBody", "content", form, "schema", "$ref"}},
+		{"bearer", []string{"components", "securitySchemes", "bearer", "scheme"}},
+		{"#/components/schemas/Problem", []string{"components", "responses", "422", "content", "application/problem+json", "schema", "$ref"}},
+		{"integer", []string{"components", "responses", "429", "headers", "Retry-After", "schema", "type"}},
+		{nil, []string{"components", "schemas", "ErrorModel"}},
+		{1000.0, []string{"components", "schemas", "Item", "properties", "quantity", "maximum"}},
+		{"array", []string{"components", "schemas", "PlaceOrderBody", "properties", "items", "type"}},
+	} {
+		require.Equal(t, c.want, at(doc, c.path), c.path)
+	}
+}
+
+func at(v any, path []string) any {
+	for _, key := range path {
+		object, _ := v.(map[string]any)
+		v = object[key]
+	}
+	return v
+}
+
+func TestTheDocsPageNeedsNothingFromElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	page := s.ask(t, "GET /docs", "")
+	require.Equal(t, http.StatusOK, page.Code)
+	require.Contains(t, page.Body.String(), "<title>Orders &amp; more</title>")
+	policy := page.Header().Get("Content-Security-Policy")
+	require.Contains(t, policy, "default-src 'none'")
+	require.NotContains(t, policy, "http")
+
+	links := regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(page.Body.String(), -1)
+	require.Len(t, links, 5)
+	for _, link := range links {
+		if strings.HasPrefix(link[1], "data:") {
+			continue
+		}
+		w := s.ask(t, "GET /"+link[1], "", "Accept-Encoding", "gzip")
+		require.Equal(t, http.StatusOK, w.Code, link[1])
+		require.NotEmpty(t, w.Body.Bytes())
+	}
+}
+
+func TestAssetsAreSentPackedOrNot(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	packed := s.ask(t, "GET /docs/swagger-ui.css", "", "Accept-Encoding", "gzip, br")
+	require.Equal(t, "gzip", packed.Header().Get("Content-Encoding"))
+	require.Equal(t, "text/css; charset=utf-8", packed.Header().Get("Content-Type"))
+	z, err := gzip.NewReader(packed.Body)
+	require.NoError(t, err)
+	unpacked, err := io.ReadAll(z)
+	require.NoError(t, err)
+
+	plain := s.ask(t, "GET /docs/swagger-ui.css", "")
+	require.Empty(t, plain.Header().Get("Content-Encoding"))
+	require.Equal(t, unpacked, plain.Body.Bytes())
+}

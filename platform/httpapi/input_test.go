@@ -1,0 +1,136 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	place  = "POST /orders"
+	signin = "POST /token"
+	form   = "application/x-www-form-urlencoded"
+)
+
+func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
+	t.Parallel()
+	const one = `{"items":[{"sku":"book","quantity":1}]}`
+	for name, c := range map[string]struct {
+		what, body, contentType string
+		status                  int
+		code, says              string // part of the answer
+	}{
+		"an order":                   {place, one, "application/json", 201, "", `"id":"book"`},
+		"with a charset":             {place, one, "application/json; charset=UTF-8", 201, "", `"id":"book"`},
+		"spelt loudly":               {place, one, "Application/JSON", 201, "", `"id":"book"`},
+		"with no type":               {place, one, "", 201, "", `"id":"book"`},
+		"surrounded by space":        {place, " \n" + one + "\n ", "", 201, "", `"id":"book"`},
+		"of another type":            {place, one, "text/plain", 415, "unsupported_media_type", "application/json"},
+		"of a related type":          {place, one, "application/vnd.api+json", 415, "unsupported_media_type", ""},
+		"of an unreadable type":      {place, one, "application/", 415, "unsupported_media_type", ""},
+		"in another charset":         {place, one, "application/json; charset=latin1", 415, "unsupported_media_type", ""},
+		"as a form":                  {place, "a=b", form, 415, "unsupported_media_type", "application/json"},
+		"no body":                    {place, "", "", 400, "malformed_body", "needs a body"},
+		"only space":                 {place, "  ", "", 400, "malformed_body", ""},
+		"broken off":                 {place, `{"items":[`, "", 400, "malformed_body", "at byte 10"},
+		"text after the end":         {place, one + "x", "", 400, "malformed_body", ""},
+		"two values":                 {place, one + one, "", 400, "malformed_body", ""},
+		"one key twice":              {place, `{"items":[{"sku":"a","sku":"b","quantity":1}]}`, "", 400, "malformed_body", "same key twice"},
+		"one key twice, escaped":     {place, `{"items":[{"sku":"a","\u0073ku":"b","quantity":1}]}`, "", 400, "malformed_body", "same key twice"},
+		"colons in text":             {place, `{"items":[{"sku":"a:\":b\\","quantity":1}]}`, "", 201, "", `a:\":b\\`},
+		"no UTF-8":                   {place, "{\"items\":[{\"sku\":\"\xff\",\"quantity\":1}]}", "", 400, "malformed_body", "UTF-8"},
+		"a null character":           {place, `{"items":[{"sku":"a\u0000","quantity":1}]}`, "", 400, "malformed_body", "U+0000"},
+		"a null character as a key":  {place, `{"\u0000":1}`, "", 400, "malformed_body", "U+0000"},
+		"half a surrogate pair":      {place, `{"items":[{"sku":"\ud800","quantity":1}]}`, "", 201, "", "\ufffd"},
+		"a deep nest":                {place, strings.Repeat("[", 20_000), "", 400, "malformed_body", "max depth"},
+		"a deep nest that ends":      {place, strings.Repeat(`{"items":[`, 3000) + strings.Repeat("]}", 3000), "", 422, "validation_failed", ""},
+		"null":                       {place, `null`, "", 422, "validation_failed", ""},
+		"a list":                     {place, `[]`, "", 422, "validation_failed", "expected object"},
+		"no items":                   {place, `{}`, "", 422, "validation_failed", "items"},
+		"an unknown member":          {place, `{"items":[{"sku":"a","quantity":1}],"role":"admin"}`, "", 422, "validation_failed", `"location":"body.role"`},
+		"null for a list":            {place, `{"items":null}`, "", 422, "validation_failed", "expected array"},
+		"null for text":              {place, `{"items":[{"sku":null,"quantity":1}]}`, "", 422, "validation_failed", "expected string"},
+		"a member in other letters":  {place, `{"Items":[{"sku":"a","quantity":1}]}`, "", 201, "", `"id":"a"`},
+		"a rule evaded by letters":   {place, `{"items":[{"sku":"a","quantity":1}],"ITEMS":[]}`, "", 400, "malformed_body", "same key twice"},
+		"a rule evaded by folding":   {place, `{"items":[{"sku":"a","quantity":1}],"item\u017f":[]}`, "", 400, "malformed_body", "same key twice"},
+		"a form evading by letters":  {signin, "username=ann&password=x&USERNAME=", form, 400, "malformed_body", "twice"},
+		"none of it":                 {place, `{"items":[{"sku":"a","quantity":0}]}`, "", 422, "validation_failed", "body.items[0].quantity"},
+		"half of it":                 {place, `{"items":[{"sku":"a","quantity":1.5}]}`, "", 422, "validation_failed", "body.items[0].quantity"},
+		"a number written oddly":     {place, `{"items":[{"sku":"a","quantity":1e2}]}`, "", 422, "validation_failed", "items.quantity"},
+		"a number past all bounds":   {place, `{"items":[{"sku":"a","quantity":1e400}]}`, "", 400, "malformed_body", "1e400"},
+		"more than fits":             {place, `{"items":[{"sku":"a","quantity":9223372036854775808}]}`, "", 422, "validation_failed", ""},
+		"text for a number":          {place, `{"items":[{"sku":"a","quantity":"1"}]}`, "", 422, "validation_failed", ""},
+		"no time":                    {place, `{"items":[{"sku":"a","quantity":1}],"due":"tomorrow"}`, "", 422, "validation_failed", "body.due"},
+		"a body of a MiB":            {place, one + strings.Repeat(" ", 1<<20-len(one)), "", 201, "", `"id":"book"`},
+		"a byte more":                {place, one + strings.Repeat(" ", 1<<20-len(one)+1), "", 413, "body_too_large", "1048576"},
+		"a form":                     {signin, "username=ann&password=x", form, 200, "", `"user":"ann"`},
+		"a form with a charset":      {signin, "username=ann&password=x", form + "; charset=utf-8", 200, "", `"user":"ann"`},
+		"a form spelt loudly":        {signin, "username=ann&password=x", "Application/X-WWW-Form-Urlencoded", 200, "", `"user":"ann"`},
+		"a form with more":           {signin, "username=ann&password=x&grant_type=password&scope=", form, 200, "", `"user":"ann"`},
+		"a form with signs":          {signin, "username=a%2Bb%40c+d&password=%C3%A9", form, 200, "", `"user":"a+b@c d"`},
+		"JSON instead of a form":     {signin, `{}`, "application/json", 415, "unsupported_media_type", form},
+		"a form with a field twice":  {signin, "username=a&username=b&password=x", form, 400, "malformed_body", "twice"},
+		"a form with a field absent": {signin, "username=a", form, 422, "validation_failed", "password"},
+		"a form with bad escapes":    {signin, "username=%zz&password=x", form, 400, "malformed_body", ""},
+		"a form that is no UTF-8":    {signin, "username=%ff&password=x", form, 400, "malformed_body", "UTF-8"},
+		"a form with a null":         {signin, "username=%00&password=x", form, 400, "malformed_body", "U+0000"},
+		"an empty form":              {signin, "", form, 400, "malformed_body", "needs a body"},
+		"the list":                   {"GET /orders?limit=5", "", "", 200, "", `"items":[],"next_cursor"`},
+		"a list with a body":         {"GET /orders", "{", "text/plain", 200, "", ""},
+		"an unknown query parameter": {"GET /orders?utm=5", "", "", 200, "", ""},
+		"too long a list":            {"GET /orders?limit=101", "", "", 422, "validation_failed", `"location":"query.limit"`},
+		"a limit in words":           {"GET /orders?limit=all", "", "", 422, "validation_failed", `"location":"query.limit"`},
+		"a cursor of somebody else":  {"GET /orders?cursor=abc", "", "", 422, "cursor_invalid", `"location":"query.cursor"`},
+		"a query with bad escapes":   {"GET /orders?limit=%zz", "", "", 400, "malformed_url", ""},
+		"a query with a null":        {"GET /orders?cursor=%00", "", "", 400, "malformed_url", ""},
+		"a query that is no UTF-8":   {"GET /orders?x=%ff", "", "", 400, "malformed_url", ""},
+		"no such path":               {"GET /nowhere", "", "", 404, "not_found", ""},
+		"no such method":             {"PUT /token", "", "", 405, "method_not_allowed", "only POST"},
+		"an invented method":         {"BREW /token", "", "", 405, "method_not_allowed", "only POST"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			var headers []string
+			if c.contentType != "" {
+				headers = []string{"Content-Type", c.contentType}
+			}
+			w := s.ask(t, c.what, c.body, headers...)
+			require.Equal(t, c.status, w.Code, w.Body)
+			require.Contains(t, w.Body.String(), c.says)
+			if c.code != "" {
+				require.Equal(t, c.code, requireProblem(t, w).Code)
+			}
+		})
+	}
+}
+
+func TestHeadersThatNoDatabaseStoresAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	w := s.ask(t, place, `{"items":[{"sku":"a","quantity":1}]}`, "Idempotency-Key", "\xff")
+	require.Equal(t, "malformed_header", requireProblem(t, w).Code)
+	require.Equal(t, http.StatusBadRequest, w.Code)
+}
+
+func TestARefusalNamesAFewPlacesAndEchoesNoSecret(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	w := s.ask(t, place, `{"items":[`+strings.Repeat(`{"sku":"","quantity":0},`, 5000)+`{}],"password":"hunter2"}`)
+	p := requireProblem(t, w)
+	require.Len(t, p.Errors, 20)
+	require.Contains(t, p.Detail, "more)")
+	require.NotContains(t, w.Body.String(), "hunter2")
+
+	w = s.ask(t, place, `{"`+strings.Repeat("x", 100_000)+`":1}`)
+	require.Less(t, w.Body.Len(), 2000)
+}
+
+func TestA405SaysWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	require.Equal(t, "GET, HEAD, POST", s.ask(t, "PUT /orders", "").Header().Get("Allow"))
+	require.Equal(t, "GET, HEAD, DELETE", s.ask(t, "POST /orders/1", "").Header().Get("Allow"))
+}

@@ -1,0 +1,156 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/platform/auth"
+	"troupe/platform/fault"
+)
+
+func TestProbes(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	require.Equal(t, `{"status":"ok","service":"orders"}`, s.ask(t, "GET /health", "").Body.String())
+	require.Equal(t, http.StatusOK, s.ask(t, "GET /livez", "").Code)
+	require.Equal(t, http.StatusOK, s.ask(t, "GET /readyz", "").Code)
+
+	s.ready = errors.New("the database does not answer")
+	w := s.ask(t, "GET /readyz", "")
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Equal(t, "the database does not answer", requireProblem(t, w).Detail)
+	require.Equal(t, http.StatusOK, s.ask(t, "GET /health", "").Code)
+
+	s.ready = fault.New(fault.Unavailable, "starting", "starting").Because(errors.New("secret"))
+	require.Equal(t, "starting", requireProblem(t, s.ask(t, "GET /readyz", "")).Detail)
+}
+
+func TestRequestsKeepTheirIDIfItIsSane(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for _, id := range []string{"a", "0190a-b_c.d:e", strings.Repeat("x", 128)} {
+		require.Equal(t, id, s.ask(t, "GET /health", "", "X-Request-Id", id).Header().Get("X-Request-Id"))
+	}
+	for _, id := range []string{"", "a b", "a\"b", "ü", "<script>", strings.Repeat("x", 129)} {
+		got := s.ask(t, "GET /health", "", "X-Request-Id", id).Header().Get("X-Request-Id")
+		require.NotEqual(t, id, got)
+		require.Len(t, got, 26)
+	}
+}
+
+func TestTheLogTellsOfEveryRequestAndOfNoSecret(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const trace = "0123456789abcdef0123456789abcdef"
+	token := s.token(t, auth.User)
+	s.ask(t, "GET /orders/1?secret=hunter2", "", "Authorization", "Bearer "+token, "X-Request-Id", "r1",
+		"Traceparent", "00-"+trace+"-0123456789abcdef-01")
+	s.ask(t, "GET /orders/strange", "", "Authorization", "Bearer "+token)
+	s.ask(t, "GET /orders/panic", "", "Authorization", "Bearer "+token)
+	s.ask(t, "GET /orders/unavailable", "", "Authorization", "Bearer "+token)
+	s.ask(t, "GET /health", "")
+	s.ask(t, signin, "username=ann&password=hunter2", "Content-Type", form)
+
+	require.NotContains(t, s.log.String(), "hunter2")
+	require.NotContains(t, s.log.String(), token)
+	lines := s.logged(t)
+	require.Len(t, lines, 6)
+	require.Subset(t, lines[0], map[string]any{
+		"level": "INFO", "method": "GET", "path": "/orders/1", "status": 200.0, "request_id": "r1", "trace_id": trace,
+	})
+	require.Subset(t, lines[1], map[string]any{"level": "ERROR", "status": 500.0, "error": "the disk is on fire"})
+	require.NotEmpty(t, lines[1]["request_id"])
+	require.Subset(t, lines[2], map[string]any{"level": "ERROR", "error": "panic: the cat walked over it"})
+	require.Contains(t, lines[2]["stack"], "api_test.go")
+	require.Subset(t, lines[3], map[string]any{"level": "WARN", "status": 503.0, "error": "the disk is on fire"})
+	require.Equal(t, "DEBUG", lines[4]["level"])
+}
+
+func TestMetricsAreByRouteNotByPath(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	bearer := []string{"Authorization", "Bearer " + s.token(t, auth.User)}
+	s.ask(t, "GET /orders/1", "", bearer...)
+	s.ask(t, "GET /orders/2", "", bearer...)
+	s.ask(t, "GET /orders/conflict", "", bearer...)
+	s.ask(t, "BREW /coffee", "")
+
+	metrics := s.ask(t, "GET /metrics", "").Body.String()
+	for _, line := range []string{
+		`http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="/orders/{id}",service="orders"} 2`,
+		`http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="409",http_route="/orders/{id}",service="orders"} 1`,
+		`http_server_request_duration_seconds_count{http_request_method="_OTHER",http_response_status_code="404",http_route="",service="orders"} 1`,
+	} {
+		require.Contains(t, metrics, line)
+	}
+	require.NotContains(t, metrics, "coffee")
+}
+
+func TestAPanicInTheMiddleOfAnAnswerBreaksItOff(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	server := httptest.NewServer(s.handler)
+	defer server.Close()
+	answer, err := http.Get(server.URL + "/stream")
+	if err == nil {
+		_, err = io.ReadAll(answer.Body)
+		require.NoError(t, answer.Body.Close())
+	}
+	require.Error(t, err)
+	require.Contains(t, s.log.String(), "in the middle")
+}
+
+func TestWhatIsSentOnTheWire(t *testing.T) {
+	t.Parallel()
+	const head = "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	for name, c := range map[string]struct{ sent, status string }{
+		"a bad chunk":            {head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", "400 Bad Request"},
+		"a chunk too short":      {head + "Transfer-Encoding: chunked\r\n\r\n5\r\n{}\r\n0\r\n\r\n", "400 Bad Request"},
+		"a promise of 2 MiB":     {head + "Content-Length: 2097152\r\n\r\n", "413 Request Entity Too Large"},
+		"one that asks first":    {head + "Expect: 100-continue\r\nContent-Length: 2097152\r\n\r\n", "413 Request Entity Too Large"},
+		"two content types":      {head + "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", "415 Unsupported Media Type"},
+		"a path with a null":     {"GET /orders/%00 HTTP/1.1\r\nHost: x\r\n\r\n", "401 Unauthorized"},
+		"a path that is no text": {"GET /health/%ff HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"},
+		"an asterisk":            {"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"},
+		"a tunnel":               {"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", "404 Not Found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(newShop(t).handler)
+			defer server.Close()
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			require.NoError(t, err)
+			defer func() { require.NoError(t, conn.Close()) }()
+			_, err = io.WriteString(conn, c.sent)
+			require.NoError(t, err)
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			require.Equal(t, c.status, answer.Status)
+		})
+	}
+}
+
+func TestABodyThatEndsEarlyIsNoFaultOfOurs(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	server := httptest.NewServer(s.handler)
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	_, err = io.WriteString(conn, "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n"+`{"items":[]}`)
+	require.NoError(t, err)
+	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusBadRequest, answer.StatusCode)
+	require.NoError(t, conn.Close())
+	server.Close()
+	require.Contains(t, s.log.String(), `"status":400`)
+}

@@ -1,0 +1,55 @@
+package telemetry
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestALineNamesItsRequestAndTrace(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := Logger(&out, slog.LevelInfo, Auto).With("service", "orders")
+	ctx := WithRequestID(WithTraceparent(t.Context(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), "r1")
+	log.DebugContext(ctx, "not this")
+	log.InfoContext(ctx, "hello", "n", 1)
+
+	var line map[string]any
+	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
+	require.Subset(t, line, map[string]any{
+		"msg": "hello", "n": 1.0, "service": "orders", "request_id": "r1",
+		"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331",
+	})
+}
+
+func TestALineWithoutAContextNamesNone(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	Logger(&out, slog.LevelInfo, Text).WithGroup("g").Info("hello", "n", 1)
+	require.Contains(t, out.String(), "msg=hello g.n=1\n")
+}
+
+func TestAFileIsNoTerminal(t *testing.T) {
+	t.Parallel()
+	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	Logger(f, slog.LevelInfo, Auto).Info("hello")
+	written, err := os.ReadFile(f.Name())
+	require.NoError(t, err)
+	require.True(t, json.Valid(written))
+}
+
+func TestAnUnknownFormatIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	var f Format
+	require.NoError(t, f.UnmarshalText([]byte("json")))
+	require.Equal(t, JSON, f)
+	require.ErrorContains(t, f.UnmarshalText([]byte("xml")), `"xml"`)
+	require.Equal(t, JSON, f)
+}
