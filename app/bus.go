@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"troupe/patterns/bus"
 	"troupe/patterns/bus/local"
+	"troupe/patterns/bus/rabbit"
 	"troupe/platform/sqldb"
 )
 
@@ -13,13 +15,23 @@ import (
 type connectedBus interface {
 	bus.Publisher
 	bus.Subscriber
-	Ready() error // why messages can not flow now, or nil
 	Close() error
 }
 
 // connectBus chooses the bus: the one difference between the shapes besides the
 // database.
-func (s *System) connectBus(context.Context) error {
+func (s *System) connectBus(ctx context.Context) (err error) {
+	if s.settings.AMQPURL == "" {
+		s.bus, err = s.localBus()
+		return err
+	}
+	s.bus, err = rabbit.Open(ctx, rabbit.Config{
+		URL: s.settings.AMQPURL, Name: strings.Join(s.names(), "+"), Topology: s.topology(), Log: s.log,
+	})
+	return err
+}
+
+func (s *System) localBus() (connectedBus, error) {
 	topology := s.topology()
 	databases := map[string]sqldb.DB{}
 	for _, m := range s.members {
@@ -30,12 +42,19 @@ func (s *System) connectBus(context.Context) error {
 	for _, hearers := range topology {
 		for _, service := range hearers {
 			if databases[service] == nil {
-				return fmt.Errorf("%s is not in this process, so events can not reach it: set AMQP_URL to a RabbitMQ server", service)
+				return nil, fmt.Errorf("%s is not in this process, so events can not reach it: set AMQP_URL to a RabbitMQ server", service)
 			}
 		}
 	}
-	s.bus = inProcess{local.New(topology, databases, s.log)}
-	return nil
+	return inProcess{local.New(topology, databases, s.log)}, nil
+}
+
+func (s *System) names() []string {
+	var names []string
+	for _, m := range s.members {
+		names = append(names, m.service.Name)
+	}
+	return names
 }
 
 // topology is what the services say of the events; they all say the same.
@@ -51,5 +70,4 @@ func (s *System) topology() bus.Topology {
 // inProcess is the local bus, which is there as long as the process is.
 type inProcess struct{ *local.Bus }
 
-func (inProcess) Ready() error { return nil }
 func (inProcess) Close() error { return nil }

@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"troupe/cmd/troupe/internal/client"
+	"troupe/client"
 )
 
 // hearers are the services that hear events, and where their own ports are.

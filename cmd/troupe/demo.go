@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"troupe/cmd/troupe/internal/client"
+	"troupe/client"
 )
 
 type demoCommand struct {
@@ -45,23 +45,23 @@ func tooMany(products []client.Product) client.Wanted {
 var stories = []story{
 	{
 		title: "An order is paid", paymentMethod: "pm_card_visa", choose: one,
-		status: "confirmed", payment: "captured", step: "order.paid",
+		status: "confirmed", payment: "captured", step: "order.paid.v1",
 	},
 	{
 		title: "A card is declined", paymentMethod: "pm_card_chargeDeclined", choose: one,
-		status: "cancelled", payment: "declined", reason: "payment_declined", step: "stock.released",
+		status: "cancelled", payment: "declined", reason: "payment_declined", step: "stock.released.v1",
 	},
 	{
 		title: "Somebody wants more than there is", paymentMethod: "pm_card_visa", choose: tooMany,
-		status: "cancelled", payment: "voided", reason: "stock_rejected", step: "payment.voided",
+		status: "cancelled", payment: "voided", reason: "stock_rejected", step: "payment.voided.v1",
 	},
 	{
-		title: "A customer pays, then cancels", paymentMethod: "pm_card_visa", choose: one, cancelWhen: "order.paid",
-		status: "cancelled", payment: "refunded", reason: "customer", step: "payment.refunded",
+		title: "A customer pays, then cancels", paymentMethod: "pm_card_visa", choose: one, cancelWhen: "order.paid.v1",
+		status: "cancelled", payment: "refunded", reason: "customer", step: "payment.refunded.v1",
 	},
 	{
 		title: "The provider times out after it charged", paymentMethod: "pm_fake_timeout_then_charged", choose: one,
-		status: "confirmed", payment: "captured", step: "order.paid",
+		status: "confirmed", payment: "captured", step: "order.paid.v1",
 	},
 }
 
@@ -92,14 +92,8 @@ func (c demoCommand) Run(ctx context.Context) error {
 
 // register makes a new customer, so that the demo can run again and again.
 func (c demoCommand) register(ctx context.Context) (*client.Client, string, error) {
-	api := client.New(c.URL)
 	email := strings.ToLower("demo-" + rand.Text()[:10] + "@example.com")
-	password := rand.Text()
-	account := map[string]string{"email": email, "password": password, "name": "Demo Customer"}
-	if err := api.Post(ctx, "/users", account, nil); err != nil {
-		return nil, "", fmt.Errorf("register: %w", err)
-	}
-	customer, err := api.Login(ctx, email, password)
+	customer, err := client.New(c.URL).Register(ctx, email, rand.Text(), "Demo Customer")
 	return customer, email, err
 }
 

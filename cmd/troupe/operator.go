@@ -9,10 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 
-	"troupe/cmd/troupe/internal/client"
+	"troupe/client"
 )
 
-const defaultGateway = "http://127.0.0.1:8000"
+const (
+	defaultGateway = "http://127.0.0.1:8000"
+	defaultAdmin   = "admin@troupe.local"
+)
 
 // operator are the flags of commands that call a running system as its admin.
 type operator struct {

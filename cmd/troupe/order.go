@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"troupe/cmd/troupe/internal/client"
+	"troupe/client"
 )
 
 type orderCommand struct {

@@ -149,6 +149,6 @@ func banner(out *os.File, s *app.System, environ map[string]string, c upCommand,
 		demo += " --url " + s.URL("gateway")
 	}
 	fmt.Fprintf(out, bannerText, took.Milliseconds(), s.URL("gateway"), s.URL("notifications"), s.URL("orders"),
-		strings.Join(services, "  "), cmp.Or(environ["ADMIN_EMAIL"], users.DefaultAdminEmail), environ["ADMIN_PASSWORD"],
+		strings.Join(services, "  "), cmp.Or(environ["ADMIN_EMAIL"], defaultAdmin), environ["ADMIN_PASSWORD"],
 		data, s.URL("gateway"), demo)
 }

@@ -12,6 +12,10 @@ import (
 // has subscribers: the topology is broken, the message stays in the outbox.
 var ErrUnroutable = errors.New("no queue takes this message")
 
+// ErrUnavailable is the error of every message of a batch when the bus can not be
+// reached at all: no message is to blame.
+var ErrUnavailable = errors.New("the bus can not be reached")
+
 // ErrUnknownType is the error of a message whose type is not in the topology.
 var ErrUnknownType = errors.New("the topology does not list this type")
 
@@ -29,7 +33,9 @@ type Message struct {
 // Delivery is a message handed to a consumer.
 type Delivery struct {
 	Message
-	Attempt int // how often it was handed out before; 0 the first time
+	// Attempt is how often it was handed out before, as far as the bus knows: 0
+	// the first time, more after an error or a crash.
+	Attempt int
 }
 
 // Publisher takes messages in. The result has one entry per message: nil means
@@ -39,13 +45,15 @@ type Publisher interface {
 }
 
 // BatchHandler handles deliveries. nil acknowledges the batch; an error gives
-// all of it back and ends the session, after which the bus starts a new one.
+// all of it back and ends the session, after which the bus starts a new one
+// with a higher Attempt.
 type BatchHandler func(ctx context.Context, batch []Delivery) error
 
-// Subscriber feeds a service's queue to h, a batch at a time, until ctx ends, and
-// then returns nil after h has finished with the batch it has. It survives the
-// loss of the broker: it starts over, patiently, for ever. An error means that
-// it could not even begin.
+// Subscriber feeds a service's queue to h, a batch at a time, until ctx ends. The
+// context that h gets lasts a few seconds longer (worker.Grace), so that h can
+// finish the batch it has; Subscribe then returns nil. It survives the loss of
+// the broker: it starts over, patiently, for ever. An error means that it could
+// not even begin.
 type Subscriber interface {
 	Subscribe(ctx context.Context, service string, h BatchHandler) error
 }

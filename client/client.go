@@ -1,4 +1,5 @@
-// Package client calls Troupe's public API, as any program outside would.
+// Package client calls Troupe's public API, as any program outside would. A
+// refusal comes back as a *Problem.
 package client
 
 import (
@@ -25,6 +26,9 @@ type Client struct {
 func New(base string) *Client {
 	return &Client{Base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: 10 * time.Second}}
 }
+
+// Token is the access token it calls with, "" as nobody.
+func (c *Client) Token() string { return c.token }
 
 // At is the same user calling another base URL.
 func (c *Client) At(base string) *Client {
@@ -58,6 +62,24 @@ func (c *Client) Post(ctx context.Context, path string, in, out any) error {
 		return err
 	}
 	return c.do(ctx, http.MethodPost, path, "application/json", body, out)
+}
+
+// Put sends in as JSON and reads the answer into out (nil to drop it).
+func (c *Client) Put(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPut, path, "application/json", body, out)
+}
+
+// Register makes an account and gives a client that calls as its user.
+func (c *Client) Register(ctx context.Context, email, password, name string) (*Client, error) {
+	account := map[string]string{"email": email, "password": password, "name": name}
+	if err := c.Post(ctx, "/users", account, nil); err != nil {
+		return nil, fmt.Errorf("register %s: %w", email, err)
+	}
+	return c.Login(ctx, email, password)
 }
 
 // Login gives a client that calls as the user.

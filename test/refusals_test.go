@@ -1,0 +1,156 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/client"
+)
+
+func problemCode(body []byte) string {
+	var problem struct {
+		Code string `json:"code"`
+	}
+	if json.Unmarshal(body, &problem) != nil {
+		return ""
+	}
+	return problem.Code
+}
+
+const goodOrder = `{"items":[{"sku":"lantern","quantity":1}],"payment_method":"pm_card_visa"}`
+
+func order(items string) string {
+	return fmt.Sprintf(`{"items":%s,"payment_method":"pm_card_visa"}`, items)
+}
+
+// Whatever is wrong with a request, the answer is a problem document that says
+// so, and nothing has changed.
+func TestBadOrdersAreRefusedAndChangeNothing(t *testing.T) {
+	eachShape(t, func(t *testing.T, s *system) {
+		s.offer(t, "lantern", 1299, 10)
+		s.offer(t, "palace", 9_000_000_000_000_000, 10)
+		ada := s.customer(t)
+		for name, r := range map[string]struct {
+			body        string
+			contentType string
+			status      int
+		}{
+			"unknown SKU":            {body: order(`[{"sku":"nope","quantity":1}]`), status: 422},
+			"no SKU":                 {body: order(`[{"quantity":1}]`), status: 422},
+			"zero":                   {body: order(`[{"sku":"lantern","quantity":0}]`), status: 422},
+			"negative":               {body: order(`[{"sku":"lantern","quantity":-1}]`), status: 422},
+			"fraction":               {body: order(`[{"sku":"lantern","quantity":1.5}]`), status: 422},
+			"absurd quantity":        {body: order(`[{"sku":"lantern","quantity":99999999999999999999}]`), status: 422},
+			"the same SKU twice":     {body: order(`[{"sku":"lantern","quantity":1},{"sku":"lantern","quantity":1}]`), status: 422},
+			"nothing ordered":        {body: order(`[]`), status: 422},
+			"items is null":          {body: order(`null`), status: 422},
+			"overflowing total":      {body: order(`[{"sku":"palace","quantity":1000},{"sku":"lantern","quantity":1}]`), status: 422},
+			"too many lines":         {body: order("[" + strings.Repeat(`{"sku":"lantern","quantity":1},`, 100) + `{"sku":"lantern","quantity":1}]`), status: 422},
+			"own price":              {body: order(`[{"sku":"lantern","quantity":1,"unit_price":{"amount":1,"currency":"EUR"}}]`), status: 422},
+			"no payment method":      {body: `{"items":[{"sku":"lantern","quantity":1}]}`, status: 422},
+			"card number":            {body: `{"items":[{"sku":"lantern","quantity":1}],"payment_method":"4242424242424242"}`, status: 422},
+			"cut off":                {body: goodOrder[:20], status: 400},
+			"two documents":          {body: goodOrder + goodOrder, status: 400},
+			"not JSON":               {body: "sku=lantern", status: 400},
+			"empty":                  {body: "", status: 422},
+			"NUL in text":            {body: order(`[{"sku":"lan\u0000tern","quantity":1}]`), status: 422},
+			"a wrong content type":   {body: goodOrder, contentType: "text/plain", status: 415},
+			"deeply nested":          {body: strings.Repeat("[", 100_000), status: 400},
+			"larger than a megabyte": {body: order(`[{"sku":"` + strings.Repeat("x", 2<<20) + `","quantity":1}]`), status: 413},
+		} {
+			contentType := "application/json"
+			if r.contentType != "" {
+				contentType = r.contentType
+			}
+			a := s.send(t, raw{method: "POST", path: "/orders", body: r.body, header: map[string]string{
+				"Authorization": "Bearer " + ada.Token(), "Content-Type": contentType,
+			}})
+			require.Equal(t, r.status, a.status, "%s: %s", name, a.body)
+			require.NotEmpty(t, a.code, "%s: %s", name, a.body)
+			require.Equal(t, "application/problem+json", a.header.Get("Content-Type"), name)
+		}
+		var list struct {
+			Items []client.Order `json:"items"`
+		}
+		require.NoError(t, ada.Get(t.Context(), "/orders", &list))
+		require.Empty(t, list.Items)
+		require.EqualValues(t, 10, s.available(t, "lantern"))
+	})
+}
+
+func TestNobodyGetsInWithoutAGoodToken(t *testing.T) {
+	eachShape(t, func(t *testing.T, s *system) {
+		ada := s.customer(t)
+		parts := strings.Split(ada.Token(), ".")
+		for name, token := range map[string]string{
+			"none":             "",
+			"rubbish":          "Bearer rubbish",
+			"another scheme":   "Basic " + parts[1],
+			"unsigned":         "Bearer eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0." + parts[1] + ".",
+			"signature cut":    "Bearer " + parts[0] + "." + parts[1] + "." + parts[2][:20],
+			"another's claims": "Bearer " + parts[0] + "." + parts[1][:len(parts[1])-4] + "AAAA." + parts[2],
+		} {
+			for _, path := range []string{"/orders", "/users/me", "/notifications", "/payments"} {
+				header := map[string]string{}
+				if token != "" {
+					header["Authorization"] = token
+				}
+				a := s.send(t, raw{method: "GET", path: path, header: header})
+				require.Equal(t, 401, a.status, "%s on %s: %s", name, path, a.body)
+				require.NotEmpty(t, a.code)
+				require.Contains(t, a.header.Get("WWW-Authenticate"), "Bearer")
+			}
+		}
+	})
+}
+
+func TestWhatIsNotYoursIsNotThere(t *testing.T) {
+	eachShape(t, func(t *testing.T, s *system) {
+		s.offer(t, "lantern", 1299, 10)
+		ada, eve := s.customer(t), s.customer(t)
+		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Wanted{SKU: "lantern", Quantity: 1})
+		require.NoError(t, err)
+		s.until(t, ada, placed.ID, "order.paid.v1")
+		_, err = eve.Order(t.Context(), placed.ID)
+		require.ErrorContains(t, err, "404")
+		_, err = eve.Timeline(t.Context(), placed.ID)
+		require.ErrorContains(t, err, "404")
+		require.ErrorContains(t, eve.CancelOrder(t.Context(), placed.ID), "404")
+		for _, path := range []string{"/orders/" + placed.ID + "/ship", "/products/lantern/stock"} {
+			require.ErrorContains(t, eve.Post(t.Context(), path, map[string]any{"delta": 1, "reason": "mine"}, nil), "403", path)
+		}
+		var page struct {
+			Items []json.RawMessage `json:"items"`
+		}
+		require.NoError(t, eve.Get(t.Context(), "/payments?order_id="+placed.ID, &page))
+		require.Empty(t, page.Items)
+		require.NoError(t, eve.Get(t.Context(), "/orders", &page))
+		require.Empty(t, page.Items)
+	})
+}
+
+func TestNobodyChoosesTheirRole(t *testing.T) {
+	eachShape(t, func(t *testing.T, s *system) {
+		a := s.send(t, raw{
+			method: "POST", path: "/users", header: map[string]string{"Content-Type": "application/json"},
+			body: `{"email":"eve@example.com","password":"a long enough password","name":"Eve","role":"admin"}`,
+		})
+		require.Equal(t, 422, a.status, "%s", a.body)
+	})
+}
+
+func TestWhatIsNotPublicIsNotRouted(t *testing.T) {
+	eachShape(t, func(t *testing.T, s *system) {
+		for _, path := range []string{
+			"/", "/dead-letters", "/mailbox", "/deliveries", "/usersx", "/orders-internal", "/tokens",
+			"/orders/../dead-letters", "/orders/%2e%2e/dead-letters", "/openapi", "/products/a%2fb",
+		} {
+			a := s.send(t, raw{method: "GET", path: path, header: map[string]string{"Authorization": "Bearer " + s.admin.Token()}})
+			require.Contains(t, []int{400, 404}, a.status, "%s: %s", path, a.body)
+		}
+	})
+}
