@@ -7,7 +7,6 @@ package inventory
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"troupe/app"
@@ -24,7 +23,7 @@ import (
 var Service = app.Service{
 	Name:       "inventory",
 	Port:       8004,
-	Migrations: migrations(),
+	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,
 }
@@ -73,12 +72,4 @@ func build(env app.Env) (app.Parts, error) {
 		},
 		Workers: []worker.Worker{{Name: "inventory.expiry", Step: s.expireHolds, Every: 10 * time.Second}},
 	}, nil
-}
-
-func migrations() fs.FS {
-	dir, err := fs.Sub(store.Migrations, "migrations")
-	if err != nil {
-		panic(err) // the name above is no valid path: cannot happen
-	}
-	return dir
 }

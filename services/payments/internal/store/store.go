@@ -1,0 +1,169 @@
+// Package store keeps payments in the service's database.
+package store
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"troupe/platform/sqldb"
+	"troupe/services/payments/internal/payment"
+)
+
+// Migrations make the tables.
+//
+//go:embed migrations/*.sql
+var Migrations embed.FS
+
+// ErrLostRace is the error of a change to a payment that another replica changed
+// meanwhile. Starting over mends it.
+var ErrLostRace = errors.New("changed by somebody else meanwhile")
+
+const columns = "id, order_id, user_id, amount, currency, method, goal, state, code, reason, operations, created_at, version"
+
+// OfOrders loads the payments of orders, by order. Orders without one are left out.
+func OfOrders(ctx context.Context, q sqldb.Querier, orderIDs []string) (map[string]*payment.Payment, error) {
+	ps, err := load(ctx, q, "order_id", orderIDs)
+	if err != nil {
+		return nil, fmt.Errorf("load payments of orders: %w", err)
+	}
+	byOrder := make(map[string]*payment.Payment, len(ps))
+	for _, p := range ps {
+		byOrder[p.OrderID] = p
+	}
+	return byOrder, nil
+}
+
+// ByID loads payments by id. Unknown ones are left out.
+func ByID(ctx context.Context, q sqldb.Querier, ids []string) (map[string]*payment.Payment, error) {
+	ps, err := load(ctx, q, "id", ids)
+	if err != nil {
+		return nil, fmt.Errorf("load payments: %w", err)
+	}
+	byID := make(map[string]*payment.Payment, len(ps))
+	for _, p := range ps {
+		byID[p.ID] = p
+	}
+	return byID, nil
+}
+
+func load(ctx context.Context, q sqldb.Querier, column string, keys []string) (ps []*payment.Payment, err error) {
+	values := make([]any, len(keys))
+	for i, k := range keys {
+		values[i] = k
+	}
+	_, err = sqldb.In(ctx, q, "SELECT "+columns+" FROM payments WHERE "+column, nil, values, "", func(row sqldb.Row) error {
+		p, err := scan(row)
+		ps = append(ps, p)
+		return err
+	})
+	return ps, err
+}
+
+// Due gives payments whose open operation is to be called by now, the longest
+// waiting first, each to one replica only until tx ends.
+func Due(ctx context.Context, tx sqldb.Tx, now time.Time, limit int) ([]*payment.Payment, error) {
+	ps, err := sqldb.All(ctx, tx, scan,
+		"SELECT "+columns+" FROM payments WHERE due_at <= $1 ORDER BY due_at LIMIT $2"+tx.SkipLocked(), sqldb.Micros(now), limit)
+	if err != nil {
+		return nil, fmt.Errorf("find due operations: %w", err)
+	}
+	return ps, nil
+}
+
+// OfUser lists a user's payments, newest first; before is the id of the last one
+// seen, empty for the first page.
+func OfUser(ctx context.Context, q sqldb.Querier, userID, before string, limit int) ([]*payment.Payment, error) {
+	ps, err := sqldb.All(ctx, q, scan,
+		"SELECT "+columns+" FROM payments WHERE user_id = $1 AND ($2 = '' OR id < $2) ORDER BY id DESC LIMIT $3",
+		userID, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list payments of a user: %w", err)
+	}
+	return ps, nil
+}
+
+// After lists all payments, oldest first; after is the id of the last one seen.
+func After(ctx context.Context, q sqldb.Querier, after string, limit int) ([]*payment.Payment, error) {
+	ps, err := sqldb.All(ctx, q, scan, "SELECT "+columns+" FROM payments WHERE id > $1 ORDER BY id LIMIT $2", after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list payments: %w", err)
+	}
+	return ps, nil
+}
+
+// Save stores new and changed payments. Fails with ErrLostRace if one of them
+// was changed since it was loaded.
+func Save(ctx context.Context, tx sqldb.Tx, ps []*payment.Payment) error {
+	var fresh [][]any
+	var updates sqldb.Batch
+	for _, p := range ps {
+		operations, err := json.Marshal(p.Operations)
+		if err != nil {
+			return fmt.Errorf("encode operations of payment %s: %w", p.ID, err)
+		}
+		if p.Version == 0 {
+			fresh = append(fresh, []any{p.ID, p.OrderID, p.UserID, p.Amount.Amount, p.Amount.Currency, p.Method, int(p.Goal),
+				string(p.State), p.Code, p.Reason, string(operations), sqldb.Micros(p.CreatedAt), 1, dueAt(p)})
+			continue
+		}
+		updates.Exec(touchedOne, `UPDATE payments SET user_id = $1, amount = $2, currency = $3, method = $4, goal = $5, state = $6,
+			code = $7, reason = $8, operations = $9, due_at = $10, version = version + 1 WHERE id = $11 AND version = $12`,
+			p.UserID, p.Amount.Amount, p.Amount.Currency, p.Method, int(p.Goal), string(p.State),
+			p.Code, p.Reason, string(operations), dueAt(p), p.ID, p.Version)
+	}
+	if err := insert(ctx, tx, fresh); err != nil {
+		return fmt.Errorf("insert payments: %w", err)
+	}
+	if updates.Len() == 0 {
+		return nil
+	}
+	if err := tx.Run(ctx, &updates); err != nil {
+		return fmt.Errorf("update payments: %w", err)
+	}
+	return nil
+}
+
+func insert(ctx context.Context, tx sqldb.Tx, rows [][]any) error {
+	inserted := 0
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO payments ("+columns+", due_at)", rows,
+		"ON CONFLICT (order_id) DO NOTHING RETURNING id",
+		func(row sqldb.Row) error { inserted++; return row.Scan(new(string)) })
+	if err == nil && inserted < len(rows) {
+		return ErrLostRace
+	}
+	return err
+}
+
+func touchedOne(affected int64) error {
+	if affected != 1 {
+		return ErrLostRace
+	}
+	return nil
+}
+
+func dueAt(p *payment.Payment) any {
+	if open := p.Open(); open != nil {
+		return sqldb.Micros(open.DueAt)
+	}
+	return nil
+}
+
+func scan(row sqldb.Row) (*payment.Payment, error) {
+	var p payment.Payment
+	var operations string
+	var created int64
+	err := row.Scan(&p.ID, &p.OrderID, &p.UserID, &p.Amount.Amount, &p.Amount.Currency, &p.Method, &p.Goal,
+		&p.State, &p.Code, &p.Reason, &operations, &created, &p.Version)
+	if err != nil {
+		return &p, err
+	}
+	p.CreatedAt = sqldb.Time(created)
+	if err := json.Unmarshal([]byte(operations), &p.Operations); err != nil {
+		return &p, fmt.Errorf("decode operations of payment %s: %w", p.ID, err)
+	}
+	return &p, nil
+}

@@ -1,0 +1,272 @@
+package payments_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app/servicetest"
+	"troupe/events"
+	"troupe/platform/auth"
+	"troupe/services/payments"
+)
+
+const visa = "pm_card_visa"
+
+var total = events.Money{Amount: 4200, Currency: "EUR"}
+
+// run runs test against a provider that answers at once.
+func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness)) {
+	t.Helper()
+	servicetest.Run(t, payments.Service, func(t *testing.T, h *servicetest.Harness) {
+		test(t, h)
+		requireBooksBalance(t, h)
+	}, servicetest.Setting("PROVIDER_DELAYS", "false"))
+}
+
+func created(order, method string) events.OrderCreated {
+	return events.OrderCreated{OrderID: order, UserID: "u1", Total: total, PaymentMethod: method}
+}
+
+func confirmed(order string) events.OrderConfirmed {
+	return events.OrderConfirmed{OrderID: order, UserID: "u1", Total: total}
+}
+
+func cancelled(order string) events.OrderCancelled {
+	return events.OrderCancelled{OrderID: order, UserID: "u1", Total: total, Reason: "customer"}
+}
+
+// ofOrder gives the payment of an order as its user sees it.
+func ofOrder(t *testing.T, h *servicetest.Harness, order string) *servicetest.Answer {
+	t.Helper()
+	return h.As("u1", auth.User).Get(t, "/payments?order_id="+order)
+}
+
+func idOf(t *testing.T, h *servicetest.Harness, order string) string {
+	t.Helper()
+	return ofOrder(t, h, order).Field(t, "items.0.id")
+}
+
+// books gives what the provider holds and has been paid for an order.
+func books(t *testing.T, h *servicetest.Harness, order string) (held, paid int64) {
+	t.Helper()
+	require.NoError(t, h.DB.QueryRow(t.Context(), `SELECT CAST(COALESCE(SUM(held), 0) AS BIGINT), CAST(COALESCE(SUM(paid), 0) AS BIGINT)
+		FROM provider_ledger WHERE charge = (SELECT id FROM payments WHERE order_id = $1)`, order).Scan(&held, &paid))
+	return held, paid
+}
+
+func requireBooks(t *testing.T, h *servicetest.Harness, order string, held, paid int64) {
+	t.Helper()
+	gotHeld, gotPaid := books(t, h, order)
+	require.Equal(t, [2]int64{held, paid}, [2]int64{gotHeld, gotPaid}, "held and paid for %s", order)
+}
+
+// requireBooksBalance demands that no payment is anywhere but where it should be.
+func requireBooksBalance(t *testing.T, h *servicetest.Harness) {
+	t.Helper()
+	h.Settle(t)
+	h.As("admin-1", auth.Admin).Get(t, "/payments/reconciliation").Want(t, 200, "mismatches", 0)
+}
+
+func TestMoneyIsAuthorisedForAnOrderAndCapturedWhenItIsConfirmed(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", visa))
+		id := idOf(t, h, "o1")
+		h.Says(t, events.PaymentAuthorized{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total})
+		requireBooks(t, h, "o1", 4200, 0)
+		h.Hears(t, confirmed("o1"))
+		h.Says(t, events.PaymentCaptured{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total})
+		requireBooks(t, h, "o1", 0, 4200)
+		h.Redelivers(t)
+		h.Says(t)
+		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "captured", "items.0.amount.amount", 4200, "items.0.method", visa,
+			"items.0.operations.0.kind", "auth", "items.0.operations.0.outcome", "succeeded", "items.0.operations.0.attempts", 1,
+			"items.0.operations.1.kind", "capture", "items.0.operations.2", nil)
+	})
+}
+
+func TestADeclineIsStatedWithItsReason(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		for order, want := range map[string]struct{ method, code string }{
+			"o1": {"pm_card_chargeDeclined", "card_declined"},
+			"o2": {"pm_card_insufficientFunds", "insufficient_funds"},
+			"o3": {"pm_unheard_of", "invalid_payment_method"},
+			"o4": {"", "invalid_payment_method"},
+		} {
+			h.Hears(t, created(order, want.method))
+			h.Says(t, events.PaymentDeclined{OrderID: order, UserID: "u1", PaymentID: idOf(t, h, order), Amount: total, Reason: want.code})
+			h.Hears(t, cancelled(order))
+			h.Says(t)
+			ofOrder(t, h, order).Want(t, 200, "items.0.state", "declined", "items.0.code", want.code)
+			requireBooks(t, h, order, 0, 0)
+		}
+	})
+}
+
+func TestACancelVoidsWhatIsAuthorisedAndRefundsWhatIsCaptured(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("held", visa), created("paid", visa), confirmed("paid"))
+		require.Len(t, servicetest.Said[events.PaymentCaptured](t, h), 1)
+		h.HearsBatch(t, cancelled("held"), cancelled("paid"), cancelled("paid"))
+		require.Equal(t, []events.PaymentVoided{{OrderID: "held", UserID: "u1", PaymentID: idOf(t, h, "held"), Amount: total}},
+			servicetest.Said[events.PaymentVoided](t, h))
+		require.Equal(t, []events.PaymentRefunded{{OrderID: "paid", UserID: "u1", PaymentID: idOf(t, h, "paid"), Amount: total, Reason: "customer"}},
+			servicetest.Said[events.PaymentRefunded](t, h))
+		requireBooks(t, h, "held", 0, 0)
+		requireBooks(t, h, "paid", 0, 0)
+	})
+}
+
+func TestACancelThatComesFirstChargesNothing(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, cancelled("o1"))
+		h.Says(t, events.PaymentVoided{OrderID: "o1", UserID: "u1", PaymentID: idOf(t, h, "o1"), Amount: total})
+		h.Hears(t, created("o1", visa), confirmed("o1"))
+		h.Says(t)
+		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "voided", "items.0.operations.0", nil)
+	})
+}
+
+func TestALostAnswerIsUnknownUntilTheProviderIsAsked(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", "pm_fake_timeout_then_charged"))
+		h.Says(t)
+		requireBooks(t, h, "o1", 4200, 0)
+		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "pending", "items.0.operations.0.outcome", "unknown")
+		h.As("admin-1", auth.Admin).Get(t, "/payments/reconciliation").Want(t, 200, "unknown", 1, "by_state.pending", 1)
+		h.Advance(time.Second)
+		require.Len(t, servicetest.Said[events.PaymentAuthorized](t, h), 1)
+		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "authorized", "items.0.operations.0.attempts", 2)
+	})
+}
+
+func TestALostCallIsRepeatedUntilItComesThrough(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", "pm_fake_timeout"), confirmed("o1"))
+		h.Advance(time.Second) // asks: not known; calls again: lost again
+		h.Says(t)
+		h.Advance(time.Minute)
+		require.Len(t, servicetest.Said[events.PaymentAuthorized](t, h), 1)
+		requireBooks(t, h, "o1", 0, 4200)
+	})
+}
+
+func TestACancelWhileTheAnswerIsUnknownUndoesWhatWasDone(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		for order, method := range map[string]string{"done": "pm_fake_timeout_then_charged", "lost": "pm_fake_timeout"} {
+			h.Hears(t, created(order, method))
+			h.Hears(t, cancelled(order))
+			h.Says(t)
+			h.Advance(time.Minute)
+			h.Says(t, events.PaymentVoided{OrderID: order, UserID: "u1", PaymentID: idOf(t, h, order), Amount: total})
+			requireBooks(t, h, order, 0, 0)
+		}
+	})
+}
+
+func TestACaptureThatFailsForGoodIsStatedAndVoidedWithTheOrder(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", "pm_fake_capture_fails"), confirmed("o1"))
+		require.Equal(t, []events.PaymentCaptureFailed{
+			{OrderID: "o1", UserID: "u1", PaymentID: idOf(t, h, "o1"), Amount: total, Reason: "authorization_lapsed"},
+		}, servicetest.Said[events.PaymentCaptureFailed](t, h))
+		requireBooks(t, h, "o1", 4200, 0)
+		h.Hears(t, cancelled("o1"))
+		require.Len(t, servicetest.Said[events.PaymentVoided](t, h), 1)
+		requireBooks(t, h, "o1", 0, 0)
+	})
+}
+
+func TestACallThatWasNeverRecordedIsAskedAboutWhenItsLeaseIsOver(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", visa))
+		// As after a crash between the provider's answer and the record of it.
+		_, err := h.DB.Exec(t.Context(), `UPDATE payments SET state = 'pending', due_at = $1, operations = $2, version = version + 1`,
+			h.Now().Add(30*time.Second).UnixMicro(),
+			`[{"kind":"auth","key":"auth:`+idOf(t, h, "o1")+`:1","status":"unknown","attempts":1}]`)
+		require.NoError(t, err)
+		h.Advance(30*time.Second - 1)
+		h.Settle(t)
+		ofOrder(t, h, "o1").Want(t, 200, "items.0.operations.0.outcome", "unknown", "items.0.operations.0.attempts", 1)
+		h.Advance(1)
+		h.Settle(t)
+		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "authorized", "items.0.operations.0.attempts", 2)
+		requireBooks(t, h, "o1", 4200, 0)
+	})
+}
+
+func TestAnAdminRefundsCapturedMoney(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", visa))
+		id := idOf(t, h, "o1")
+		admin := h.As("admin-1", auth.Admin)
+		refund := func(c *servicetest.Client, body string) *servicetest.Answer {
+			return c.Post(t, "/payments/"+id+"/refund", body)
+		}
+		refund(admin, `{"reason":"broken"}`).Problem(t, 409, "payment_not_captured")
+		h.Hears(t, confirmed("o1"))
+
+		refund(h.Anonymous(), `{"reason":"broken"}`).Problem(t, 401, "token_missing")
+		refund(h.As("u1", auth.User), `{"reason":"broken"}`).Problem(t, 403, "role_required")
+		refund(admin, `{"reason":"broken","amount":{"amount":1,"currency":"EUR"}}`).Problem(t, 422, "partial_refund")
+		refund(admin, `{"reason":"broken","amount":{"amount":4200,"currency":"USD"}}`).Problem(t, 422, "partial_refund")
+		require.Equal(t, 422, refund(admin, `{"reason":""}`).Status)
+		admin.Post(t, "/payments/nobody/refund", `{"reason":"broken"}`).Problem(t, 404, "payment_unknown")
+
+		once := admin.With("Idempotency-Key", "k1")
+		whole := `{"reason":"broken","amount":{"amount":4200,"currency":"EUR"}}`
+		refund(once, whole).Want(t, 202, "state", "captured", "operations.2.kind", "refund", "operations.2.outcome", "due")
+		refund(once, whole).Want(t, 202, "state", "captured", "operations.2.outcome", "due")
+		refund(once, `{"reason":"other"}`).Problem(t, 422, "idempotency_key_reused")
+		refund(admin, whole).Problem(t, 409, "payment_not_captured")
+		require.Equal(t, []events.PaymentRefunded{{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total, Reason: "broken"}},
+			servicetest.Said[events.PaymentRefunded](t, h))
+		requireBooks(t, h, "o1", 0, 0)
+		h.Hears(t, cancelled("o1"))
+		require.Len(t, servicetest.Said[events.PaymentRefunded](t, h), 1)
+	})
+}
+
+func TestUsersSeeTheirOwnPaymentsOnly(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		for _, order := range []string{"o1", "o2", "o3"} {
+			h.Hears(t, created(order, visa))
+		}
+		mine, other, admin := h.As("u1", auth.User), h.As("u2", auth.User), h.As("admin-1", auth.Admin)
+		first := mine.Get(t, "/payments?limit=2").Want(t, 200, "items.0.order_id", "o3", "items.1.order_id", "o2", "items.2", nil)
+		mine.Get(t, "/payments?limit=2&cursor="+first.Field(t, "next_cursor")).
+			Want(t, 200, "items.0.order_id", "o1", "items.1", nil, "next_cursor", nil)
+		id := idOf(t, h, "o1")
+		mine.Get(t, "/payments/"+id).Want(t, 200, "order_id", "o1", "state", "authorized")
+		admin.Get(t, "/payments/"+id).Want(t, 200, "order_id", "o1")
+		admin.Get(t, "/payments?order_id=o1").Want(t, 200, "items.0.id", id)
+
+		other.Get(t, "/payments").Want(t, 200, "items", []any{})
+		other.Get(t, "/payments?order_id=o1").Want(t, 200, "items", []any{})
+		other.Get(t, "/payments/"+id).Problem(t, 404, "payment_unknown")
+		other.Get(t, "/payments/reconciliation").Problem(t, 403, "role_required")
+		require.Equal(t, 422, mine.Get(t, "/payments?cursor=%21").Status)
+		require.Equal(t, 422, mine.Get(t, "/payments/"+strings.Repeat("x", 101)).Status)
+	})
+}
+
+func TestReconciliationFindsMoneyThatIsElsewhere(t *testing.T) {
+	servicetest.Run(t, payments.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", visa), created("o2", visa), confirmed("o2"))
+		_, err := h.DB.Exec(t.Context(), "UPDATE provider_ledger SET held = 0 WHERE charge = $1", idOf(t, h, "o1"))
+		require.NoError(t, err)
+		h.Settle(t)
+		h.As("admin-1", auth.Admin).Get(t, "/payments/reconciliation").
+			Want(t, 200, "payments", 2, "mismatches", 1, "mismatched.0.payment_id", idOf(t, h, "o1"), "mismatched.0.held", 0,
+				"by_state.authorized", 1, "by_state.captured", 1)
+	}, servicetest.Setting("PROVIDER_DELAYS", "false"))
+}
+
+func TestARevokedSessionIsRefused(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, events.SessionRevoked{SessionID: "session-u1", UserID: "u1", Until: h.Now().Add(time.Hour)})
+		require.Equal(t, 401, h.As("u1", auth.User).Get(t, "/payments").Status)
+	})
+}
