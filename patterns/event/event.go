@@ -4,6 +4,7 @@
 package event
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -23,15 +24,15 @@ type Fact interface {
 
 // Event is one fact in its envelope.
 type Event struct {
-	ID            string          `json:"id"` // UUIDv7
-	Source        string          `json:"source"`
-	Type          string          `json:"type"`
-	Subject       string          `json:"subject,omitempty"`
-	Time          time.Time       `json:"time"`
-	CorrelationID string          `json:"correlationid,omitempty"`
-	CausationID   string          `json:"causationid,omitempty"` // the event that caused this one
-	Traceparent   string          `json:"traceparent,omitempty"` // W3C trace context
-	Data          json.RawMessage `json:"data"`
+	ID            string // UUIDv7
+	Source        string // the service that states it
+	Type          string
+	Subject       string
+	Time          time.Time
+	CorrelationID string          // what it is about: the order
+	CausationID   string          // the event that caused this one
+	Traceparent   string          // W3C trace context
+	Data          json.RawMessage // the fact
 }
 
 // Draft is a fact about to be said, with the event that made us say it (nil if
@@ -54,45 +55,19 @@ func New(id, source string, at time.Time, fact Fact) (Event, error) {
 	}, nil
 }
 
-type wire struct {
-	SpecVersion     string `json:"specversion"`
-	DataContentType string `json:"datacontenttype"`
-	Event
-}
-
-// Encode gives the structured-mode JSON.
-func Encode(e Event) ([]byte, error) {
-	return json.Marshal(wire{SpecVersion: "1.0", DataContentType: "application/json", Event: e})
-}
-
-// Decode reads structured-mode JSON. It fails if a required attribute is
-// missing or could not be a key in a database, so that nothing without a usable
-// id is ever taken in. Extensions that Event does not have are dropped.
-func Decode(body []byte) (Event, error) {
-	var w wire
-	if err := json.Unmarshal(body, &w); err != nil {
-		return Event{}, fmt.Errorf("event is not JSON: %w", err)
-	}
-	if w.SpecVersion != "1.0" {
-		return Event{}, fmt.Errorf("event has specversion %q, want \"1.0\"", w.SpecVersion)
-	}
-	if err := check("id", w.ID); err != nil {
-		return Event{}, err
-	}
-	if err := check("type", w.Type); err != nil {
-		return Event{}, err
-	}
-	if err := check("source", w.Source); err != nil {
-		return Event{}, err
-	}
-	return w.Event, nil
-}
-
 // maxAttribute is the longest id, type or source in bytes: what a routing key
 // of a broker may have.
 const maxAttribute = 255
 
-func check(attribute, value string) error {
+// check demands what every hearer relies on.
+func check(e Event, specVersion string) error {
+	if specVersion != "1.0" {
+		return fmt.Errorf("event has specversion %q, want \"1.0\"", specVersion)
+	}
+	return cmp.Or(checkKey("id", e.ID), checkKey("type", e.Type), checkKey("source", e.Source))
+}
+
+func checkKey(attribute, value string) error {
 	switch {
 	case value == "":
 		return fmt.Errorf("event has no %s", attribute)
