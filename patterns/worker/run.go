@@ -47,24 +47,30 @@ type runner struct {
 	idle     time.Duration // the last wait for something to do
 }
 
-// step gives the step a context that outlives ctx by the grace.
+// step runs the step with a context that outlives ctx by the grace.
 func (r *runner) step(ctx context.Context) (did int, err error) {
-	finish, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, cancel := Grace(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(grace):
-			cancel()
-		case <-finish.Done():
-		}
-	})
-	defer stop()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return r.Step(finish)
+	return r.Step(ctx)
+}
+
+// Grace gives a context that ends 5 s after ctx, for work that should be
+// finished rather than broken off.
+func Grace(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(grace):
+			cancel()
+		case <-longer.Done():
+		}
+	})
+	return longer, func() { stop(); cancel() }
 }
 
 // plan says how long to wait after a step, and what may end the wait early.
