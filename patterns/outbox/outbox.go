@@ -97,7 +97,7 @@ func (o *Outbox) seal(d event.Draft, now time.Time, trace string) (event.Event, 
 	}
 	body, err := event.Encode(e)
 	if err != nil {
-		return event.Event{}, nil, fmt.Errorf("encode %s: %w", e.Type, err)
+		return event.Event{}, nil, err
 	}
 	if len(body) > maxBody {
 		return event.Event{}, nil, fmt.Errorf("%s has %d bytes, an event may have %d", e.Type, len(body), maxBody)
