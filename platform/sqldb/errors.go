@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -50,30 +51,32 @@ func failed(sql string, err error) error {
 	return fmt.Errorf("%s: %w", sql, err)
 }
 
-// checkArgs refuses text that PostgreSQL cannot store, on both databases, and
-// has JSON stored as text on both.
-func checkArgs(args []any) error {
+// checked refuses text that PostgreSQL cannot store, on both databases, and has
+// JSON stored as text on both.
+func checked(args []any) ([]any, error) {
+	copied := false
 	for i, arg := range args {
+		good := true
 		switch v := arg.(type) {
-		case nil, int, int64, bool:
+		case nil, int, int64, bool, []byte:
 		case string:
-			if !goodText(v) {
-				return errBadText
-			}
+			good = goodText(v)
 		case json.RawMessage:
-			args[i] = string(v)
-			if !goodText(string(v)) {
-				return errBadText
+			if !copied {
+				args, copied = slices.Clone(args), true
 			}
+			args[i], good = string(v), goodText(string(v))
 		default:
-			if !goodValue(reflect.ValueOf(arg)) {
-				return errBadText
-			}
+			good = goodValue(reflect.ValueOf(arg))
+		}
+		if !good {
+			return nil, errBadText
 		}
 	}
-	return nil
+	return args, nil
 }
 
+// goodValue judges a pointer to a string and a type made of string.
 func goodValue(v reflect.Value) bool {
 	for v.Kind() == reflect.Pointer && !v.IsNil() {
 		v = v.Elem()

@@ -2,11 +2,227 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
 )
 
-const pgUniqueViolation = "23505"
+// What PostgreSQL calls the errors that are told apart here.
+const (
+	pgBadText            = "22021"
+	pgUniqueViolation    = "23505"
+	pgNotAuthorized      = "28000"
+	pgWrongPassword      = "28P01"
+	pgNoSuchDatabase     = "3D000"
+	pgSerialization      = "40001"
+	pgDeadlock           = "40P01"
+	pgNotAllowed         = "42501"
+	pgTooManyConnections = "53300"
+	pgStopping           = "57P01"
+	pgCrashed            = "57P02"
+	pgStarting           = "57P03"
+)
 
-func openPostgres(ctx context.Context, url string, o Options) (DB, error) {
-	return nil, errors.New("PostgreSQL is not supported yet: use sqlite:///path/to/file.db")
+// maxTries bounds how often a transaction that lost a race is run.
+const maxTries = 6
+
+// migrationLock is "troupe": programs that migrate a database take turns by it.
+const migrationLock = 0x74726f757065
+
+// postgresDB runs on a pool of native pgx connections, each of which keeps its
+// statements prepared.
+type postgresDB struct {
+	pool   *pgxpool.Pool
+	closed atomic.Bool
+}
+
+func (d *postgresDB) Exec(ctx context.Context, text string, args ...any) (n int64, err error) {
+	if _, err := d.enter(ctx); err != nil {
+		return 0, err
+	}
+	if args, err = checked(args); err != nil {
+		return 0, err
+	}
+	err = retried(ctx, func() error {
+		tag, err := d.pool.Exec(ctx, text, args...)
+		n = tag.RowsAffected()
+		return explained(text, err)
+	})
+	return n, err
+}
+
+func (d *postgresDB) Query(ctx context.Context, text string, args ...any) (Rows, error) {
+	args, err := checked(args)
+	if err != nil {
+		return nil, err
+	}
+	if d.closed.Load() {
+		return nil, ErrClosed
+	}
+	rows, err := d.pool.Query(ctx, text, args...)
+	if err != nil {
+		return nil, explained(text, err)
+	}
+	return &postgresRows{Rows: rows, text: text}, nil
+}
+
+func (d *postgresDB) QueryRow(ctx context.Context, text string, args ...any) Row {
+	rows, err := d.Query(ctx, text, args...)
+	return row{rows, err}
+}
+
+// Run needs no BEGIN for a batch that cannot fail halfway for reasons of ours:
+// the server treats what comes in one go as one transaction.
+func (d *postgresDB) Run(ctx context.Context, b *Batch) error {
+	if !b.reads() && b.hears() {
+		return d.Tx(ctx, func(ctx context.Context, tx Tx) error { return tx.Run(ctx, b) })
+	}
+	if _, err := d.enter(ctx); err != nil && !b.reads() {
+		return err
+	}
+	return retried(ctx, func() error {
+		var out pgx.Batch
+		if err := b.queue(&out); err != nil {
+			return err
+		}
+		return b.receive(d.pool.SendBatch(ctx, &out))
+	})
+}
+
+func (d *postgresDB) Tx(ctx context.Context, fn func(context.Context, Tx) error) error {
+	return d.transact(ctx, false, fn)
+}
+
+func (d *postgresDB) TxRelaxed(ctx context.Context, fn func(context.Context, Tx) error) error {
+	return d.transact(ctx, true, fn)
+}
+
+func (d *postgresDB) transact(ctx context.Context, relaxed bool, fn func(context.Context, Tx) error) error {
+	inside, err := d.enter(ctx)
+	if err != nil {
+		return err
+	}
+	return retried(ctx, func() error {
+		conn, err := d.pool.Acquire(ctx)
+		if err != nil {
+			return explained("acquire a connection", err)
+		}
+		defer conn.Release()
+		t := &postgresTx{conn: conn.Conn(), relaxed: relaxed}
+		return t.run(inside, fn)
+	})
+}
+
+// enter marks ctx as inside a transaction that may begin.
+func (d *postgresDB) enter(ctx context.Context) (context.Context, error) {
+	if d.closed.Load() {
+		return nil, ErrClosed
+	}
+	return enter(ctx)
+}
+
+func (d *postgresDB) Ping(ctx context.Context) error { return d.pool.Ping(ctx) }
+
+// Close waits for the connections in use.
+func (d *postgresDB) Close() error {
+	d.closed.Store(true)
+	d.pool.Close()
+	return nil
+}
+
+func (d *postgresDB) dialect() goose.Dialect { return goose.DialectPostgres }
+
+func (d *postgresDB) hasTable(ctx context.Context, name string) (bool, error) {
+	var has bool
+	err := d.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&has)
+	return has, err
+}
+
+// exclusively holds a lock that lives and dies with a connection of its own.
+func (d *postgresDB) exclusively(ctx context.Context, f func(*sql.DB) error) error {
+	conn, err := pgx.ConnectConfig(ctx, d.pool.Config().ConnConfig)
+	if err != nil {
+		return fmt.Errorf("connect for the migration lock: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // gives the lock back
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrationLock)); err != nil {
+		return fmt.Errorf("wait for the migration lock: %w", err)
+	}
+	conns := stdlib.OpenDBFromPool(d.pool)
+	return errors.Join(f(conns), conns.Close())
+}
+
+// retried runs f again if it lost a race or never reached the server.
+func retried(ctx context.Context, f func() error) error {
+	wait := 2 * time.Millisecond
+	for try := 1; ; try++ {
+		err := f()
+		if err == nil || try == maxTries || !lostRace(err) {
+			return err
+		}
+		select {
+		case <-time.After(rand.N(wait)): //nolint:gosec // jitter, no secret
+		case <-ctx.Done():
+			return err
+		}
+		wait *= 4
+	}
+}
+
+func lostRace(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code == pgSerialization || e.Code == pgDeadlock
+	}
+	return pgconn.SafeToRetry(err)
+}
+
+// explained is failed for errors of PostgreSQL.
+func explained(text string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgBadText {
+		return errBadText.Because(err)
+	}
+	return failed(text, err)
+}
+
+// postgresRows are Rows that tell, once, when they are through.
+type postgresRows struct {
+	pgx.Rows
+	text  string
+	err   error
+	done  bool
+	after func(error) error // may be nil; its error counts if there is no other
+}
+
+func (r *postgresRows) Next() bool {
+	if !r.done && r.Rows.Next() {
+		return true
+	}
+	r.Close()
+	return false
+}
+
+func (r *postgresRows) Err() error { return r.err }
+
+func (r *postgresRows) Close() {
+	if r.done {
+		return
+	}
+	r.done = true
+	r.Rows.Close()
+	r.err = explained(r.text, r.Rows.Err())
+	if r.after != nil {
+		r.err = r.after(r.err)
+	}
 }

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 )
 
@@ -42,7 +43,8 @@ func (c *conn) forgetOne() {
 }
 
 func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	if err := checkArgs(args); err != nil {
+	args, err := checked(args)
+	if err != nil {
 		return 0, err
 	}
 	s, err := c.prepare(ctx, text)
@@ -57,7 +59,8 @@ func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error
 }
 
 func (c *conn) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	if err := checkArgs(args); err != nil {
+	args, err := checked(args)
+	if err != nil {
 		return nil, err
 	}
 	s, err := c.prepare(ctx, text)
@@ -93,7 +96,15 @@ func (r *sqliteRows) Next() bool {
 	return false
 }
 
-func (r *sqliteRows) Scan(dest ...any) error { return r.Rows.Scan(dest...) }
+// Scan also reads text into json.RawMessage, which database/sql alone would not.
+func (r *sqliteRows) Scan(dest ...any) error {
+	for i, d := range dest {
+		if raw, ok := d.(*json.RawMessage); ok {
+			dest[i] = (*[]byte)(raw)
+		}
+	}
+	return r.Rows.Scan(dest...)
+}
 
 func (r *sqliteRows) Err() error { return r.err }
 

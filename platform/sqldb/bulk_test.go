@@ -1,0 +1,231 @@
+package sqldb_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/platform/sqldb"
+	"troupe/platform/sqldb/sqldbtest"
+)
+
+func TestBatchRunsInOrderAndTellsEachResult(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		var told []string
+		tell := func(what string) func(int64) error {
+			return func(n int64) error {
+				told = append(told, fmt.Sprint(what, " ", n))
+				return nil
+			}
+		}
+		var b sqldb.Batch
+		b.Exec(tell("opened"), "INSERT INTO accounts (id) VALUES ($1), ($2)", "a", "b")
+		b.Exec(nil, "UPDATE accounts SET balance = $1 WHERE id = $2", 7, "b")
+		b.Query(func(r sqldb.Row) error {
+			var id string
+			err := r.Scan(&id)
+			told = append(told, "rich "+id)
+			return err
+		}, "SELECT id FROM accounts WHERE balance > 0")
+		b.Exec(tell("closed"), "DELETE FROM accounts")
+		require.NoError(t, db.Run(t.Context(), &b))
+		require.Equal(t, []string{"opened 2", "rich b", "closed 2"}, told)
+
+		told = nil
+		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error { return tx.Run(ctx, &b) }))
+		require.Equal(t, []string{"opened 2", "rich b", "closed 2"}, told)
+	}, bank)
+}
+
+func TestBatchIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(b *sqldb.Batch){
+		"a statement fails":        func(b *sqldb.Batch) { b.Exec(nil, openAccount, "a") },
+		"a statement is nonsense":  func(b *sqldb.Batch) { b.Exec(nil, "NONSENSE") },
+		"a result is not accepted": func(b *sqldb.Batch) { b.Exec(func(int64) error { return errRefused }, openAccount, "b") },
+		"a row is not accepted": func(b *sqldb.Batch) {
+			b.Query(func(sqldb.Row) error { return errRefused }, "SELECT id FROM accounts")
+		},
+	}
+	for name, spoil := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+				var b sqldb.Batch
+				b.Exec(nil, openAccount, "a")
+				spoil(&b)
+				b.Exec(nil, openAccount, "c")
+				require.Error(t, db.Run(t.Context(), &b))
+				require.Empty(t, accounts(t, db))
+
+				require.Error(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+					_ = tx.Run(ctx, &b)
+					return nil
+				}), "even if the failure is ignored")
+				require.Empty(t, accounts(t, db))
+			}, bank)
+		})
+	}
+}
+
+func TestBatchOfReadsSeesWhatIsThere(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), opening("a", "b")))
+		count := 0
+		var b sqldb.Batch
+		for range 2 {
+			b.Query(func(sqldb.Row) error { count++; return nil }, "SELECT id FROM accounts")
+		}
+		require.NoError(t, db.Run(t.Context(), &b))
+		require.Equal(t, 4, count)
+		require.NoError(t, db.Run(t.Context(), &sqldb.Batch{}), "nothing to do is no error")
+	}, bank)
+}
+
+func TestInsertRowsSkipsWhatIsThereAndTellsWhatIsNew(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), opening("id-7", "id-700")))
+		const insert, skip = "INSERT INTO accounts (id, balance)", "ON CONFLICT DO NOTHING RETURNING id"
+		var rows [][]any
+		for i := range 1003 {
+			rows = append(rows, []any{fmt.Sprint("id-", i), i})
+		}
+		added := map[string]bool{}
+		require.NoError(t, sqldb.InsertRows(t.Context(), db, insert, rows, skip, func(r sqldb.Row) error {
+			id, err := scanText(r)
+			added[id] = true
+			return err
+		}))
+		require.Len(t, added, 1001)
+		require.NotContains(t, added, "id-7")
+		require.Len(t, accounts(t, db), 1003)
+		require.NoError(t, sqldb.InsertRows(t.Context(), db, insert, nil, skip, nil))
+	}, bank)
+}
+
+func TestInReachesEveryValue(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		var ids []any
+		var rows [][]any
+		for i := range 777 {
+			ids = append(ids, fmt.Sprint("id-", i))
+			rows = append(rows, []any{ids[i], i % 2})
+		}
+		require.NoError(t, sqldb.InsertRows(t.Context(), db, "INSERT INTO accounts (id, balance)", rows, "", nil))
+
+		sum := 0
+		n, err := sqldb.In(t.Context(), db, "SELECT balance FROM accounts WHERE balance < $1 AND id", []any{100}, ids, "",
+			func(r sqldb.Row) error {
+				var balance int
+				err := r.Scan(&balance)
+				sum += balance
+				return err
+			})
+		require.NoError(t, err)
+		require.EqualValues(t, 777, n)
+		require.Equal(t, 388, sum)
+
+		n, err = sqldb.In(t.Context(), db, "DELETE FROM accounts WHERE id", nil, ids[1:], "AND balance = 1", nil)
+		require.NoError(t, err)
+		require.EqualValues(t, 388, n)
+		n, err = sqldb.In(t.Context(), db, "DELETE FROM accounts WHERE id", nil, nil, "", nil)
+		require.NoError(t, err)
+		require.Zero(t, n, "no values, no statement")
+	}, bank)
+}
+
+func TestOptimisticUpdatesLoseNoUpdate(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), opening("a")))
+		const depositors = 20
+		var wg sync.WaitGroup
+		for range depositors {
+			wg.Go(func() {
+				for !deposit(t, db, "a") {
+				}
+			})
+		}
+		wg.Wait()
+		var balance, version int
+		require.NoError(t, db.QueryRow(t.Context(), "SELECT balance, version FROM accounts").Scan(&balance, &version))
+		require.Equal(t, depositors, balance)
+		require.Equal(t, depositors, version)
+	}, bank)
+}
+
+// deposit reads, decides and writes; false means that somebody else was faster.
+func deposit(t *testing.T, db sqldb.DB, id string) bool {
+	var balance, version int
+	err := db.QueryRow(t.Context(), "SELECT balance, version FROM accounts WHERE id = $1", id).Scan(&balance, &version)
+	if err != nil {
+		t.Error(err)
+		return true
+	}
+	n, err := db.Exec(t.Context(),
+		"UPDATE accounts SET balance = $1, version = version + 1 WHERE id = $2 AND version = $3", balance+1, id, version)
+	if err != nil {
+		t.Error(err)
+	}
+	return n == 1 || err != nil
+}
+
+func TestClaimsNeverOverlap(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		const all = 200
+		var rows [][]any
+		for i := range all {
+			rows = append(rows, []any{fmt.Sprint("id-", i)})
+		}
+		require.NoError(t, sqldb.InsertRows(t.Context(), db, "INSERT INTO accounts (id)", rows, "", nil))
+		claimed := make(chan string, 2*all)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for claim(t, db, claimed) > 0 {
+				}
+			})
+		}
+		wg.Wait()
+		close(claimed)
+		seen := map[string]bool{}
+		for id := range claimed {
+			require.False(t, seen[id], "%s was claimed twice", id)
+			seen[id] = true
+		}
+		require.Len(t, seen, all)
+	}, bank)
+}
+
+// claim takes some accounts for itself, as a relay does.
+func claim(t *testing.T, db sqldb.DB, claimed chan<- string) int {
+	var ids []string
+	err := db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) (err error) {
+		ids, err = sqldb.All(ctx, tx, scanText, "SELECT id FROM accounts ORDER BY id LIMIT 7"+tx.SkipLocked())
+		if err != nil {
+			return err
+		}
+		var values []any
+		for _, id := range ids {
+			values = append(values, id)
+		}
+		_, err = sqldb.In(ctx, tx, "DELETE FROM accounts WHERE id", nil, values, "", nil)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	for _, id := range ids {
+		claimed <- id
+	}
+	return len(ids)
+}

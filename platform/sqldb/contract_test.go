@@ -1,0 +1,368 @@
+package sqldb_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/platform/fault"
+	"troupe/platform/sqldb"
+	"troupe/platform/sqldb/sqldbtest"
+)
+
+var bank = schema("00001_bank.sql", `
+CREATE TABLE accounts (
+    id      TEXT PRIMARY KEY,
+    iban    TEXT UNIQUE,
+    balance BIGINT NOT NULL DEFAULT 0,
+    version BIGINT NOT NULL DEFAULT 0,
+    open    BOOLEAN NOT NULL DEFAULT TRUE,
+    notes   TEXT
+);
+CREATE TABLE entries (
+    id      TEXT PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED
+);`)
+
+func schema(file, sql string) fstest.MapFS {
+	return fstest.MapFS{"migrations/" + file: {Data: []byte("-- +goose Up\n" + sql + "\n")}}
+}
+
+var errRefused = errors.New("refused")
+
+const openAccount = "INSERT INTO accounts (id) VALUES ($1)"
+
+// contract is what every database promises, whichever it is.
+var contract = []struct {
+	promise string
+	test    func(t *testing.T, db sqldb.DB)
+}{
+	{"a transaction that returns nil is kept", func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), opening("a", "b")))
+		require.Equal(t, []string{"a", "b"}, accounts(t, db))
+	}},
+	{"a transaction that fails leaves nothing and gives its own error", func(t *testing.T, db sqldb.DB) {
+		err := db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			require.NoError(t, opening("a")(ctx, tx))
+			return errRefused
+		})
+		require.Equal(t, errRefused, err)
+		require.Empty(t, accounts(t, db))
+	}},
+	{"a relaxed transaction is kept too", func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.TxRelaxed(t.Context(), opening("a")))
+		require.NoError(t, db.Tx(t.Context(), opening("b")))
+		require.Equal(t, []string{"a", "b"}, accounts(t, db))
+	}},
+	{"a transaction without statements succeeds", func(t *testing.T, db sqldb.DB) {
+		told := false
+		require.NoError(t, db.Tx(t.Context(), func(_ context.Context, tx sqldb.Tx) error {
+			tx.OnCommit(func() { told = true })
+			return nil
+		}))
+		require.True(t, told)
+	}},
+	{"others see nothing before the commit", func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			require.NoError(t, opening("a")(ctx, tx))
+			require.Empty(t, accounts(t, db))
+			return nil
+		}))
+		require.Equal(t, []string{"a"}, accounts(t, db))
+	}},
+	{"OnCommit is called when everybody can see the commit", func(t *testing.T, db sqldb.DB) {
+		var seen []string
+		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			tx.OnCommit(func() { seen = accounts(t, db) })
+			return opening("a")(ctx, tx)
+		}))
+		require.Equal(t, []string{"a"}, seen)
+	}},
+	{"OnCommit is not called if the transaction fails", func(t *testing.T, db sqldb.DB) {
+		require.ErrorIs(t, db.Tx(t.Context(), func(_ context.Context, tx sqldb.Tx) error {
+			tx.OnCommit(func() { panic("called") })
+			return errRefused
+		}), errRefused)
+	}},
+	{"a commit that fails leaves nothing and calls no OnCommit", func(t *testing.T, db sqldb.DB) {
+		require.Error(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			tx.OnCommit(func() { panic("called") })
+			if err := opening("a")(ctx, tx); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, "INSERT INTO entries (id, account) VALUES ($1, $2)", "e", "nobody")
+			return err
+		}))
+		require.Empty(t, accounts(t, db))
+		require.NoError(t, db.Tx(t.Context(), opening("b")), "the next is not harmed")
+	}},
+	{"after a failed statement the transaction can only fail", func(t *testing.T, db sqldb.DB) {
+		err := db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			require.NoError(t, opening("a")(ctx, tx))
+			_, err := tx.Exec(ctx, openAccount, "a")
+			require.True(t, sqldb.IsDuplicate(err), err)
+			require.Error(t, opening("b")(ctx, tx), "nothing runs any more")
+			return nil
+		})
+		require.True(t, sqldb.IsDuplicate(err), err)
+		require.Empty(t, accounts(t, db))
+	}},
+	{"a duplicate key is told from other errors", func(t *testing.T, db sqldb.DB) {
+		exec := func(sql string, args ...any) error {
+			_, err := db.Exec(t.Context(), sql, args...)
+			return err
+		}
+		require.NoError(t, exec("INSERT INTO accounts (id, iban) VALUES ($1, $2)", "a", "DE1"))
+		require.True(t, sqldb.IsDuplicate(exec(openAccount, "a")), "primary key")
+		require.True(t, sqldb.IsDuplicate(exec("INSERT INTO accounts (id, iban) VALUES ($1, $2)", "b", "DE1")), "unique column")
+		require.False(t, sqldb.IsDuplicate(exec(openAccount, nil)), "not null")
+		require.False(t, sqldb.IsDuplicate(exec("INSERT INTO nowhere (id) VALUES ($1)", "a")), "no such table")
+		require.False(t, sqldb.IsDuplicate(nil))
+	}},
+	{"a panic is the caller's and harms nobody else", func(t *testing.T, db sqldb.DB) {
+		require.PanicsWithValue(t, "oh", func() {
+			_ = db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+				require.NoError(t, opening("a")(ctx, tx))
+				panic("oh")
+			})
+		})
+		require.Empty(t, accounts(t, db))
+		require.NoError(t, db.Tx(t.Context(), opening("b")))
+	}},
+	{"a goroutine that ends inside a transaction harms nobody else", func(t *testing.T, db sqldb.DB) {
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_ = db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+				_ = opening("a")(ctx, tx)
+				runtime.Goexit()
+				return nil
+			})
+		})
+		wg.Wait()
+		require.Empty(t, accounts(t, db))
+		require.NoError(t, db.Tx(t.Context(), opening("b")))
+	}},
+	{"a context that is over starts nothing", func(t *testing.T, db sqldb.DB) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, db.Tx(ctx, func(context.Context, sqldb.Tx) error { panic("started") }), context.Canceled)
+		_, err := db.Exec(ctx, openAccount, "a")
+		require.ErrorIs(t, err, context.Canceled)
+		_, err = db.Query(ctx, "SELECT id FROM accounts")
+		require.ErrorIs(t, err, context.Canceled)
+		require.Empty(t, accounts(t, db))
+	}},
+	{"a context that ends in a transaction undoes it", func(t *testing.T, db sqldb.DB) {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			require.NoError(t, opening("a")(ctx, tx))
+			cancel()
+			return opening("b")(ctx, tx)
+		})
+		require.ErrorIs(t, err, context.Canceled)
+		require.Empty(t, accounts(t, db))
+	}},
+	{"a transaction inside a transaction is refused", func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			require.ErrorContains(t, db.Tx(ctx, opening("a")), "inside a transaction")
+			_, err := db.Exec(ctx, openAccount, "a")
+			require.ErrorContains(t, err, "inside a transaction")
+			return opening("b")(ctx, tx)
+		}))
+		require.Equal(t, []string{"b"}, accounts(t, db))
+	}},
+	{"a transaction that is over does nothing", func(t *testing.T, db sqldb.DB) {
+		var kept sqldb.Tx
+		require.NoError(t, db.Tx(t.Context(), func(_ context.Context, tx sqldb.Tx) error {
+			kept = tx
+			return nil
+		}))
+		require.ErrorContains(t, opening("a")(t.Context(), kept), "over")
+		require.Empty(t, accounts(t, db))
+	}},
+	{"rows are closed before the next statement", func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), opening("a", "b")))
+		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			rows, err := tx.Query(ctx, "SELECT id FROM accounts")
+			require.NoError(t, err)
+			require.True(t, rows.Next())
+			require.ErrorContains(t, opening("c")(ctx, tx), "close them first")
+			rows.Close()
+			rows.Close()
+			return opening("c")(ctx, tx)
+		}))
+		require.Equal(t, []string{"a", "b", "c"}, accounts(t, db))
+	}},
+	{"rows left open do not stop the commit", func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			require.NoError(t, opening("a", "b")(ctx, tx))
+			rows, err := tx.Query(ctx, "SELECT id FROM accounts")
+			require.NoError(t, err)
+			require.True(t, rows.Next())
+			return nil
+		}))
+		require.Equal(t, []string{"a", "b"}, accounts(t, db))
+	}},
+	{"no row is ErrNoRows and no failure", func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			var id string
+			err := tx.QueryRow(ctx, "SELECT id FROM accounts WHERE id = $1", "nobody").Scan(&id)
+			require.ErrorIs(t, err, sqldb.ErrNoRows)
+			return opening("a")(ctx, tx)
+		}))
+		require.ErrorIs(t, db.QueryRow(t.Context(), "SELECT id FROM accounts WHERE id = $1", "x").Scan(new(string)), sqldb.ErrNoRows)
+	}},
+	{"an error names its statement", func(t *testing.T, db sqldb.DB) {
+		_, err := db.Exec(t.Context(), "INSERT INTO nowhere\n(id) VALUES ($1)", "a")
+		require.ErrorContains(t, err, "INSERT INTO nowhere (id)")
+		require.ErrorContains(t, db.QueryRow(t.Context(), "SELECT nothing FROM accounts").Scan(new(string)), "SELECT nothing")
+	}},
+	{"Exec says how many rows it touched", func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), opening("a", "b", "c")))
+		n, err := db.Exec(t.Context(), "UPDATE accounts SET balance = $1 WHERE id <> $2", 5, "b")
+		require.NoError(t, err)
+		require.EqualValues(t, 2, n)
+	}},
+	{"arguments go by their number", func(t *testing.T, db sqldb.DB) {
+		_, err := db.Exec(t.Context(), "INSERT INTO accounts (id, iban, notes) VALUES ($2, $1, $1)", "one", "two")
+		require.NoError(t, err)
+		var id, iban, notes string
+		require.NoError(t, db.QueryRow(t.Context(), "SELECT id, iban, notes FROM accounts").Scan(&id, &iban, &notes))
+		require.Equal(t, []string{"two", "one", "one"}, []string{id, iban, notes})
+	}},
+	{"values come back as they went in", roundTrip},
+	{"RETURNING gives rows in a transaction", func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), opening("a", "b")))
+		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			ids, err := sqldb.All(ctx, tx, scanText, "DELETE FROM accounts RETURNING id")
+			require.ElementsMatch(t, []string{"a", "b"}, ids)
+			return err
+		}))
+		require.Empty(t, accounts(t, db))
+	}},
+	{"text that a database cannot keep is the caller's mistake", badText},
+	{"a closed database refuses everything", func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Close())
+		require.NoError(t, db.Close(), "twice is fine")
+		require.ErrorIs(t, db.Tx(t.Context(), opening("a")), sqldb.ErrClosed)
+		_, err := db.Exec(t.Context(), openAccount, "a")
+		require.ErrorIs(t, err, sqldb.ErrClosed)
+		_, err = db.Query(t.Context(), "SELECT id FROM accounts")
+		require.ErrorIs(t, err, sqldb.ErrClosed)
+		require.Error(t, db.Ping(t.Context()))
+	}},
+	{"closing lets what runs end", func(t *testing.T, db sqldb.DB) {
+		running, proceed, done := make(chan struct{}), make(chan struct{}), make(chan error)
+		go func() {
+			done <- db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+				if err := opening("a")(ctx, tx); err != nil {
+					return err
+				}
+				close(running)
+				<-proceed
+				return opening("b")(ctx, tx)
+			})
+		}()
+		<-running
+		closed := make(chan error)
+		go func() { closed <- db.Close() }()
+		close(proceed)
+		require.NoError(t, <-done)
+		require.NoError(t, <-closed)
+	}},
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	for _, c := range contract {
+		t.Run(c.promise, func(t *testing.T) {
+			t.Parallel()
+			sqldbtest.Each(t, c.test, bank)
+		})
+	}
+}
+
+func roundTrip(t *testing.T, db sqldb.DB) {
+	type kind string
+	note := "naïve ☃"
+	_, err := db.Exec(t.Context(), "INSERT INTO accounts (id, iban, balance, open, notes) VALUES ($1, $2, $3, $4, $5)",
+		kind("k"), &note, int64(1)<<60, false, json.RawMessage(`{"a":1}`))
+	require.NoError(t, err)
+	var (
+		id      kind
+		iban    *string
+		balance int64
+		open    bool
+		notes   json.RawMessage
+	)
+	row := func(columns string) sqldb.Row { return db.QueryRow(t.Context(), "SELECT "+columns+" FROM accounts") }
+	require.NoError(t, row("id, iban, balance, open, notes").Scan(&id, &iban, &balance, &open, &notes))
+	require.Equal(t, kind("k"), id)
+	require.Equal(t, &note, iban)
+	require.Equal(t, int64(1)<<60, balance)
+	require.False(t, open)
+	require.JSONEq(t, `{"a":1}`, string(notes))
+
+	_, err = db.Exec(t.Context(), "UPDATE accounts SET iban = $1, balance = $2", (*string)(nil), -7)
+	require.NoError(t, err)
+	var sum, count int
+	require.NoError(t, row("iban, notes").Scan(&iban, &notes))
+	require.Nil(t, iban)
+	require.NoError(t, row("SUM(balance), COUNT(*)").Scan(&sum, &count))
+	require.Equal(t, -7, sum)
+	require.Equal(t, 1, count)
+}
+
+func badText(t *testing.T, db sqldb.DB) {
+	type kind string
+	null := "a\x00b"
+	refused := func(err error) {
+		t.Helper()
+		f, ok := errors.AsType[*fault.Error](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, fault.Invalid, f.Kind)
+		require.Equal(t, "bad_text", f.Code)
+	}
+	const find = "SELECT id FROM accounts WHERE id = $1"
+	for _, bad := range []any{null, "\xff", kind(null), &null, json.RawMessage(null)} {
+		var b sqldb.Batch
+		b.Exec(nil, openAccount, bad)
+		refused(db.Run(t.Context(), &b))
+		_, err := db.Exec(t.Context(), openAccount, bad)
+		refused(err)
+		refused(db.QueryRow(t.Context(), find, bad).Scan(new(string)))
+		refused(db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			require.NoError(t, opening("fine")(ctx, tx))
+			return tx.QueryRow(ctx, find, bad).Scan(new(string))
+		}))
+	}
+	require.Empty(t, accounts(t, db))
+}
+
+// opening opens accounts.
+func opening(ids ...string) func(context.Context, sqldb.Tx) error {
+	return func(ctx context.Context, tx sqldb.Tx) error {
+		for _, id := range ids {
+			if _, err := tx.Exec(ctx, openAccount, id); err != nil {
+				return fmt.Errorf("open account: %w", err)
+			}
+		}
+		return nil
+	}
+}
+
+func accounts(t *testing.T, db sqldb.DB) []string {
+	t.Helper()
+	ids, err := sqldb.All(t.Context(), db, scanText, "SELECT id FROM accounts ORDER BY id")
+	require.NoError(t, err)
+	return ids
+}
+
+func scanText(r sqldb.Row) (s string, err error) { return s, r.Scan(&s) }

@@ -1,0 +1,109 @@
+package sqldb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	oldestPostgres  = 14
+	defaultMaxConns = 16
+	longestWait     = 5 * time.Second // between two tries to connect
+)
+
+// openPostgres waits for the server as long as ctx allows, and says so; it does
+// not wait for what only a person can mend.
+func openPostgres(ctx context.Context, url string, o Options) (DB, error) {
+	c, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database URL is not understood, "+
+			"use postgres://user:password@host:5432/database: %w", err)
+	}
+	c.MaxConns = int32(cmp.Or(o.MaxConns, defaultMaxConns)) //nolint:gosec // a handful
+	pool, err := pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("open PostgreSQL: %w", err)
+	}
+	if err := await(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &postgresDB{pool: pool}, nil
+}
+
+// await returns once the server answers and is new enough.
+func await(ctx context.Context, pool *pgxpool.Pool) error {
+	server := pool.Config().ConnConfig
+	log := slog.With("host", server.Host, "port", server.Port, "database", server.Database)
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, longestWait) {
+		err := greet(ctx, pool)
+		if err == nil || !worthWaiting(err) {
+			return explain(err, server.User, server.Database)
+		}
+		log.WarnContext(ctx, "PostgreSQL does not answer yet, will try again", "in", wait.String(), "error", err)
+		select {
+		case <-time.After(wait/2 + rand.N(wait)): //nolint:gosec // jitter, no secret
+		case <-ctx.Done():
+			return fmt.Errorf("PostgreSQL at %s:%d did not answer: %w", server.Host, server.Port, err)
+		}
+	}
+}
+
+type tooOldError string
+
+func (v tooOldError) Error() string {
+	return fmt.Sprintf("PostgreSQL %s is too old: use version %d or newer", string(v), oldestPostgres)
+}
+
+func greet(ctx context.Context, pool *pgxpool.Pool) error {
+	var number int
+	var name string
+	err := pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int, current_setting('server_version')").
+		Scan(&number, &name)
+	if err == nil && number/10000 < oldestPostgres {
+		return tooOldError(name)
+	}
+	return err
+}
+
+// worthWaiting says whether err may pass by itself: no server, or one that is
+// starting or full. A server that says no will say so again.
+func worthWaiting(err error) bool {
+	if _, ok := errors.AsType[tooOldError](err); ok {
+		return false
+	}
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return true
+	}
+	switch e.Code {
+	case pgStarting, pgStopping, pgCrashed, pgTooManyConnections:
+		return true
+	}
+	return false
+}
+
+// explain says what to do about what the server has refused.
+func explain(err error, user, database string) error {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return err
+	}
+	switch e.Code {
+	case pgWrongPassword, pgNotAuthorized:
+		return fmt.Errorf("PostgreSQL refuses user %q: check user and password in the database URL: %w", user, err)
+	case pgNoSuchDatabase:
+		return fmt.Errorf("PostgreSQL has no database %q: make it with createdb, or correct the database URL: %w", database, err)
+	case pgNotAllowed:
+		return fmt.Errorf("PostgreSQL does not let user %q into database %q: GRANT CONNECT to it: %w", user, database, err)
+	}
+	return fmt.Errorf("open PostgreSQL: %w", err)
+}
