@@ -35,8 +35,8 @@ const (
 // maxTries bounds how often a transaction that lost a race is run.
 const maxTries = 6
 
-// migrationLock is "troupe": programs that migrate a database take turns by it.
-const migrationLock = 0x74726f757065
+// takeMigrationLock is what programs that migrate the same schema take turns by.
+const takeMigrationLock = "SELECT pg_advisory_lock(hashtext('troupe migrations'), hashtext(current_schema()))"
 
 // postgresDB runs on a pool of native pgx connections, each of which keeps its
 // statements prepared.
@@ -154,7 +154,7 @@ func (d *postgresDB) exclusively(ctx context.Context, f func(*sql.DB) error) err
 		return fmt.Errorf("connect for the migration lock: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // gives the lock back
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrationLock)); err != nil {
+	if _, err := conn.Exec(ctx, takeMigrationLock); err != nil {
 		return fmt.Errorf("wait for the migration lock: %w", err)
 	}
 	conns := stdlib.OpenDBFromPool(d.pool)
