@@ -115,66 +115,50 @@ func TestAnOrderFromBeginningToEnd(t *testing.T) {
 	})
 }
 
-func TestWhatTheOthersSayDecides(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		heard  []func(string) event.Fact
-		said   func(id string) []event.Fact
-		status string
-		reason any
-	}{
-		"no stock": {
-			heard: []func(string) event.Fact{stockRejected, authorized, voided},
-			said:  func(id string) []event.Fact { return []event.Fact{cancelled(id, "stock_rejected")} }, status: "cancelled", reason: "stock_rejected",
-		},
-		"no money": {
-			heard: []func(string) event.Fact{stockReserved, declined, stockReleased},
-			said:  func(id string) []event.Fact { return []event.Fact{cancelled(id, "payment_declined")} }, status: "cancelled", reason: "payment_declined",
-		},
-		"neither": {
-			heard: []func(string) event.Fact{declined, stockRejected},
-			said:  func(id string) []event.Fact { return []event.Fact{cancelled(id, "payment_declined")} }, status: "cancelled", reason: "payment_declined",
-		},
-		"money that vanishes after all": {
-			heard: []func(string) event.Fact{stockReserved, authorized, stockCommitted, captureFailed, stockReleased},
-			said: func(id string) []event.Fact {
-				return []event.Fact{confirmed(id), cancelled(id, "capture_failed")}
-			}, status: "cancelled", reason: "capture_failed",
-		},
-		"a hold that runs out": {
-			heard: []func(string) event.Fact{stockReserved, stockReleased, authorized},
-			said:  func(id string) []event.Fact { return []event.Fact{cancelled(id, "stock_rejected")} }, status: "cancelled", reason: "stock_rejected",
-		},
-		"an admin gives the money back before shipping": {
-			heard: []func(string) event.Fact{stockReserved, authorized, captured, stockCommitted, refunded},
-			said: func(id string) []event.Fact {
-				return []event.Fact{confirmed(id), paid(id), cancelled(id, "admin")}
-			}, status: "cancelled", reason: "admin",
-		},
-		"all is well, the wrong way round": {
-			heard: []func(string) event.Fact{captured, stockCommitted, authorized, stockReserved},
-			said:  func(id string) []event.Fact { return []event.Fact{confirmed(id), paid(id)} }, status: "confirmed",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
-				oneByOne, atOnce := orderTeas(t, h, ada), orderTeas(t, h, ada)
-				var facts []event.Fact
-				for _, fact := range c.heard {
-					h.Hears(t, fact(oneByOne))
-					facts = append(facts, fact(atOnce))
-				}
-				h.Says(t, c.said(oneByOne)...)
-				h.HearsBatch(t, facts...)
-				h.Says(t, c.said(atOnce)...)
-				h.Redelivers(t)
-				h.Says(t)
-				for _, id := range []string{oneByOne, atOnce} {
-					ada.Get(t, "/orders/"+id).Want(t, 200, "status", c.status, "cancel_reason", c.reason)
-				}
-			})
-		})
+// words are said of an order.
+type words []func(id string) event.Fact
+
+func (w words) of(id string) []event.Fact {
+	facts := make([]event.Fact, len(w))
+	for i, word := range w {
+		facts[i] = word(id)
 	}
+	return facts
+}
+
+func off(reason string) func(string) event.Fact {
+	return func(id string) event.Fact { return cancelled(id, reason) }
+}
+
+func TestWhatTheOthersSayDecides(t *testing.T) {
+	cases := map[string]struct {
+		heard, said words
+		status      string
+	}{
+		"no stock":                      {words{stockRejected, authorized, voided}, words{off("stock_rejected")}, "cancelled"},
+		"no money":                      {words{stockReserved, declined, stockReleased}, words{off("payment_declined")}, "cancelled"},
+		"neither":                       {words{declined, stockRejected}, words{off("payment_declined")}, "cancelled"},
+		"a hold that runs out":          {words{stockReserved, stockReleased, authorized}, words{off("stock_rejected")}, "cancelled"},
+		"money that vanishes after all": {words{stockReserved, authorized, stockCommitted, captureFailed}, words{confirmed, off("capture_failed")}, "cancelled"},
+		"money given back too early":    {words{stockReserved, authorized, captured, stockCommitted, refunded}, words{confirmed, paid, off("admin")}, "cancelled"},
+		"all well":                      {words{stockReserved, authorized, stockCommitted, captured}, words{confirmed, paid}, "confirmed"},
+		"all well, the wrong way round": {words{captured, stockCommitted, authorized, stockReserved}, words{confirmed, paid}, "confirmed"},
+	}
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		for name, c := range cases {
+			t.Log("given", name)
+			oneByOne, atOnce := orderTeas(t, h, ada), orderTeas(t, h, ada)
+			h.Hears(t, c.heard.of(oneByOne)...)
+			h.Says(t, c.said.of(oneByOne)...)
+			h.HearsBatch(t, c.heard.of(atOnce)...)
+			h.Says(t, c.said.of(atOnce)...)
+			h.Redelivers(t)
+			h.Says(t)
+			for _, id := range []string{oneByOne, atOnce} {
+				ada.Get(t, "/orders/"+id).Want(t, 200, "status", c.status)
+			}
+		}
+	})
 }
 
 func TestManyOrdersAreDecidedTogether(t *testing.T) {

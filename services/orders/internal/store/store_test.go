@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/platform/money"
+	"troupe/platform/sqldb"
+	"troupe/platform/sqldb/sqldbtest"
+	"troupe/services/orders/internal/order"
+)
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func anOrder(id string) *order.Order {
+	return &order.Order{
+		ID: id, UserID: "ada", PaymentMethod: "pm_card_visa", Total: money.Money{Amount: 700, Currency: "EUR"},
+		Lines:  []order.Line{{SKU: "tea", Name: "Tea", Quantity: 2, UnitPrice: money.Money{Amount: 350, Currency: "EUR"}}},
+		ShipTo: &order.Address{Name: "Ada", Line1: "1 Road", City: "London", PostalCode: "N1", Country: "GB"},
+		State: order.State{
+			Status: order.Pending, Facts: order.Facts{Stock: order.StockUnknown, Payment: order.MoneyUnknown},
+		},
+		Deadline: noon.Add(time.Minute), CreatedAt: noon, UpdatedAt: noon, Version: 1,
+	}
+}
+
+// onEach runs test on each database, with an order "1" in it.
+func onEach(t *testing.T, test func(ctx context.Context, t *testing.T, db sqldb.DB)) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		var b sqldb.Batch
+		require.NoError(t, Insert(&b, anOrder("1")))
+		require.NoError(t, db.Run(t.Context(), &b))
+		test(t.Context(), t, db)
+	}, Migrations)
+}
+
+func TestAnOrderIsReadAsItWasWritten(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
+		o, err := Get(ctx, db, "1")
+		require.NoError(t, err)
+		require.Equal(t, anOrder("1"), o)
+
+		o.Hear(order.Facts{Stock: order.StockShort, Cancel: order.ByAdmin})
+		require.Equal(t, order.Cancel, o.Advance())
+		o.CustomerLeft()
+		o.UpdatedAt = noon.Add(time.Hour)
+		var b sqldb.Batch
+		Save(&b, o)
+		require.NoError(t, db.Run(ctx, &b))
+		again, err := Get(ctx, db, "1")
+		require.NoError(t, err)
+		require.Equal(t, o, again)
+		require.Equal(t, int64(2), again.Version)
+	})
+}
+
+func TestAnOldVersionIsNotSaved(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
+		o := anOrder("1")
+		o.Version = 7
+		var b sqldb.Batch
+		Save(&b, o)
+		require.ErrorContains(t, db.Run(ctx, &b), "version 7 is not the newest any more")
+	})
+}
+
+func TestWhatIsHeardOfAnUnknownOrderIsRefused(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
+		err := db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			return Heard(ctx, tx, []Entry{{OrderID: "1", ID: "a"}, {OrderID: "2", ID: "b"}})
+		})
+		require.ErrorContains(t, err, "order 2 is not in this database")
+		entries, err := Timeline(ctx, db, "1")
+		require.NoError(t, err)
+		require.Empty(t, entries)
+	})
+}
+
+func TestWhatIsHeardIsTakenOnce(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
+		later := Entry{OrderID: "1", ID: "a", At: noon.Add(time.Second), What: "later"}
+		sooner := Entry{OrderID: "1", ID: "b", At: noon, What: "sooner"}
+		var first, second, third []*order.Order
+		var taken, nothing map[string][]Entry
+		require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+			if first, err = ClaimHeard(ctx, tx); err != nil {
+				return err
+			}
+			if err = Heard(ctx, tx, []Entry{later, sooner, sooner}); err != nil {
+				return err
+			}
+			if second, err = ClaimHeard(ctx, tx); err != nil {
+				return err
+			}
+			if taken, err = Take(ctx, tx, second); err != nil {
+				return err
+			}
+			if nothing, err = Take(ctx, tx, second); err != nil {
+				return err
+			}
+			third, err = ClaimHeard(ctx, tx)
+			return err
+		}))
+		require.Empty(t, first)
+		require.Len(t, second, 1)
+		require.Equal(t, map[string][]Entry{"1": {sooner, later}}, taken)
+		require.Empty(t, nothing)
+		require.Empty(t, third)
+	})
+}
+
+func TestAClaimLeavesOutWhatAnotherHolds(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
+		if severalWriters(ctx, t, db) {
+			require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+				if _, err := Lock(ctx, tx, "1"); err != nil {
+					return err
+				}
+				require.Empty(t, overdue(t, db), "the order is held")
+				return nil
+			}))
+		}
+		require.Len(t, overdue(t, db), 1)
+	})
+}
+
+func severalWriters(ctx context.Context, t *testing.T, db sqldb.DB) (several bool) {
+	t.Helper()
+	require.NoError(t, db.Tx(ctx, func(_ context.Context, tx sqldb.Tx) error {
+		several = tx.SkipLocked() != ""
+		return nil
+	}))
+	return several
+}
+
+func overdue(t *testing.T, db sqldb.DB) (claimed []*order.Order) {
+	t.Helper()
+	require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) (err error) {
+		claimed, err = ClaimOverdue(ctx, tx, noon.Add(time.Minute))
+		return err
+	}))
+	return claimed
+}

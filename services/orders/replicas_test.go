@@ -1,0 +1,137 @@
+package orders_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"troupe/app"
+	"troupe/app/servicetest"
+	"troupe/events"
+	"troupe/patterns/bus"
+	"troupe/patterns/event"
+	"troupe/services/orders"
+)
+
+// TestReplicasDecideEachOrderOnce lets three replicas hear the words about the
+// same orders all at once, mixed and twice, while customers cancel some of them.
+func TestReplicasDecideEachOrderOnce(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		var ids []string
+		var words []bus.Delivery
+		for range 60 {
+			id := ada.Post(t, "/orders", twoTeas).Want(t, 201).Field(t, "id")
+			ids = append(ids, id)
+			for _, fact := range []event.Fact{stockReserved(id), authorized(id), stockCommitted(id), captured(id)} {
+				words = append(words, delivery(t, fact))
+			}
+		}
+		given := ids[:20] // up by their customer
+
+		work, ctx := errgroup.WithContext(t.Context())
+		for seed := range uint64(3) {
+			r := replica(t, h)
+			shuffled := append([]bus.Delivery(nil), words...)
+			rand.New(rand.NewPCG(seed, 1)).Shuffle(len(shuffled), func(i, j int) {
+				shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+			})
+			work.Go(func() error { return hearAll(ctx, r, shuffled) })
+			work.Go(func() error { return decideAWhile(ctx, r) })
+		}
+		for _, id := range given {
+			ada.Post(t, "/orders/"+id+"/cancel", nil).Want(t, 200, "status", "cancelled")
+		}
+		require.NoError(t, work.Wait())
+
+		h.Settle(t)
+		for i, id := range ids {
+			c, p, x := count(t, h, events.OrderConfirmed{OrderID: id}), count(t, h, events.OrderPaid{OrderID: id}), count(t, h, events.OrderCancelled{OrderID: id})
+			if i < len(given) {
+				require.Equal(t, 1, x, "order %s cancelled", id)
+				require.LessOrEqual(t, p, c)
+				require.LessOrEqual(t, c, 1)
+				ada.Get(t, "/orders/"+id).Want(t, 200, "status", "cancelled", "payment_state", "captured")
+				continue
+			}
+			require.Equal(t, []int{1, 1, 0}, []int{c, p, x}, "order %s confirmed, paid, cancelled", id)
+			ada.Get(t, "/orders/"+id).Want(t, 200, "status", "confirmed", "payment_state", "captured", "stock_state", "committed")
+		}
+	})
+}
+
+// replica is one more instance of the service on the same database.
+func replica(t *testing.T, h *servicetest.Harness) *app.Instance {
+	t.Helper()
+	i, err := app.NewInstance(orders.Service, app.World{
+		Environ: map[string]string{}, Version: "test", DB: h.DB, Publisher: mute{}, Peers: map[string]string{},
+		Transport: http.DefaultTransport, Now: h.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	require.NoError(t, err)
+	return i
+}
+
+// mute never publishes: what replicas say is left to the harness.
+type mute struct{}
+
+func (mute) Publish(context.Context, []bus.Message) []error { panic("a replica's relay was stepped") }
+
+func delivery(t *testing.T, fact event.Fact) bus.Delivery {
+	t.Helper()
+	data, err := json.Marshal(fact)
+	require.NoError(t, err)
+	e := event.Event{
+		ID: uuid.Must(uuid.NewV7()).String(), Source: "test", Type: fact.EventType(), Time: time.Unix(0, 0),
+		CorrelationID: fact.CorrelationID(), Data: data,
+	}
+	body, err := event.Encode(e)
+	require.NoError(t, err)
+	return bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}
+}
+
+func hearAll(ctx context.Context, i *app.Instance, words []bus.Delivery) error {
+	for len(words) > 0 {
+		n := min(len(words), 16)
+		if err := i.Inbox.HandleBatch(ctx, words[:n]); err != nil {
+			return err
+		}
+		words = words[n:]
+	}
+	return nil
+}
+
+// decideAWhile steps a replica's decider some times over; what it leaves, the
+// harness decides.
+func decideAWhile(ctx context.Context, i *app.Instance) error {
+	for _, w := range i.Workers {
+		if w.Name != "decider" {
+			continue
+		}
+		for range 50 {
+			if _, err := w.Step(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// count says how often a fact of this type was said about the same order.
+func count[E event.Fact](t *testing.T, h *servicetest.Harness, about E) int {
+	t.Helper()
+	n := 0
+	for _, e := range servicetest.Said[E](t, h) {
+		if e.CorrelationID() == about.CorrelationID() {
+			n++
+		}
+	}
+	return n
+}
