@@ -37,7 +37,7 @@ func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
 
 // BenchmarkPost is all that this package costs a small POST: one input read and
-// validated, one answer, one histogram, one line of log to nowhere.
+// validated, one answer, one histogram, no line of log.
 func BenchmarkPost(b *testing.B) {
 	a := New(Config{Service: "orders", Title: "Orders", Version: "1", Now: time.Now,
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
@@ -48,20 +48,13 @@ func BenchmarkPost(b *testing.B) {
 	}, Public(), Status(http.StatusCreated))
 	h := a.Handler()
 	const body = `{"items":[{"sku":"book","quantity":1},{"sku":"pen","quantity":3}],"payment_method":"pm_card_visa"}`
+	sent := strings.NewReader(body)
+	r := httptest.NewRequest(http.MethodPost, "/orders", sent)
+	r.Header["Content-Type"] = []string{"application/json"}
+	r.ContentLength = int64(len(body))
 	b.ReportAllocs()
 	for b.Loop() {
-		r := httptest.NewRequest(http.MethodPost, "/orders", strings.NewReader(body))
-		r.Header["Content-Type"] = []string{"application/json"}
+		sent.Reset(body)
 		h.ServeHTTP(discard{http.Header{}}, r)
-	}
-}
-
-func BenchmarkRequestAlone(b *testing.B) {
-	const body = `{"items":[{"sku":"book","quantity":1},{"sku":"pen","quantity":3}],"payment_method":"pm_card_visa"}`
-	b.ReportAllocs()
-	for b.Loop() {
-		r := httptest.NewRequest(http.MethodPost, "/orders", strings.NewReader(body))
-		r.Header["Content-Type"] = []string{"application/json"}
-		_ = r
 	}
 }

@@ -35,6 +35,9 @@ func decode(mediaType string, data []byte, into any) error {
 
 // inWords says what json says, for somebody who knows no Go.
 func inWords(err error) error {
+	if err == nil {
+		return nil
+	}
 	var syntax *json.SyntaxError
 	var mismatch *json.UnmarshalTypeError
 	switch {

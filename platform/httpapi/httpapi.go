@@ -57,6 +57,7 @@ type API struct {
 	tracer   trace.Tracer
 	duration *prometheus.HistogramVec
 	document func() ([]byte, error)
+	ids      map[string]string // operation ids and whose they are
 }
 
 // New makes an API that already answers /health, /livez, /readyz, /metrics,
@@ -67,6 +68,7 @@ func New(c Config) *API {
 		mux:      http.NewServeMux(),
 		tracer:   telemetry.Tracer(c.Service),
 		duration: register(c.Registry, c.Service),
+		ids:      map[string]string{},
 	}
 	a.huma = newBinder(a)
 	a.document = sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.huma.OpenAPI()) })

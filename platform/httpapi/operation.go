@@ -67,18 +67,28 @@ func add[In, Out any](a *API, method, path string, h func(context.Context, *In) 
 	for _, option := range options {
 		option(&o)
 	}
-	if !o.public && a.config.Verifier == nil {
-		panic("httpapi: " + method + " " + path + " needs a Verifier, or to be Public")
-	}
 	var out *Out
-	huma.Register(a.huma, entry(o, method, path, huma.GenerateOperationID(method, path, out)),
-		func(ctx context.Context, in *In) (*Out, error) {
-			out, err := h(ctx, in)
-			if err != nil {
-				return nil, problemOf(ctx, err)
-			}
-			return out, nil
-		})
+	op := entry(o, method, path, huma.GenerateOperationID(method, path, out))
+	a.check(o, op)
+	huma.Register(a.huma, op, func(ctx context.Context, in *In) (*Out, error) {
+		out, err := h(ctx, in)
+		if err != nil {
+			return nil, problemOf(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// check stops a start that would end in an API nobody can call or generate from.
+func (a *API) check(o operation, op huma.Operation) {
+	name := op.Method + " " + op.Path
+	if !o.public && a.config.Verifier == nil {
+		panic("httpapi: " + name + " needs a Verifier, or to be Public")
+	}
+	if other, taken := a.ids[op.OperationID]; taken {
+		panic("httpapi: " + name + " and " + other + " both have the operation id " + op.OperationID)
+	}
+	a.ids[op.OperationID] = name
 }
 
 // admission is the key under which an operation's rules for callers lie in huma's Metadata.
@@ -86,9 +96,6 @@ const admission = "admission"
 
 // entry is the operation as huma is to bind and to document it.
 func entry(o operation, method, path, id string) huma.Operation {
-	if o.summary != "" {
-		id = casing.Kebab(o.summary)
-	}
 	op := huma.Operation{
 		Method:        method,
 		Path:          path,
@@ -99,10 +106,12 @@ func entry(o operation, method, path, id string) huma.Operation {
 		Metadata:      map[string]any{admission: o},
 		Tags:          []string{firstSegment(path)},
 		Responses:     refusals(o, method, path),
-		Security:      []map[string][]string{{bearer: {}}},
 	}
-	if o.public {
-		op.Security = nil
+	if o.summary != "" {
+		op.OperationID = casing.Kebab(o.summary)
+	}
+	if !o.public {
+		op.Security = []map[string][]string{{bearer: {}}}
 	}
 	if o.role != "" {
 		op.Description = "Only for callers with the role " + string(o.role) + "."

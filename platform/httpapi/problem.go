@@ -39,7 +39,7 @@ type problem struct {
 	Title    string         `json:"title" doc:"The status in words"`
 	Status   int            `json:"status"`
 	Detail   string         `json:"detail" doc:"What is wrong with this request and what to do about it"`
-	Instance string         `json:"instance" doc:"urn:troupe:request:<X-Request-Id>, to be named when asking for help"`
+	Instance string         `json:"instance,omitempty" doc:"urn:troupe:request:<X-Request-Id>, to be named when asking for help"`
 	Code     string         `json:"code,omitempty" doc:"Stable, for programs" example:"validation_failed"`
 	Errors   []problemField `json:"errors,omitempty" doc:"The places that are wrong"`
 
@@ -57,7 +57,9 @@ func newProblem(ctx context.Context, status int, code, detail string) *problem {
 	if code != "" {
 		p.Type = "urn:troupe:problem:" + code
 	}
-	p.Instance = "urn:troupe:request:" + telemetry.RequestID(ctx)
+	if id := telemetry.RequestID(ctx); id != "" {
+		p.Instance = "urn:troupe:request:" + id
+	}
 	return p
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/rand"
 	"net/http"
 	"strings"
@@ -16,11 +17,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	begun := a.config.Now()
 	id := requestID(r)
 	w.Header()["X-Request-Id"] = []string{id}
-	ctx := telemetry.WithRequestID(r.Context(), id)
-	if parent := r.Header["Traceparent"]; len(parent) == 1 {
-		ctx = telemetry.WithTraceparent(ctx, parent[0])
-	}
-	ctx, span := a.tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
+	ctx, span := a.trace(telemetry.WithRequestID(r.Context(), id), r)
 	defer span.End()
 	rec := &recorder{ResponseWriter: w}
 	r = r.WithContext(ctx)
@@ -35,6 +32,17 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	a.mux.ServeHTTP(rec, r)
+}
+
+// trace continues the caller's trace, or begins one. Probes would drown the others.
+func (a *API) trace(ctx context.Context, r *http.Request) (context.Context, trace.Span) {
+	if isProbe(r.URL.Path) {
+		return ctx, trace.SpanFromContext(ctx)
+	}
+	if parent := r.Header["Traceparent"]; len(parent) == 1 {
+		ctx = telemetry.WithTraceparent(ctx, parent[0])
+	}
+	return a.tracer.Start(ctx, methodOf(r.Method), trace.WithSpanKind(trace.SpanKindServer))
 }
 
 // noRoute answers what no pattern takes: 405 if another method would be, else 404.

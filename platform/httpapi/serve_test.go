@@ -98,13 +98,13 @@ func TestAPanicInTheMiddleOfAnAnswerBreaksItOff(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	server := httptest.NewServer(s.handler)
-	defer server.Close()
 	answer, err := http.Get(server.URL + "/stream")
 	if err == nil {
 		_, err = io.ReadAll(answer.Body)
 		require.NoError(t, answer.Body.Close())
 	}
 	require.Error(t, err)
+	server.Close() // after which all is logged
 	require.Contains(t, s.log.String(), "in the middle")
 }
 
