@@ -1,0 +1,68 @@
+package users_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app/servicetest"
+)
+
+// TestTheAPIIsTheOnePromised holds the document to the table that clients rely on.
+func TestTheAPIIsTheOnePromised(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Anonymous().Get(t, "/health").Want(t, 200, "status", "ok", "service", "users")
+		var document struct {
+			Paths map[string]map[string]struct {
+				Responses   map[string]any
+				RequestBody struct{ Content map[string]any }
+				Security    []map[string]any
+			}
+		}
+		h.Anonymous().Get(t, "/openapi.json").Want(t, 200).JSON(t, &document)
+		for _, promised := range []struct {
+			method, path, status, body string
+			public                     bool
+		}{
+			{"post", "/users", "201", "application/json", true},
+			{"post", "/token", "200", "application/x-www-form-urlencoded", true},
+			{"get", "/.well-known/jwks.json", "200", "", true},
+			{"get", "/users/me", "200", "", false},
+			{"patch", "/users/me", "200", "application/json", false},
+			{"delete", "/users/me", "204", "", false},
+			{"post", "/users/me/password", "204", "application/json", false},
+			{"post", "/logout", "204", "", false},
+			{"get", "/users", "200", "", false},
+			{"get", "/users/{id}", "200", "", false},
+		} {
+			op, ok := document.Paths[promised.path][promised.method]
+			require.True(t, ok, promised)
+			require.Contains(t, op.Responses, promised.status, promised)
+			if promised.body != "" {
+				require.Contains(t, op.RequestBody.Content, promised.body, promised)
+			}
+			require.Equal(t, promised.public, len(op.Security) == 0, promised)
+		}
+	})
+}
+
+func TestEveryRefusalIsAProblemDocument(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		for name, answer := range map[string]*servicetest.Answer{
+			"no token":    h.Anonymous().Get(t, "/users/me"),
+			"bad token":   h.Anonymous().With("Authorization", "Bearer x.y.z").Get(t, "/users/me"),
+			"broken JSON": h.Anonymous().Post(t, "/users", `{"email":`),
+			"wrong types": h.Anonymous().Post(t, "/users", `{"email":1,"password":[],"name":{}}`),
+			"no such":     h.Anonymous().Get(t, "/nowhere"),
+			"bad login":   trySignIn(t, form(h), "nobody@example.com", "wrong password"),
+		} {
+			require.Equal(t, "application/problem+json", answer.Header("Content-Type"), name)
+			var problem struct{ Title, Detail, Code string }
+			require.NoError(t, json.Unmarshal(answer.Body, &problem), name)
+			require.NotEmpty(t, problem.Detail, name)
+			require.NotEmpty(t, problem.Code, name)
+			require.Less(t, answer.Status, 500, name)
+		}
+	})
+}
