@@ -42,7 +42,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.end()
 	fmt.Printf("%s, %d cores, load included\n\n", runtime.Version(), runtime.NumCPU())
 	fmt.Printf("ready after         %8d ms (first start)\n", s.startup.Milliseconds())
 	fmt.Printf("idle memory         %8.1f MB\n", s.memory("VmRSS"))

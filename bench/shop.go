@@ -29,10 +29,10 @@ type shop struct {
 const sku = "bench-item"
 
 func openShop(ctx context.Context, s *system, stock int64) (*shop, error) {
-	b := &shop{gateway: s.gateway, client: &http.Client{
+	b := &shop{gateway: s.URL("gateway"), client: &http.Client{
 		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1024},
 	}}
-	admin, err := client.New(s.gateway).Login(ctx, "admin@troupe.local", adminPassword)
+	admin, err := client.New(s.URL("gateway")).Login(ctx, "admin@troupe.local", adminPassword)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func openShop(ctx context.Context, s *system, stock int64) (*shop, error) {
 	if err := admin.Post(ctx, "/products/"+sku+"/stock", map[string]any{"delta": stock, "reason": "bench"}, nil); err != nil {
 		return nil, err
 	}
-	customer, err := client.New(s.gateway).Register(ctx, "bench@example.com", "a passphrase of the bench", "Bench")
+	customer, err := client.New(s.URL("gateway")).Register(ctx, "bench@example.com", "four words for measuring", "Bench")
 	if err != nil {
 		return nil, err
 	}

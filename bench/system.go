@@ -3,27 +3,23 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"troupe/test/process"
 )
 
-const adminPassword = "bench-admin-password-1"
+const adminPassword = "only for measurements"
 
 // system is the program under test, in a process of its own.
 type system struct {
+	*process.Troupe
 	dir     string
-	gateway string
 	startup time.Duration
-	process *exec.Cmd
 }
 
 // start builds the program and runs it with a fresh data folder on free ports.
@@ -32,87 +28,32 @@ func start(ctx context.Context) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &system{dir: dir}
-	binary := filepath.Join(dir, "troupe")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/troupe")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return nil, fmt.Errorf("build: %w", err)
-	}
-	args, err := s.listenAnywhere()
+	binary, err := process.Build(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	s.process = exec.CommandContext(ctx, binary, append([]string{"up", "--data", filepath.Join(dir, "data")}, args...)...) //nolint:gosec // the program just built
-	s.process.Env = append(os.Environ(), "ADMIN_PASSWORD="+adminPassword)
-	s.process.Stderr = os.Stderr
+	s := &system{dir: dir, Troupe: &process.Troupe{
+		Binary: binary, Data: filepath.Join(dir, "data"), Env: []string{"ADMIN_PASSWORD=" + adminPassword},
+	}}
 	began := time.Now()
-	if err := s.process.Start(); err != nil {
-		return nil, err
-	}
-	if err := s.untilReady(ctx); err != nil {
-		s.stop()
-		return nil, err
-	}
+	err = s.Start(ctx)
 	s.startup = time.Since(began)
-	return s, nil
+	return s, err
 }
 
-// listenAnywhere picks a free port for each service.
-func (s *system) listenAnywhere() ([]string, error) {
-	var args []string
-	for _, name := range []string{"gateway", "users", "orders", "notifications", "inventory", "payments"} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer listener.Close() // held until all are picked, so that none is picked twice
-		port := listener.Addr().(*net.TCPAddr).Port
-		if name == "gateway" {
-			s.gateway = "http://127.0.0.1:" + strconv.Itoa(port)
-		}
-		args = append(args, "--port", name+"="+strconv.Itoa(port))
-	}
-	return args, nil
-}
-
-func (s *system) untilReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.gateway+"/readyz", nil)
-		if err != nil {
-			return err
-		}
-		if response, err := http.DefaultClient.Do(request); err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-			return errors.New("the system does not become ready")
-		}
-	}
-}
-
-func (s *system) stop() {
-	if err := s.process.Process.Signal(syscall.SIGTERM); err == nil {
-		_ = s.process.Wait() // how it ends does not change what was measured
-	}
+func (s *system) end() {
+	_ = s.Stop() // how it ends does not change what was measured
 	_ = os.RemoveAll(s.dir)
 }
 
 // database is where one of its services keeps its state.
 func (s *system) database(service string) string {
-	return "sqlite://" + filepath.Join(s.dir, "data", service+".db")
+	return "sqlite://" + filepath.Join(s.Data, service+".db")
 }
 
 // memory reads VmRSS (now) or VmHWM (peak) in megabytes.
 func (s *system) memory(what string) float64 {
-	file, err := os.Open(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
+	file, err := os.Open(fmt.Sprintf("/proc/%d/status", s.PID()))
 	if err != nil {
 		return 0
 	}
@@ -133,7 +74,7 @@ type usage struct{ system, load time.Duration }
 func (u usage) minus(v usage) usage { return usage{u.system - v.system, u.load - v.load} }
 
 func (s *system) usage() usage {
-	return usage{system: cpu(strconv.Itoa(s.process.Process.Pid)), load: cpu("self")}
+	return usage{system: cpu(strconv.Itoa(s.PID())), load: cpu("self")}
 }
 
 // clockTick is how long one unit of /proc/*/stat is: USER_HZ is 100 on Linux.

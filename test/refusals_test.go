@@ -32,7 +32,6 @@ func order(items string) string {
 func TestBadOrdersAreRefusedAndChangeNothing(t *testing.T) {
 	eachShape(t, func(t *testing.T, s *system) {
 		s.offer(t, "lantern", 1299, 10)
-		s.offer(t, "palace", 9_000_000_000_000_000, 10)
 		ada := s.customer(t)
 		for name, r := range map[string]struct {
 			body        string
@@ -48,7 +47,6 @@ func TestBadOrdersAreRefusedAndChangeNothing(t *testing.T) {
 			"the same SKU twice":     {body: order(`[{"sku":"lantern","quantity":1},{"sku":"lantern","quantity":1}]`), status: 422},
 			"nothing ordered":        {body: order(`[]`), status: 422},
 			"items is null":          {body: order(`null`), status: 422},
-			"overflowing total":      {body: order(`[{"sku":"palace","quantity":1000},{"sku":"lantern","quantity":1}]`), status: 422},
 			"too many lines":         {body: order("[" + strings.Repeat(`{"sku":"lantern","quantity":1},`, 100) + `{"sku":"lantern","quantity":1}]`), status: 422},
 			"own price":              {body: order(`[{"sku":"lantern","quantity":1,"unit_price":{"amount":1,"currency":"EUR"}}]`), status: 422},
 			"no payment method":      {body: `{"items":[{"sku":"lantern","quantity":1}]}`, status: 422},

@@ -172,4 +172,13 @@ func (s *system) send(t *testing.T, r raw) answer {
 	return answer{status: response.StatusCode, code: problemCode(body), body: body, header: response.Header}
 }
 
-func TestMain(m *testing.M) { os.Exit(m.Run()) }
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "troupe-test-")
+	if err != nil {
+		panic(err)
+	}
+	built = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir) // a temporary folder
+	os.Exit(code)
+}
