@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"troupe/platform/auth"
 	"troupe/platform/fault"
 	"troupe/platform/httpapi"
@@ -21,6 +23,7 @@ type gateway struct {
 	log       *slog.Logger
 	upstreams map[string]*upstream.Upstream
 	document  *openapi.Cache
+	barred    *prometheus.CounterVec
 	inner     http.Handler // routes what has passed the edge
 }
 
@@ -28,16 +31,16 @@ type gateway struct {
 // looks at it, and takes from the headers what a client has no say in.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := guard.Check(r); err != nil {
-		w, r = named(w, r)
+		r = named(w, r)
+		g.barred.WithLabelValues(err.Code).Inc()
+		g.log.LogAttrs(r.Context(), slog.LevelInfo, "request barred", slog.String("code", err.Code))
 		httpapi.WriteProblem(w, r, err)
 		return
 	}
 	origin := guard.OriginOf(r, g.TrustedProxies)
 	guard.StripHop(r.Header)
 	guard.StripForged(r.Header)
-	r.Header["X-Forwarded-For"] = []string{origin.Client}
-	r.Header["X-Forwarded-Proto"] = []string{origin.Proto}
-	r.Header["X-Forwarded-Host"] = []string{origin.Host}
+	origin.Set(r.Header)
 	switch {
 	case g.cors(w, r):
 	case r.URL.Path == "/openapi.json" && r.Method == http.MethodGet:
@@ -48,10 +51,10 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // named gives a request that the API never sees an id to complain with.
-func named(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
+func named(w http.ResponseWriter, r *http.Request) *http.Request {
 	id := rand.Text()
 	w.Header().Set("X-Request-Id", id)
-	return w, r.WithContext(telemetry.WithRequestID(r.Context(), id))
+	return r.WithContext(telemetry.WithRequestID(r.Context(), id))
 }
 
 // stamp gives the request to the service under the id and the trace it has here.
@@ -103,8 +106,7 @@ func (g *gateway) admit(who access, r *http.Request) error {
 func (g *gateway) serveDocument(w http.ResponseWriter, r *http.Request) {
 	document, err := g.document.Document(r.Context())
 	if err != nil {
-		w, r = named(w, r)
-		httpapi.WriteProblem(w, r, err)
+		httpapi.WriteProblem(w, named(w, r), err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"troupe/app"
 	"troupe/patterns/breaker"
 	"troupe/platform/httpapi"
@@ -54,6 +56,9 @@ func build(env app.Env) (app.Parts, error) {
 		g.upstreams[name] = upstream.New(g.upstreamConfig(env, name, base))
 	}
 	g.document = &openapi.Cache{Services: bases, Transport: env.Transport, Exposed: exposed, Log: env.Log, Now: env.Now}
+	g.barred = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gateway_barred_total", Help: "Requests that were refused before anything looked at them, by reason."}, []string{"code"})
+	env.Registry.MustRegister(g.barred)
 	return app.Parts{Routes: g.routes, Handler: g}, nil
 }
 

@@ -58,6 +58,14 @@ type Origin struct {
 	Host   string
 }
 
+// Set tells the service.
+func (o Origin) Set(h http.Header) {
+	values := [...]string{o.Client, o.Proto, o.Host} // one allocation for the three
+	h["X-Forwarded-For"] = values[0:1:1]
+	h["X-Forwarded-Proto"] = values[1:2:2]
+	h["X-Forwarded-Host"] = values[2:3:3]
+}
+
 // OriginOf reads it from the connection. If that comes from a trusted proxy, its
 // word about the client counts, and so on along the chain; anybody else's does
 // not, since everybody can write X-Forwarded-For.

@@ -25,7 +25,7 @@ var (
 )
 
 // Check refuses a request whose method, path, query or headers are not plain.
-func Check(r *http.Request) error {
+func Check(r *http.Request) *fault.Error {
 	h := r.Header
 	switch {
 	case r.Method == http.MethodConnect, r.Method == http.MethodTrace:

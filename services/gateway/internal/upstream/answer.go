@@ -14,7 +14,11 @@ func (x *exchange) answer(res *http.Response) {
 	guard.StripHop(res.Header)
 	h := x.w.Header()
 	for name, values := range res.Header {
-		if name != "X-Request-Id" { // ours is set, and the same
+		switch name {
+		case "X-Request-Id": // ours is set, and the same
+		case "Vary": // the edge may have its own reason to vary
+			h[name] = append(h[name], values...)
+		default:
 			h[name] = values
 		}
 	}

@@ -59,21 +59,30 @@ func (x *exchange) left() time.Duration { return time.Until(x.ends) }
 // try sends the request once. It hands back the permit, also if the transport panics.
 func (x *exchange) try(permit breaker.Permit) (*http.Response, *failure) {
 	outcome, began := breaker.Ignored, x.u.config.Now()
-	defer func() {
-		x.u.breaker.Done(permit, outcome)
-		x.u.metrics.tried(outcome, x.u.config.Now().Sub(began))
-	}()
+	defer func() { x.u.breaker.Done(permit, outcome) }()
 	res, err := x.roundTrip()
+	took := x.u.config.Now().Sub(began)
+	var f *failure
 	if err != nil {
-		f := x.failed(err)
+		f = x.failed(err)
 		outcome = f.outcome
-		return nil, f
+	} else {
+		outcome = x.outcomeOf(res.StatusCode, took)
 	}
-	outcome = outcomeOf(res.StatusCode)
-	if outcome == breaker.Success && !x.body.streams && x.u.config.Now().Sub(began) >= x.u.config.SlowTry {
-		outcome = breaker.Slow
+	x.u.metrics.tried(outcome, took)
+	return res, f
+}
+
+// outcomeOf says what an answer tells of the service's health. What the client
+// asked wrongly is answered well.
+func (x *exchange) outcomeOf(status int, took time.Duration) breaker.Outcome {
+	switch {
+	case status == http.StatusInternalServerError, temporary(status):
+		return breaker.Failure
+	case took >= x.u.config.SlowTry && !x.body.streams: // else the client may have been slow
+		return breaker.Slow
 	}
-	return res, nil
+	return breaker.Success
 }
 
 var errSwitched = errors.New("the service switched protocols unasked")

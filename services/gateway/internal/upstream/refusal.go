@@ -72,11 +72,12 @@ var (
 // failed explains err, by which a try ended without an answer. The client is
 // suspected first.
 func (x *exchange) failed(err error) *failure {
-	if x.in.Context().Err() != nil {
-		return clientFault(StatusClientClosed, "client_closed", "the client closed the connection", err)
-	}
+	// Before the client's context: the server ends that too when the body is late.
 	if fault := x.body.fault(); fault != nil {
 		return bodyFault(fault)
+	}
+	if x.in.Context().Err() != nil {
+		return clientFault(StatusClientClosed, "client_closed", "the client closed the connection", err)
 	}
 	switch cause := context.Cause(x.ctx); {
 	case errors.Is(cause, errClientSlow):
@@ -117,16 +118,7 @@ func neverSent(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// outcomeOf says what an answer tells of the service's health. What the client
-// asked wrongly is answered well.
-func outcomeOf(status int) breaker.Outcome {
-	if status == http.StatusInternalServerError || temporary(status) {
-		return breaker.Failure
-	}
-	return breaker.Success
-}
-
-// retryAfter reads the delay form of Retry-After; no services of ours use the date.
+// retryAfter reads the delay form of Retry-After; no service of ours uses the date.
 func retryAfter(h http.Header) time.Duration {
 	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 31)
 	if err != nil {

@@ -1,0 +1,439 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"troupe/app"
+	"troupe/platform/auth"
+	"troupe/services/gateway"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a gateway in front of services that the test plays.
+type world struct {
+	URL      string
+	clock    *clock
+	signer   *auth.Signer
+	services map[string]*service
+	client   *http.Client
+}
+
+// service is played by a handler that can be exchanged. It counts what reaches it.
+type service struct {
+	*httptest.Server
+	handler atomic.Pointer[http.HandlerFunc]
+	calls   atomic.Int64
+}
+
+func (s *service) does(h http.HandlerFunc) { s.handler.Store(&h) }
+
+func (s *service) answers(status int) {
+	s.does(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+}
+
+// says answers with the service's name and what it was asked.
+func says(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(heard{name, r.Method, r.RequestURI, r.Header, string(body)})
+	}
+}
+
+type heard struct {
+	Service, Method, URI string
+	Header               http.Header
+	Body                 string
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+var names = []string{"users", "inventory", "orders", "payments", "notifications"}
+
+// start runs a gateway; environ are settings of it.
+func start(t *testing.T, environ map[string]string) *world {
+	t.Helper()
+	return startWith(t, environ, &http.Transport{
+		DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, MaxIdleConnsPerHost: 64, DisableCompression: true,
+		ExpectContinueTimeout: time.Second,
+	}, nil)
+}
+
+// startWith takes a transport, and a key set if it is not to be the signer's.
+func startWith(t *testing.T, environ map[string]string, transport *http.Transport, keys []byte) *world {
+	t.Helper()
+	w := &world{
+		clock:    &clock{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)},
+		services: map[string]*service{}, client: &http.Client{Transport: &http.Transport{DisableCompression: true}},
+	}
+	key, err := auth.NewPrivateKey()
+	require.NoError(t, err)
+	w.signer, err = auth.NewSigner(key)
+	require.NoError(t, err)
+	if keys == nil {
+		keys = w.signer.JWKS()
+	}
+	peers := map[string]string{"gateway": "http://127.0.0.1:1"}
+	for _, name := range names {
+		w.services[name] = play(t, name)
+		peers[name] = w.services[name].URL
+	}
+	instance, err := app.NewInstance(gateway.Service, app.World{
+		Environ: maps.Clone(environ), Version: "test", JWKS: keys, Peers: peers, Transport: transport,
+		Now: w.clock.Now, NewID: func() string { return "" }, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	require.NoError(t, err)
+	server := httptest.NewServer(instance.Handler)
+	w.URL = server.URL
+	t.Cleanup(func() {
+		w.client.CloseIdleConnections()
+		server.Close()
+		transport.CloseIdleConnections()
+	})
+	return w
+}
+
+func play(t *testing.T, name string) *service {
+	s := &service{}
+	s.does(says(name))
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.calls.Add(1)
+		(*s.handler.Load())(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (w *world) token(t *testing.T, role auth.Role) string {
+	t.Helper()
+	token, err := w.signer.Sign(auth.Caller{UserID: "ann", Role: role, SessionID: "s", Expires: w.clock.Now().Add(10 * time.Minute)}, "id", w.clock.Now())
+	require.NoError(t, err)
+	return token
+}
+
+type reply struct {
+	*http.Response
+	body []byte
+}
+
+// call makes a request as that role, "" for nobody; more are pairs of header and value.
+func (w *world) call(t *testing.T, role auth.Role, method, path, body string, more ...string) reply {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(body))
+	require.NoError(t, err)
+	if role != "" {
+		req.Header.Set("Authorization", "Bearer "+w.token(t, role))
+	}
+	for i := 0; i < len(more); i += 2 {
+		req.Header.Set(more[i], more[i+1])
+	}
+	res, err := w.client.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	answer, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return reply{res, answer}
+}
+
+// heard is what the service says it was asked.
+func (r reply) heard(t *testing.T) heard {
+	t.Helper()
+	require.Equal(t, 200, r.StatusCode, string(r.body))
+	var h heard
+	require.NoError(t, json.Unmarshal(r.body, &h))
+	return h
+}
+
+// problem demands a complete problem document.
+func (r reply) problem(t *testing.T, status int, code string) {
+	t.Helper()
+	require.Equal(t, status, r.StatusCode, string(r.body))
+	require.Equal(t, "application/problem+json", r.Header.Get("Content-Type"))
+	var p struct {
+		Type, Title, Detail, Instance, Code string
+		Status                              int
+	}
+	require.NoError(t, json.Unmarshal(r.body, &p))
+	require.Equal(t, code, p.Code)
+	require.Equal(t, status, p.Status)
+	require.Equal(t, "urn:troupe:problem:"+code, p.Type)
+	require.NotEmpty(t, p.Title)
+	require.NotEmpty(t, p.Detail)
+	require.NotEmpty(t, r.Header.Get("X-Request-Id"))
+	require.Equal(t, "urn:troupe:request:"+r.Header.Get("X-Request-Id"), p.Instance)
+	if status == 503 {
+		require.NotEmpty(t, r.Header.Get("Retry-After"))
+	}
+}
+
+// metric is the line of that series in /metrics, "" if there is none.
+func (w *world) metric(t *testing.T, series string) string {
+	t.Helper()
+	for line := range strings.Lines(string(w.call(t, "", "GET", "/metrics", "").body)) {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func TestEveryPublicRouteLeadsToItsService(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	for service, requests := range map[string][]string{
+		"users": {
+			"POST /users", "GET /users", "GET /users/42", "GET /users/me", "PATCH /users/me", "DELETE /users/me",
+			"POST /users/me/password", "POST /token", "POST /logout", "GET /.well-known/jwks.json",
+		},
+		"inventory": {"GET /products", "GET /products/mug", "PUT /products/mug", "POST /products/mug/stock"},
+		"orders": {
+			"POST /orders", "GET /orders", "GET /orders/42", "GET /orders/42/timeline", "POST /orders/42/cancel",
+			"POST /orders/42/ship", "POST /orders/42/deliver",
+		},
+		"payments":      {"GET /payments", "POST /payments/42/refund"},
+		"notifications": {"GET /notifications", "POST /notifications/42/read"},
+	} {
+		for _, request := range requests {
+			method, path, _ := strings.Cut(request, " ")
+			h := w.call(t, auth.Admin, method, path+"?a=1&a=2&b", "hello").heard(t)
+			require.Equal(t, service, h.Service, request)
+			require.Equal(t, method, h.Method)
+			require.Equal(t, path+"?a=1&a=2&b", h.URI)
+			require.Equal(t, "hello", h.Body)
+		}
+	}
+}
+
+func TestWhatIsNotPublicDoesNotExist(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	for _, path := range []string{
+		"/usersX", "/users-internal", "/tokens", "/orders-internal", "/ordersX/42", "/products/mug/stock/more",
+		"/orders/42/refund", "/orders/", "/orders/42/", "/", "/internal", "/orders/42/timeline/x", "/.well-known/openid-configuration",
+		"/dead-letters", "/parked", "/Orders", "/users/42/password",
+	} {
+		w.call(t, auth.Admin, "GET", path, "").problem(t, 404, "not_found")
+	}
+	for _, s := range w.services {
+		require.Zero(t, s.calls.Load())
+	}
+}
+
+func TestAKnownPathNamesTheMethodsItTakes(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	for request, allow := range map[string]string{
+		"DELETE /orders":         "GET, HEAD, POST",
+		"OPTIONS /orders":        "GET, HEAD, POST",
+		"PUT /orders/42":         "GET, HEAD",
+		"GET /token":             "POST",
+		"PUT /users/me":          "GET, HEAD, PATCH, DELETE",
+		"PATCH /products/mug":    "GET, HEAD, PUT",
+		"BREW /notifications":    "GET, HEAD",
+		"POST /openapi.json":     "GET, HEAD",
+		"GET /payments/1/refund": "POST",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		r := w.call(t, auth.Admin, method, path, "")
+		r.problem(t, 405, "method_not_allowed")
+		require.Equal(t, allow, r.Header.Get("Allow"), request)
+	}
+}
+
+func TestTheEdgeRefusesWhoMayNotCall(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.call(t, "", "GET", "/orders", "").problem(t, 401, "token_missing")
+	require.Equal(t, "Bearer", w.call(t, "", "GET", "/orders", "").Header.Get("WWW-Authenticate"))
+	for _, header := range []string{"Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer a,b", "garbage"} {
+		w.call(t, "", "GET", "/orders", "", "Authorization", header).problem(t, 401, "authorization_malformed")
+	}
+	good := w.token(t, auth.User)
+	for _, token := range []string{"x", good + "x", good[:len(good)-4] + "AAAA", strings.Repeat("x", 9000)} {
+		w.call(t, "", "GET", "/orders", "", "Authorization", "Bearer "+token).problem(t, 401, "token_invalid")
+	}
+	for _, request := range []string{
+		"GET /users", "GET /users/42", "PUT /products/mug", "POST /products/mug/stock",
+		"POST /orders/42/ship", "POST /orders/42/deliver", "POST /payments/42/refund",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		w.call(t, auth.User, method, path, "").problem(t, 403, "role_required")
+	}
+	for _, s := range w.services {
+		require.Zero(t, s.calls.Load(), "nothing of this may reach a service")
+	}
+	w.call(t, "", "GET", "/orders", "", "Authorization", "bearer "+good).heard(t)
+	w.clock.advance(11 * time.Minute)
+	w.call(t, "", "GET", "/orders", "", "Authorization", "Bearer "+good).problem(t, 401, "token_expired")
+}
+
+func TestAnybodyMayCallWhatIsForAnybody(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	for _, request := range []string{"POST /users", "POST /token", "GET /.well-known/jwks.json", "GET /products", "GET /products/mug"} {
+		method, path, _ := strings.Cut(request, " ")
+		w.call(t, "", method, path, "").heard(t)
+	}
+	h := w.call(t, "", "GET", "/products", "", "Authorization", "Bearer whatever").heard(t)
+	require.Equal(t, "Bearer whatever", h.Header.Get("Authorization"), "the service judges it")
+}
+
+// Users is down when the gateway starts, so there are no keys. The services keep
+// theirs: they judge, and an order is taken.
+func TestWithoutKeysTheServiceDecides(t *testing.T) {
+	t.Parallel()
+	w := startWith(t, nil, &http.Transport{}, []byte(`no key set`))
+	token := w.token(t, auth.User)
+	h := w.call(t, auth.User, "POST", "/orders", "{}").heard(t)
+	require.Equal(t, "Bearer "+token[:20], h.Header.Get("Authorization")[:27])
+	w.call(t, auth.User, "POST", "/orders/42/ship", "").heard(t)
+	w.call(t, "", "POST", "/orders", "{}").problem(t, 401, "token_missing")
+}
+
+func TestItsOwnPagesAreItsOwn(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	health := w.call(t, "", "GET", "/health", "")
+	require.Equal(t, 200, health.StatusCode)
+	require.JSONEq(t, `{"status":"ok","service":"gateway"}`, string(health.body))
+	for _, path := range []string{"/livez", "/readyz", "/metrics", "/docs", "/docs/docs.js"} {
+		require.Equal(t, 200, w.call(t, "", "GET", path, "").StatusCode, path)
+	}
+	for _, s := range w.services {
+		require.Zero(t, s.calls.Load())
+	}
+}
+
+func TestTheServiceLearnsWhoAsksThroughUsOnly(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	h := w.call(t, auth.User, "GET", "/orders", "",
+		"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.example", "X-Forwarded-Port", "1",
+		"Forwarded", "for=6.6.6.6", "X-Real-Ip", "6.6.6.6", "X-User-Id", "root", "X-Auth-Role", "admin", "X_User_Id", "root",
+		"X-Original-Url", "/admin", "X-Http-Method-Override", "DELETE", "X-Request-Id", "mine-1",
+		"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "Accept-Language", "de").heard(t)
+	require.Equal(t, "127.0.0.1", h.Header.Get("X-Forwarded-For"))
+	require.Equal(t, "http", h.Header.Get("X-Forwarded-Proto"))
+	require.Equal(t, strings.TrimPrefix(w.URL, "http://"), h.Header.Get("X-Forwarded-Host"))
+	require.Equal(t, "mine-1", h.Header.Get("X-Request-Id"))
+	require.Equal(t, "de", h.Header.Get("Accept-Language"))
+	require.Contains(t, h.Header.Get("Traceparent"), "0af7651916cd43dd8448eb211c80319c")
+	for _, forged := range []string{"X-Forwarded-Port", "Forwarded", "X-Real-Ip", "X-User-Id", "X-Auth-Role", "X_user_id", "X-Original-Url", "X-Http-Method-Override"} {
+		require.NotContains(t, h.Header, forged)
+	}
+}
+
+func TestATrustedProxyMaySayForWhom(t *testing.T) {
+	t.Parallel()
+	w := start(t, map[string]string{"GATEWAY_TRUSTED_PROXIES": "127.0.0.0/8,10.0.0.0/8"})
+	h := w.call(t, auth.User, "GET", "/orders", "", "X-Forwarded-For", "6.6.6.6, 9.9.9.9, 10.1.2.3", "X-Forwarded-Proto", "https").heard(t)
+	require.Equal(t, "9.9.9.9", h.Header.Get("X-Forwarded-For"), "the last that no proxy of ours vouches for")
+	require.Equal(t, "https", h.Header.Get("X-Forwarded-Proto"))
+	h = w.call(t, auth.User, "GET", "/orders", "", "X-Forwarded-For", "nonsense", "X-Forwarded-Proto", "gopher").heard(t)
+	require.Equal(t, "127.0.0.1", h.Header.Get("X-Forwarded-For"))
+	require.Equal(t, "http", h.Header.Get("X-Forwarded-Proto"))
+}
+
+func TestBrowsersOfOurShopMayCall(t *testing.T) {
+	t.Parallel()
+	w := start(t, map[string]string{"GATEWAY_CORS_ORIGINS": "https://shop.example"})
+	asked := w.call(t, "", "OPTIONS", "/orders", "", "Origin", "https://shop.example", "Access-Control-Request-Method", "POST")
+	require.Equal(t, 204, asked.StatusCode)
+	require.Equal(t, "https://shop.example", asked.Header.Get("Access-Control-Allow-Origin"))
+	require.Contains(t, asked.Header.Get("Access-Control-Allow-Headers"), "Idempotency-Key")
+	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Vary", "Accept") })
+	got := w.call(t, auth.User, "GET", "/orders", "", "Origin", "https://shop.example")
+	require.Equal(t, "https://shop.example", got.Header.Get("Access-Control-Allow-Origin"))
+	require.Equal(t, []string{"Origin", "Accept"}, got.Header["Vary"])
+	foreign := w.call(t, auth.User, "GET", "/orders", "", "Origin", "https://evil.example")
+	require.Empty(t, foreign.Header.Get("Access-Control-Allow-Origin"))
+}
+
+func TestABadSettingStopsTheStart(t *testing.T) {
+	t.Parallel()
+	peers := map[string]string{}
+	for _, name := range names {
+		peers[name] = "http://127.0.0.1:1"
+	}
+	for _, c := range []struct{ name, value, says string }{
+		{"GATEWAY_TIMEOUT", "0s", "GATEWAY_TIMEOUT"},
+		{"GATEWAY_TRY_TIMEOUT", "-1s", "GATEWAY_TRY_TIMEOUT"},
+		{"GATEWAY_IN_FLIGHT", "0", "GATEWAY_IN_FLIGHT"},
+		{"GATEWAY_TRUSTED_PROXIES", "10.0.0.1", "GATEWAY_TRUSTED_PROXIES"},
+		{"peer", "no url", "the address of orders"},
+	} {
+		own := maps.Clone(peers)
+		if c.name == "peer" {
+			own["orders"] = c.value
+		}
+		_, err := app.NewInstance(gateway.Service, app.World{
+			Environ: map[string]string{c.name: c.value}, Peers: own, Transport: http.DefaultTransport,
+			Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		})
+		require.ErrorContains(t, err, c.says)
+	}
+}
+
+func TestTheDocumentShowsWhatIsPublic(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	for _, name := range names {
+		w.services[name].answers(503)
+	}
+	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(rw, `{"openapi":"3.1.0","info":{"title":"x"},"paths":{
+			"/orders/{order_id}":{"get":{"operationId":"show-order","responses":{"200":{"$ref":"#/components/responses/200"}}},"put":{}},
+			"/internal":{"get":{"operationId":"secret"}}},
+			"components":{"responses":{"200":{"x":1}},"schemas":{"Order":{"properties":{"lines":{"items":{"$ref":"#/components/schemas/Line"}}}},"Line":{}},
+			"securitySchemes":{"bearer":{"type":"http"}}}}`)
+	})
+	r := w.call(t, "", "GET", "/openapi.json", "")
+	require.Equal(t, 200, r.StatusCode)
+	require.JSONEq(t, `{"openapi":"3.1.0","info":`+info(t, r.body)+`,"paths":{"/orders/{order_id}":{"get":{
+		"operationId":"orders-show-order","tags":["orders"],"responses":{"200":{"$ref":"#/components/responses/orders_200"}}}}},
+		"components":{"responses":{"orders_200":{"x":1}},
+		"schemas":{"orders_Order":{"properties":{"lines":{"items":{"$ref":"#/components/schemas/orders_Line"}}}},"orders_Line":{}},
+		"securitySchemes":{"bearer":{"type":"http"}}}}`, string(r.body))
+
+	w.services["orders"].answers(503)
+	w.clock.advance(time.Hour)
+	require.Equal(t, string(r.body), string(w.call(t, "", "GET", "/openapi.json", "").body), "a service that is down is shown as it was")
+}
+
+func info(t *testing.T, document []byte) string {
+	t.Helper()
+	var d struct{ Info json.RawMessage }
+	require.NoError(t, json.Unmarshal(document, &d))
+	require.Contains(t, string(d.Info), "Troupe gateway")
+	return string(d.Info)
+}

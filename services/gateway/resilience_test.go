@@ -1,0 +1,376 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/platform/auth"
+)
+
+func (w *world) breaker(t *testing.T, service string) string {
+	t.Helper()
+	return map[string]string{"0": "CLOSED", "1": "OPEN", "2": "HALF_OPEN"}[w.metric(t, `gateway_breaker_state{upstream="`+service+`"}`)]
+}
+
+func (w *world) tries(t *testing.T, service, outcome string) string {
+	t.Helper()
+	return w.metric(t, `gateway_tries_total{outcome="`+outcome+`",upstream="`+service+`"}`)
+}
+
+func TestAFailingServiceIsLeftAloneUntilItRecovers(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	orders := w.services["orders"]
+	orders.answers(500)
+	for w.breaker(t, "orders") == "CLOSED" {
+		require.Equal(t, 500, w.call(t, auth.User, "POST", "/orders", "{}").StatusCode)
+		require.LessOrEqual(t, orders.calls.Load(), int64(20), "it must open by now")
+	}
+	reached := orders.calls.Load()
+	begin := time.Now()
+	for range 100 {
+		w.call(t, auth.User, "POST", "/orders", "{}").problem(t, 503, "circuit_open")
+	}
+	require.Less(t, time.Since(begin), 5*time.Second, "a hundred refusals")
+	require.Equal(t, reached, orders.calls.Load(), "nothing reaches it")
+	require.Equal(t, "100", w.metric(t, `gateway_refusals_total{code="circuit_open",upstream="orders"}`))
+	w.call(t, auth.User, "GET", "/products", "").heard(t)
+
+	w.clock.advance(12 * time.Second) // recovery and its jitter
+	require.Equal(t, 500, w.call(t, auth.User, "GET", "/orders", "").StatusCode, "a probe")
+	require.Equal(t, reached+1, orders.calls.Load())
+	require.Equal(t, "OPEN", w.breaker(t, "orders"))
+
+	orders.does(says("orders"))
+	w.clock.advance(12 * time.Second)
+	w.call(t, auth.User, "GET", "/orders", "").problem(t, 503, "circuit_open")
+	w.clock.advance(12 * time.Second)
+	w.call(t, auth.User, "GET", "/orders", "").heard(t)
+	require.Equal(t, "HALF_OPEN", w.breaker(t, "orders"))
+	w.call(t, auth.User, "GET", "/orders", "").heard(t)
+	w.call(t, auth.User, "GET", "/orders", "").heard(t)
+	require.Equal(t, "CLOSED", w.breaker(t, "orders"))
+	require.Equal(t, "1", w.metric(t, `gateway_breaker_changes_total{to="CLOSED",upstream="orders"}`))
+}
+
+func TestWhatTheClientDoesWrongIsNotTheServicesFailure(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.services["orders"].does(func(rw http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			return
+		}
+		rw.WriteHeader(404)
+	})
+	token := w.token(t, auth.User)
+	post := "POST /orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n"
+	large := strings.Repeat("x", 100_000)
+	for range 30 {
+		for body, status := range map[string]int{
+			"Transfer-Encoding: chunked\r\n\r\nzz\r\n":                                    400,
+			"Transfer-Encoding: chunked\r\n\r\n186a0\r\n" + large + "\r\nzz\r\n":          400,
+			"Transfer-Encoding: chunked\r\n\r\n100001\r\n" + strings.Repeat("x", 1<<20+1): 413,
+			"Content-Length: 1048577\r\n\r\n":                                             413,
+			"Content-Length: 2\r\n\r\n{}":                                                 404,
+		} {
+			got, answer := w.sendRaw(t, post+body)
+			require.Equal(t, status, got, "%.60q: %s", body, answer)
+		}
+		w.hangUp(t, post+"Content-Length: 50\r\n\r\n{")
+		w.hangUp(t, post+"Content-Length: 200000\r\n\r\n"+large)
+		w.hangUp(t, post+"Transfer-Encoding: chunked\r\n\r\n186a0\r\n"+large)
+		w.hangUp(t, post)
+	}
+	require.Equal(t, "CLOSED", w.breaker(t, "orders"))
+	require.Equal(t, "0", w.tries(t, "orders", "failure"))
+}
+
+// hangUp sends bytes and breaks the connection off.
+func (w *world) hangUp(t *testing.T, raw string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.URL, "http://"))
+	require.NoError(t, err)
+	_, err = io.WriteString(conn, raw)
+	require.NoError(t, err)
+	require.NoError(t, conn.(*net.TCPConn).SetLinger(0))
+	require.NoError(t, conn.Close())
+}
+
+func TestAClientThatHangsUpWhileTheServiceWorksIsNotItsFailure(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	working, ended := make(chan struct{}), make(chan struct{})
+	w.services["orders"].does(func(_ http.ResponseWriter, r *http.Request) {
+		working <- struct{}{}
+		<-r.Context().Done()
+		ended <- struct{}{}
+	})
+	for range 30 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(w.URL, "http://"))
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, "GET /orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+w.token(t, auth.User)+"\r\n\r\n")
+		require.NoError(t, err)
+		<-working
+		require.NoError(t, conn.Close())
+		<-ended
+	}
+	require.Eventually(t, func() bool { return w.tries(t, "orders", "ignored") == "30" }, 5*time.Second, 10*time.Millisecond)
+	require.Equal(t, "0", w.tries(t, "orders", "failure"))
+}
+
+func TestAServiceThatIsDownIsDialledAgainAndThenReported(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.services["orders"].Close()
+	w.call(t, auth.User, "POST", "/orders", "{}").problem(t, 503, "upstream_unreachable")
+	require.Equal(t, "3", w.tries(t, "orders", "failure"), "nothing was sent, so even a POST may be tried again")
+	require.Equal(t, "2", w.metric(t, `gateway_retries_total{upstream="orders"}`))
+}
+
+func TestWhatIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	broken := func(rw http.ResponseWriter, _ *http.Request) {
+		conn, _, err := rw.(http.Hijacker).Hijack()
+		if err == nil {
+			_ = conn.Close()
+		}
+	}
+	status := func(s int, header ...string) http.HandlerFunc {
+		return func(rw http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			for i := 0; i < len(header); i += 2 {
+				rw.Header().Set(header[i], header[i+1])
+			}
+			rw.WriteHeader(s)
+			_, _ = io.WriteString(rw, "sorry")
+		}
+	}
+	short := func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(rw, "half")
+	}
+	for name, c := range map[string]struct {
+		request string
+		key     string
+		first   http.HandlerFunc
+		times   int64 // how often first happens
+		status  int
+		calls   int64
+	}{
+		"a GET after 503":                             {"GET /orders", "", status(503), 2, 200, 3},
+		"a GET after 502":                             {"GET /orders", "", status(502), 1, 200, 2},
+		"a GET after 504":                             {"GET /orders", "", status(504), 1, 200, 2},
+		"a GET after a broken connection":             {"GET /orders", "", broken, 2, 200, 3},
+		"a GET after half an answer":                  {"GET /orders", "", short, 1, 200, 2},
+		"a GET at most three times":                   {"GET /orders", "", status(503), 9, 503, 3},
+		"a HEAD":                                      {"HEAD /orders", "", status(503), 1, 200, 2},
+		"a POST with a key after 503":                 {"POST /orders", "k", status(503), 1, 200, 2},
+		"a POST with a key after a broken connection": {"POST /orders", "k", broken, 1, 200, 2},
+		"not a POST without a key":                    {"POST /orders", "", status(503), 1, 503, 1},
+		"not a POST that broke off without a key":     {"POST /orders", "", broken, 1, 502, 1},
+		"not a PUT":                                   {"PUT /products/mug", "", status(503), 1, 503, 1},
+		"not a 500":                                   {"GET /orders", "", status(500), 1, 500, 1},
+		"not a 429":                                   {"GET /orders", "", status(429), 1, 429, 1},
+		"not if the service asks for long patience":   {"GET /orders", "", status(503, "Retry-After", "5"), 1, 503, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t, nil)
+			var calls atomic.Int64
+			for _, s := range w.services {
+				well := *s.handler.Load()
+				s.does(func(rw http.ResponseWriter, r *http.Request) {
+					if calls.Add(1) <= c.times {
+						c.first(rw, r)
+						return
+					}
+					well(rw, r)
+				})
+			}
+			method, path, _ := strings.Cut(c.request, " ")
+			r := w.call(t, auth.Admin, method, path, `{"a":1}`, "Idempotency-Key", c.key)
+			require.Equal(t, c.status, r.StatusCode, string(r.body))
+			require.Equal(t, c.calls, calls.Load())
+			if c.status == 200 && method != "HEAD" {
+				require.Equal(t, `{"a":1}`, r.heard(t).Body, "the same body each time")
+			}
+		})
+	}
+}
+
+func TestTheServicesWordOnWhenToComeBackIsPassedOn(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Retry-After", "7")
+		rw.WriteHeader(429)
+	})
+	r := w.call(t, auth.User, "GET", "/orders", "")
+	require.Equal(t, 429, r.StatusCode)
+	require.Equal(t, "7", r.Header.Get("Retry-After"))
+}
+
+func TestAServiceThatDoesNotAnswerInTime(t *testing.T) {
+	t.Parallel()
+	w := start(t, map[string]string{"GATEWAY_TRY_TIMEOUT": "50ms"})
+	w.services["orders"].does(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	w.call(t, auth.User, "GET", "/orders", "").problem(t, 504, "upstream_timeout")
+	w.call(t, auth.User, "POST", "/orders", strings.Repeat("x", 100_000)).problem(t, 504, "upstream_timeout")
+	require.Equal(t, "2", w.tries(t, "orders", "failure"), "each once: a slow service is not asked again")
+}
+
+func TestAServiceThatDoesNotTakeTheBody(t *testing.T) {
+	t.Parallel()
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // accepts in the kernel, reads never
+	require.NoError(t, err)
+	defer func() { _ = deaf.Close() }()
+	w := startWith(t, map[string]string{"GATEWAY_TRY_TIMEOUT": "100ms"}, &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, deaf.Addr().String())
+		},
+	}, nil)
+	w.call(t, auth.User, "POST", "/orders", strings.Repeat("x", 1<<20)).problem(t, 504, "upstream_timeout")
+	require.Equal(t, "1", w.tries(t, "orders", "failure"))
+}
+
+func TestASlowServiceOpensItsCircuit(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+		w.clock.advance(4 * time.Second)
+		rw.WriteHeader(200)
+	})
+	w.call(t, auth.User, "GET", "/orders", "")
+	require.Equal(t, "1", w.tries(t, "orders", "slow"))
+}
+
+func TestASlowClientHoldsNoService(t *testing.T) {
+	t.Parallel()
+	for name, send := range map[string]string{
+		"small body":          "Content-Length: 50\r\n\r\n{",
+		"small chunked body":  "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+		"large body":          "Content-Length: 200000\r\n\r\n" + strings.Repeat("x", 100_000),
+		"large chunked body":  "Transfer-Encoding: chunked\r\n\r\n186a0\r\n" + strings.Repeat("x", 100_000),
+		"body held until 100": "Content-Length: 50\r\nExpect: 100-continue\r\n\r\n{",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t, map[string]string{"GATEWAY_TIMEOUT": "200ms", "GATEWAY_TRY_TIMEOUT": "100ms"})
+			conn, err := net.Dial("tcp", strings.TrimPrefix(w.URL, "http://"))
+			require.NoError(t, err)
+			defer func() { _ = conn.Close() }()
+			_, err = io.WriteString(conn, "POST /orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+w.token(t, auth.User)+"\r\n"+send)
+			require.NoError(t, err)
+			res := readAnswer(t, bufio.NewReader(conn))
+			res.problem(t, 408, "body_too_slow")
+			require.Equal(t, "0", w.tries(t, "orders", "failure"))
+			require.Equal(t, "CLOSED", w.breaker(t, "orders"))
+			require.Eventually(t, func() bool { return w.metric(t, `gateway_in_flight{upstream="orders"}`) == "0" }, 5*time.Second, 5*time.Millisecond)
+		})
+	}
+}
+
+// readAnswer reads the final answer to a POST, past any 100 Continue.
+func readAnswer(t *testing.T, from *bufio.Reader) reply {
+	t.Helper()
+	for {
+		res, err := http.ReadResponse(from, &http.Request{Method: "POST"})
+		require.NoError(t, err)
+		if res.StatusCode == 100 {
+			continue
+		}
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		return reply{res, body}
+	}
+}
+
+func TestOneMoreThanTheLimitIsRefused(t *testing.T) {
+	t.Parallel()
+	w := start(t, map[string]string{"GATEWAY_IN_FLIGHT": "1"})
+	busy, done := make(chan struct{}), make(chan struct{})
+	w.services["orders"].does(func(http.ResponseWriter, *http.Request) {
+		close(busy)
+		<-done
+	})
+	first := make(chan int)
+	go func() { first <- w.call(t, auth.User, "GET", "/orders", "").StatusCode }()
+	<-busy
+	w.call(t, auth.User, "GET", "/orders", "").problem(t, 503, "overloaded")
+	w.call(t, auth.User, "GET", "/products", "").heard(t)
+	close(done)
+	require.Equal(t, 200, <-first)
+}
+
+func TestABrokenAnswerIsSeenToBeBroken(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	for name, begin := range map[string]func(http.ResponseWriter){
+		"of unknown length": func(rw http.ResponseWriter) { _, _ = io.WriteString(rw, strings.Repeat("x", 10_000)) },
+		"of known length": func(rw http.ResponseWriter) {
+			rw.Header().Set("Content-Length", "1000000")
+			_, _ = io.WriteString(rw, strings.Repeat("x", 10_000))
+		},
+	} {
+		w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+			begin(rw)
+			_ = http.NewResponseController(rw).Flush()
+			panic(http.ErrAbortHandler)
+		})
+		req, err := http.NewRequestWithContext(t.Context(), "GET", w.URL+"/orders", nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+w.token(t, auth.User))
+		res, err := w.client.Do(req)
+		require.NoError(t, err)
+		_, err = io.ReadAll(res.Body)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF, name)
+		require.NoError(t, res.Body.Close())
+	}
+}
+
+func TestAServiceThatSwitchesProtocolsUnasked(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Connection", "Upgrade")
+		rw.Header().Set("Upgrade", "websocket")
+		rw.WriteHeader(101)
+	})
+	w.call(t, auth.User, "POST", "/orders", "").problem(t, 502, "upstream_broke_off")
+}
+
+func TestRetriesStayWithinTheirBudget(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	var asked atomic.Int64
+	w.services["inventory"].does(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/products/bad" {
+			rw.WriteHeader(503)
+		}
+	})
+	for i := range 400 { // too few failures to open the circuit
+		path := "/products/good"
+		if i%8 == 0 {
+			path = "/products/bad"
+		}
+		w.call(t, "", "GET", path, "")
+		asked.Add(1)
+	}
+	require.Equal(t, "CLOSED", w.breaker(t, "inventory"))
+	calls := w.services["inventory"].calls.Load()
+	require.LessOrEqual(t, calls, asked.Load()*12/10, fmt.Sprint(calls))
+	require.Greater(t, calls, asked.Load()*11/10)
+}
