@@ -53,16 +53,16 @@ func Once[T any](ctx context.Context, tx sqldb.Tx, r Request, now time.Time, wor
 	if err := checkKey(r.Key); err != nil {
 		return answer, false, err
 	}
-	print, err := fingerprint(r.Body)
+	sum, err := fingerprint(r.Body)
 	if err != nil {
 		return answer, false, err
 	}
-	first, err := take(ctx, tx, r, print, now)
+	first, err := take(ctx, tx, r, sum, now)
 	if err != nil {
 		return answer, false, err
 	}
 	if !first {
-		answer, err = stored[T](ctx, tx, r, print)
+		answer, err = stored[T](ctx, tx, r, sum)
 		return answer, err == nil, err
 	}
 	if answer, err = work(); err != nil {
@@ -99,10 +99,10 @@ func fingerprint(body any) (string, error) {
 
 // take writes the key and says whether it was free. It waits for a transaction
 // that holds the same key.
-func take(ctx context.Context, tx sqldb.Tx, r Request, print string, now time.Time) (bool, error) {
+func take(ctx context.Context, tx sqldb.Tx, r Request, sum string, now time.Time) (bool, error) {
 	n, err := tx.Exec(ctx, `INSERT INTO idempotency_keys (caller, operation, idempotency_key, fingerprint, answer, created_at)
 		VALUES ($1, $2, $3, $4, '', $5) ON CONFLICT DO NOTHING`,
-		r.Caller, r.Operation, r.Key, print, sqldb.Micros(now))
+		r.Caller, r.Operation, r.Key, sum, sqldb.Micros(now))
 	if err != nil {
 		return false, fmt.Errorf("take the idempotency key: %w", err)
 	}
@@ -122,7 +122,7 @@ func store(ctx context.Context, tx sqldb.Tx, r Request, answer any) error {
 	return nil
 }
 
-func stored[T any](ctx context.Context, tx sqldb.Tx, r Request, print string) (answer T, err error) {
+func stored[T any](ctx context.Context, tx sqldb.Tx, r Request, sum string) (answer T, err error) {
 	var was, text string
 	err = tx.QueryRow(ctx, `SELECT fingerprint, answer FROM idempotency_keys
 		WHERE caller = $1 AND operation = $2 AND idempotency_key = $3`,
@@ -130,7 +130,7 @@ func stored[T any](ctx context.Context, tx sqldb.Tx, r Request, print string) (a
 	if err != nil {
 		return answer, fmt.Errorf("read the stored answer: %w", err)
 	}
-	if was != print {
+	if was != sum {
 		return answer, reusedKey
 	}
 	if err := json.Unmarshal([]byte(text), &answer); err != nil {

@@ -45,8 +45,13 @@ func TestReactionsAreCalledInTheOrderOfArrival(t *testing.T) {
 	})
 }
 
-func TestAnEmptyBatchIsFine(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) { h.hears(t) })
+func TestAnEmptyBatchAsksForTheDatabase(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *house) {
+		h.hears(t)
+		lost := errors.New("connection refused")
+		down := h.inboxOn(t, dying{h.db, lost, func() bool { return true }})
+		require.ErrorIs(t, down.HandleBatch(t.Context(), nil), lost)
+	})
 }
 
 func TestOneThatFailsIsParkedAndItsNeighboursNeverNotice(t *testing.T) {
@@ -62,6 +67,19 @@ func TestOneThatFailsIsParkedAndItsNeighboursNeverNotice(t *testing.T) {
 
 		h.hears(t, batch...)
 		h.keeps(t, "a", "5", "2", "d") // parked events are not heard again
+	})
+}
+
+func TestAPoisonousOneAmongManyIsFoundInAFewSteps(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *house) {
+		facts := make([]event.Fact, 256)
+		for n := range facts {
+			facts[n] = coinCame{int64(n + 1)}
+		}
+		facts[100] = coinCame{-1}
+		h.hears(t, h.post(t, facts...)...)
+		require.Equal(t, []string{"coin.came.v1 retry 1"}, h.letters(t))
+		require.Len(t, h.calls, 1+2*8)
 	})
 }
 

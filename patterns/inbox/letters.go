@@ -24,10 +24,10 @@ type Letter struct {
 
 // Letters lists parked events, oldest first, without bodies; state may be "retry", "dead" or "".
 func (i *Inbox) Letters(ctx context.Context, state string, limit int) ([]Letter, error) {
-	letters, err := sqldb.All(ctx, i.DB, scanLetter,
+	letters, err := sqldb.All(ctx, i.db, scanLetter,
 		`SELECT event_id, type, state, attempts, last_error, first_failed, next_try, '' FROM parked
 		WHERE consumer = $1 AND (state = $2 OR $2 = '') ORDER BY first_failed, event_id LIMIT $3`,
-		i.Service, state, limit)
+		i.service, state, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list parked events: %w", err)
 	}
@@ -36,9 +36,9 @@ func (i *Inbox) Letters(ctx context.Context, state string, limit int) ([]Letter,
 
 // Letter shows one whole. Fails with fault.NotFound.
 func (i *Inbox) Letter(ctx context.Context, eventID string) (Letter, error) {
-	letter, err := scanLetter(i.DB.QueryRow(ctx,
+	letter, err := scanLetter(i.db.QueryRow(ctx,
 		`SELECT event_id, type, state, attempts, last_error, first_failed, next_try, body FROM parked
-		WHERE event_id = $1 AND consumer = $2`, clean(eventID), i.Service))
+		WHERE event_id = $1 AND consumer = $2`, clean(eventID), i.service))
 	if errors.Is(err, sqldb.ErrNoRows) {
 		return Letter{}, notParked(eventID)
 	}
@@ -62,8 +62,8 @@ func scanLetter(r sqldb.Row) (l Letter, err error) {
 // Replay makes a parked event due now, with its tries counted afresh. It
 // reaches only this service. Fails with fault.NotFound.
 func (i *Inbox) Replay(ctx context.Context, eventID string) error {
-	n, err := i.DB.Exec(ctx, "UPDATE parked SET state = 'retry', attempts = 0, next_try = $1 WHERE event_id = $2 AND consumer = $3",
-		sqldb.Micros(i.Now()), clean(eventID), i.Service)
+	n, err := i.db.Exec(ctx, "UPDATE parked SET state = 'retry', attempts = 0, next_try = $1 WHERE event_id = $2 AND consumer = $3",
+		sqldb.Micros(i.now()), clean(eventID), i.service)
 	if err != nil {
 		return fmt.Errorf("replay event %s: %w", eventID, err)
 	}

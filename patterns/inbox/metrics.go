@@ -70,8 +70,8 @@ func (t parkedTable) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	var retry, dead float64
-	err := t.DB.QueryRow(ctx, `SELECT count(CASE WHEN state = 'retry' THEN 1 END), count(CASE WHEN state = 'dead' THEN 1 END)
-		FROM parked WHERE consumer = $1`, t.Service).Scan(&retry, &dead)
+	err := t.db.QueryRow(ctx, `SELECT count(CASE WHEN state = 'retry' THEN 1 END), count(CASE WHEN state = 'dead' THEN 1 END)
+		FROM parked WHERE consumer = $1`, t.service).Scan(&retry, &dead)
 	if err != nil {
 		metrics <- prometheus.NewInvalidMetric(parkedDesc, err)
 		return

@@ -35,13 +35,15 @@ type failure struct {
 // state says what becomes of the event.
 func (f failure) state() string {
 	switch {
-	case f.reaction != nil && f.reaction.neverGiveUp:
+	case f.neverGivenUp():
 		return stateRetry
 	case isPermanent(f.err), f.attempts >= maxAttempts:
 		return stateDead
 	}
 	return stateRetry
 }
+
+func (f failure) neverGivenUp() bool { return f.reaction != nil && f.reaction.neverGiveUp }
 
 // orUnread gives something to park for a body that is no event: its message's
 // id if that can be a key, else a fingerprint, so that it is parked only once.
@@ -68,9 +70,9 @@ func clean(s string) string {
 
 // park puts an event aside unless it has been handled or parked before.
 func (i *Inbox) park(ctx context.Context, f failure) error {
-	now, state := i.Now(), f.state()
+	now, state := i.now(), f.state()
 	var parked bool
-	err := i.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+	err := i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		fresh, err := i.record(ctx, tx, []heard{f.heard})
 		if parked = len(fresh) > 0; err != nil || !parked {
 			return err
@@ -78,7 +80,7 @@ func (i *Inbox) park(ctx context.Context, f failure) error {
 		_, err = tx.Exec(ctx, `INSERT INTO parked
 			(event_id, consumer, type, body, state, attempts, last_error, first_failed, next_try)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			f.ID, i.Service, f.Type, f.body, state, f.attempts, clean(f.err.Error()),
+			f.ID, i.service, f.Type, f.body, state, f.attempts, clean(f.err.Error()),
 			sqldb.Micros(now), sqldb.Micros(now.Add(i.backoff(f.attempts))))
 		return err
 	})
@@ -92,7 +94,7 @@ func (i *Inbox) park(ctx context.Context, f failure) error {
 }
 
 func (i *Inbox) report(f failure, state string) {
-	log := i.Log.With("event_id", f.ID, "type", f.Type, "attempts", f.attempts, "error", f.err)
+	log := i.log.With("event_id", f.ID, "type", f.Type, "attempts", f.attempts, "error", f.err)
 	if state == stateDead {
 		i.metrics.died.Inc()
 		log.Error("event is dead until it is replayed")
@@ -106,7 +108,7 @@ func (i *Inbox) report(f failure, state string) {
 // is left to chance.
 func (i *Inbox) backoff(attempts int) time.Duration {
 	d := min(firstBackoff<<min(max(attempts-1, 0), 16), maxBackoff)
-	return d/2 + time.Duration(i.Jitter()*float64(d/2))
+	return d/2 + time.Duration(i.jitter()*float64(d/2))
 }
 
 // Retries is Step as a worker.
@@ -116,9 +118,9 @@ func (i *Inbox) Retries() worker.Worker {
 
 // Step tries parked events that are due and says how many it tried.
 func (i *Inbox) Step(ctx context.Context) (int, error) {
-	due, err := sqldb.All(ctx, i.DB, scanDue, `SELECT event_id, type, body, attempts FROM parked
+	due, err := sqldb.All(ctx, i.db, scanDue, `SELECT event_id, type, body, attempts FROM parked
 		WHERE consumer = $1 AND state = 'retry' AND next_try <= $2 ORDER BY next_try LIMIT $3`,
-		i.Service, sqldb.Micros(i.Now()), dueBatch)
+		i.service, sqldb.Micros(i.now()), dueBatch)
 	if err != nil {
 		return 0, fmt.Errorf("look for parked events: %w", err)
 	}
@@ -139,36 +141,35 @@ func scanDue(r sqldb.Row) (f failure, err error) {
 // that kills the process has been counted, and another replica that saw the
 // same row finds the count changed and leaves it alone.
 func (i *Inbox) retry(ctx context.Context, f failure) error {
-	h, err := i.read(f.body)
+	h, unreadable := i.read(f.body)
 	h.ID, h.Type, h.body = f.ID, f.Type, f.body
 	f.heard = h
-	if f.attempts >= maxAttempts && (h.reaction == nil || !h.reaction.neverGiveUp) {
+	if f.attempts >= maxAttempts && !f.neverGivenUp() {
 		f.err = errors.New("the process ended in the middle of the last try")
 		return i.failAgain(ctx, f)
 	}
-	claimed, err2 := i.claim(ctx, &f)
-	if err2 != nil || !claimed {
-		return err2
-	}
-	if err == nil {
-		err = i.tryParked(ctx, f)
-	}
-	if err == nil || errors.Is(err, errTaken) {
-		return nil
-	}
-	if i.databaseGone(ctx) {
+	claimed, err := i.claim(ctx, &f)
+	if err != nil || !claimed {
 		return err
 	}
-	f.err = err
+	if f.err = unreadable; f.err == nil {
+		f.err = i.try(ctx, f)
+	}
+	switch {
+	case f.err == nil, errors.Is(f.err, errTaken):
+		return nil
+	case i.databaseGone(ctx):
+		return f.err
+	}
 	return i.failAgain(ctx, f)
 }
 
 // claim counts a try and sets the time of the next one, should this fail.
 func (i *Inbox) claim(ctx context.Context, f *failure) (bool, error) {
-	next := sqldb.Micros(i.Now().Add(i.backoff(f.attempts + 1)))
-	n, err := i.DB.Exec(ctx, `UPDATE parked SET attempts = attempts + 1, next_try = $1
+	next := sqldb.Micros(i.now().Add(i.backoff(f.attempts + 1)))
+	n, err := i.db.Exec(ctx, `UPDATE parked SET attempts = attempts + 1, next_try = $1
 		WHERE event_id = $2 AND consumer = $3 AND state = 'retry' AND attempts = $4 AND next_try <= $5`,
-		next, f.ID, i.Service, f.attempts, sqldb.Micros(i.Now()))
+		next, f.ID, i.service, f.attempts, sqldb.Micros(i.now()))
 	f.attempts++
 	return n == 1, err
 }
@@ -176,13 +177,16 @@ func (i *Inbox) claim(ctx context.Context, f *failure) (bool, error) {
 // errTaken: the row was replayed, or claimed by another replica, meanwhile.
 var errTaken = errors.New("the parked event is no longer ours")
 
-func (i *Inbox) tryParked(ctx context.Context, f failure) error {
+// try has the event take effect and takes it out of the parked ones.
+func (i *Inbox) try(ctx context.Context, f failure) (err error) {
 	if f.reaction == nil {
-		return Permanent(fmt.Errorf("%s has no reaction to %s", i.Service, f.Type))
+		return Permanent(fmt.Errorf("%s has no reaction to %s", i.service, f.Type))
 	}
-	err := i.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+	end := i.trace(ctx, []heard{f.heard})
+	defer func() { end(err) }()
+	err = i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		n, err := tx.Exec(ctx, "DELETE FROM parked WHERE event_id = $1 AND consumer = $2 AND attempts = $3",
-			f.ID, i.Service, f.attempts)
+			f.ID, i.service, f.attempts)
 		if err == nil && n == 0 {
 			err = errTaken
 		}
@@ -192,16 +196,16 @@ func (i *Inbox) tryParked(ctx context.Context, f failure) error {
 		return i.react(ctx, tx, []heard{f.heard})
 	})
 	if err == nil {
-		i.metrics.handled([]heard{f.heard}, i.Now())
+		i.metrics.handled([]heard{f.heard}, i.now())
 	}
 	return err
 }
 
 func (i *Inbox) failAgain(ctx context.Context, f failure) error {
 	state := f.state()
-	n, err := i.DB.Exec(ctx, `UPDATE parked SET state = $1, last_error = $2
+	n, err := i.db.Exec(ctx, `UPDATE parked SET state = $1, last_error = $2
 		WHERE event_id = $3 AND consumer = $4 AND attempts = $5`,
-		state, clean(f.err.Error()), f.ID, i.Service, f.attempts)
+		state, clean(f.err.Error()), f.ID, i.service, f.attempts)
 	if err == nil && n == 1 {
 		i.report(f, state)
 	}

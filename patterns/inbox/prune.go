@@ -27,11 +27,11 @@ func (i *Inbox) Pruning() worker.Worker {
 // prune finds old rows by their ids: they sort by time, so that the primary key
 // serves and no other index is needed. A parked event keeps its row.
 func (i *Inbox) prune(ctx context.Context) (int, error) {
-	before := i.Now().Add(-keep)
-	n, err := i.DB.Exec(ctx, `DELETE FROM inbox WHERE consumer = $1 AND event_id IN (
+	before := i.now().Add(-keep)
+	n, err := i.db.Exec(ctx, `DELETE FROM inbox WHERE consumer = $1 AND event_id IN (
 		SELECT event_id FROM inbox WHERE event_id < $2 AND consumer = $1 AND handled_at < $3
 		AND event_id NOT IN (SELECT event_id FROM parked WHERE consumer = $1) ORDER BY event_id LIMIT $4)`,
-		i.Service, firstID(before), sqldb.Micros(before), pruneBatch)
+		i.service, firstID(before), sqldb.Micros(before), pruneBatch)
 	if err != nil {
 		return 0, fmt.Errorf("prune the inbox: %w", err)
 	}

@@ -14,7 +14,7 @@ import (
 
 // Received is a fact as it was heard.
 type Received[E event.Fact] struct {
-	Event event.Event // the envelope
+	Event event.Event // the envelope; Traceparent is this hearer's own part of the trace
 	Fact  E
 }
 
@@ -29,9 +29,14 @@ type Reaction struct {
 	neverGiveUp bool
 	// decode gives the *Received[E] that react takes. It runs outside of the
 	// transaction, which should be short.
-	decode func(event.Event) (any, error)
-	react  func(ctx context.Context, tx sqldb.Tx, received []any) error
+	decode func(event.Event) (received, error)
+	react  func(ctx context.Context, tx sqldb.Tx, rs []received) error
 }
+
+// received is a *Received[E] of whatever E.
+type received interface{ envelope() *event.Event }
+
+func (r *Received[E]) envelope() *event.Event { return &r.Event }
 
 // Option of a reaction.
 type Option func(*Reaction)
@@ -43,8 +48,8 @@ func NeverGiveUp() Option { return func(r *Reaction) { r.neverGiveUp = true } }
 // On reacts to one event at a time. f's statements on tx commit together with
 // the record that the event was handled.
 func On[E event.Fact](f func(ctx context.Context, tx sqldb.Tx, r Received[E]) error, o ...Option) Reaction {
-	return reaction[E](func(ctx context.Context, tx sqldb.Tx, received []any) error {
-		for _, r := range received {
+	return reaction[E](func(ctx context.Context, tx sqldb.Tx, rs []received) error {
+		for _, r := range rs {
 			r := r.(*Received[E])
 			ctx := telemetry.WithTraceparent(event.WithCause(ctx, &r.Event), r.Event.Traceparent)
 			if err := f(ctx, tx, *r); err != nil {
@@ -57,18 +62,19 @@ func On[E event.Fact](f func(ctx context.Context, tx sqldb.Tx, r Received[E]) er
 
 // OnBatch reacts to all events of one type in a batch at once, in the order they
 // came, for reactions that are many: multi-row statements and pipelined
-// batches cost a fraction. If it fails it is called again with one at a time.
+// batches cost a fraction. If it fails it is called again with fewer and fewer,
+// down to one.
 func OnBatch[E event.Fact](f func(ctx context.Context, tx sqldb.Tx, rs []Received[E]) error, o ...Option) Reaction {
-	return reaction[E](func(ctx context.Context, tx sqldb.Tx, received []any) error {
-		rs := make([]Received[E], len(received))
-		for i, r := range received {
-			rs[i] = *r.(*Received[E])
+	return reaction[E](func(ctx context.Context, tx sqldb.Tx, rs []received) error {
+		all := make([]Received[E], len(rs))
+		for i, r := range rs {
+			all[i] = *r.(*Received[E])
 		}
-		return f(ctx, tx, rs)
+		return f(ctx, tx, all)
 	}, o)
 }
 
-func reaction[E event.Fact](react func(context.Context, sqldb.Tx, []any) error, o []Option) Reaction {
+func reaction[E event.Fact](react func(context.Context, sqldb.Tx, []received) error, o []Option) Reaction {
 	var none E
 	r := Reaction{Type: none.EventType(), decode: decode[E], react: recovering(react)}
 	for _, set := range o {
@@ -77,7 +83,7 @@ func reaction[E event.Fact](react func(context.Context, sqldb.Tx, []any) error, 
 	return r
 }
 
-func decode[E event.Fact](e event.Event) (any, error) {
+func decode[E event.Fact](e event.Event) (received, error) {
 	r := &Received[E]{Event: e}
 	if err := json.Unmarshal(e.Data, &r.Fact); err != nil {
 		return nil, Permanent(fmt.Errorf("read the data of %s: %w", e.Type, err))
@@ -86,14 +92,14 @@ func decode[E event.Fact](e event.Event) (any, error) {
 }
 
 // recovering makes a panic an error, so that it costs only its own event.
-func recovering(react func(context.Context, sqldb.Tx, []any) error) func(context.Context, sqldb.Tx, []any) error {
-	return func(ctx context.Context, tx sqldb.Tx, received []any) (err error) {
+func recovering(react func(context.Context, sqldb.Tx, []received) error) func(context.Context, sqldb.Tx, []received) error {
+	return func(ctx context.Context, tx sqldb.Tx, rs []received) (err error) {
 		defer func() {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 			}
 		}()
-		return react(ctx, tx, received)
+		return react(ctx, tx, rs)
 	}
 }
 

@@ -53,7 +53,7 @@ func (t table) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	var events, oldest int64
-	err := t.DB.QueryRow(ctx, `SELECT count(*), coalesce(min(created_at), 0)
+	err := t.db.QueryRow(ctx, `SELECT count(*), coalesce(min(created_at), 0)
 		FROM (SELECT created_at FROM outbox ORDER BY event_id LIMIT 10000) AS waiting`).Scan(&events, &oldest)
 	if err != nil {
 		metrics <- prometheus.NewInvalidMetric(waitingDesc, err)
@@ -61,7 +61,7 @@ func (t table) Collect(metrics chan<- prometheus.Metric) {
 	}
 	age := 0.0
 	if events > 0 {
-		age = max(0, t.Now().Sub(time.UnixMicro(oldest)).Seconds())
+		age = max(0, t.now().Sub(time.UnixMicro(oldest)).Seconds())
 	}
 	metrics <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(events))
 	metrics <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, age)

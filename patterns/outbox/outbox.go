@@ -41,14 +41,21 @@ type Config struct {
 
 // Outbox says what a service has to say.
 type Outbox struct {
-	Config
+	service   string
+	db        sqldb.DB
+	publisher bus.Publisher
+	now       func() time.Time
+	newID     func() string
 	committed chan struct{} // holds one token if something was said since the relay last looked
 	metrics   metrics
 }
 
 // New makes an outbox on c.DB.
 func New(c Config) *Outbox {
-	return &Outbox{Config: c, committed: make(chan struct{}, 1), metrics: newMetrics()}
+	return &Outbox{
+		service: c.Service, db: c.DB, publisher: c.Publisher, now: c.Now, newID: c.NewID,
+		committed: make(chan struct{}, 1), metrics: newMetrics(),
+	}
 }
 
 // Add says facts, if and when tx commits. The cause is the event whose
@@ -67,7 +74,7 @@ func (o *Outbox) AddDrafts(ctx context.Context, tx sqldb.Tx, drafts ...event.Dra
 	if len(drafts) == 0 {
 		return nil
 	}
-	now, trace := o.Now(), telemetry.Traceparent(ctx)
+	now, trace := o.now(), telemetry.Traceparent(ctx)
 	rows := make([][]any, len(drafts))
 	for i, d := range drafts {
 		e, body, err := o.seal(d, now, trace)
@@ -86,7 +93,7 @@ func (o *Outbox) AddDrafts(ctx context.Context, tx sqldb.Tx, drafts ...event.Dra
 // seal puts a draft into its envelope. A fact that follows from another stays
 // in that one's trace, unless ctx has one of its own.
 func (o *Outbox) seal(d event.Draft, now time.Time, trace string) (event.Event, []byte, error) {
-	e, err := event.New(o.NewID(), o.Service, now, d.Fact)
+	e, err := event.New(o.newID(), o.service, now, d.Fact)
 	if err != nil {
 		return event.Event{}, nil, err
 	}

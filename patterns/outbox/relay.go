@@ -34,7 +34,7 @@ func (o *Outbox) Step(ctx context.Context) (taken int, err error) {
 	var batch []bus.Message
 	var claimed bool
 	var out outcome
-	err = o.DB.TxRelaxed(ctx, func(inside context.Context, tx sqldb.Tx) (err error) {
+	err = o.db.TxRelaxed(ctx, func(inside context.Context, tx sqldb.Tx) (err error) {
 		claimed = tx.SkipLocked() != ""
 		if batch, err = o.waiting(inside, tx); err != nil || !claimed {
 			return err
@@ -44,7 +44,7 @@ func (o *Outbox) Step(ctx context.Context) (taken int, err error) {
 	})
 	if err == nil && !claimed && len(batch) > 0 {
 		out = o.publish(ctx, batch)
-		err = o.DB.TxRelaxed(ctx, func(ctx context.Context, tx sqldb.Tx) error { return o.settle(ctx, tx, out) })
+		err = o.db.TxRelaxed(ctx, func(ctx context.Context, tx sqldb.Tx) error { return o.settle(ctx, tx, out) })
 	}
 	if err != nil {
 		return 0, fmt.Errorf("relay the outbox: %w", err)
@@ -57,7 +57,7 @@ func (o *Outbox) Step(ctx context.Context) (taken int, err error) {
 func (o *Outbox) waiting(ctx context.Context, tx sqldb.Tx) ([]bus.Message, error) {
 	return sqldb.All(ctx, tx, scanMessage,
 		"SELECT event_id, type, body FROM outbox WHERE retry_at <= $1 ORDER BY event_id LIMIT $2"+tx.SkipLocked(),
-		sqldb.Micros(o.Now()), relayBatch)
+		sqldb.Micros(o.now()), relayBatch)
 }
 
 func scanMessage(r sqldb.Row) (m bus.Message, err error) {
@@ -72,7 +72,7 @@ type outcome struct {
 }
 
 func (o *Outbox) publish(ctx context.Context, batch []bus.Message) (out outcome) {
-	for i, err := range o.Publisher.Publish(ctx, batch) {
+	for i, err := range o.publisher.Publish(ctx, batch) {
 		if err == nil {
 			out.taken = append(out.taken, batch[i].ID)
 			continue
@@ -96,7 +96,7 @@ func (o *Outbox) settle(ctx context.Context, tx sqldb.Tx, out outcome) error {
 	}
 	_, err := sqldb.In(ctx, tx, `UPDATE outbox SET attempts = attempts + 1, last_error = $1,
 		retry_at = CAST($2 AS BIGINT) + CASE WHEN attempts < 29 THEN attempts + 1 ELSE 30 END * 1000000 WHERE event_id`,
-		[]any{strings.ToValidUTF8(out.reason.Error(), "?"), sqldb.Micros(o.Now())}, out.refused, "", nil)
+		[]any{strings.ToValidUTF8(out.reason.Error(), "?"), sqldb.Micros(o.now())}, out.refused, "", nil)
 	return err
 }
 
