@@ -46,7 +46,9 @@ type Publisher interface {
 
 // BatchHandler handles deliveries. nil acknowledges the batch; an error gives
 // all of it back and ends the session, after which the bus starts a new one
-// with a higher Attempt.
+// with a higher Attempt. Before that it calls the handler with an empty batch, and
+// goes on only when that succeeds: while a handler's database is down, nothing
+// is handed out in vain and counted as an attempt.
 type BatchHandler func(ctx context.Context, batch []Delivery) error
 
 // Subscriber feeds a service's queue to h, a batch at a time, until ctx ends. The

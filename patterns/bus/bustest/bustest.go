@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) Bus) {
 		"one sent twice has the same id":                      oneSentTwiceHasTheSameID,
 		"what is said before anybody listens is kept":         whatIsSaidBeforeAnybodyListensIsKept,
 		"an error gives the batch back with a higher attempt": anErrorGivesTheBatchBack,
+		"after an error nothing is handed out in vain":        afterAnErrorNothingIsHandedOutInVain,
 		"a poisonous message does not stop its neighbours":    aPoisonousMessageDoesNotStopItsNeighbours,
 		"a crash before the acknowledgement loses nothing":    aCrashBeforeTheAcknowledgementLosesNothing,
 		"a crash loop is counted":                             aCrashLoopIsCounted,

@@ -83,6 +83,32 @@ func anErrorGivesTheBatchBack(t *testing.T, b Bus) {
 	}
 }
 
+func afterAnErrorNothingIsHandedOutInVain(t *testing.T, b Bus) {
+	publish(t, b, messages("m", "parcel.sent.v1", 1)...)
+	down := errors.New("database is down")
+	asked, attempts := 0, make(chan int, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- b.Subscribe(ctx, "house", func(_ context.Context, batch []bus.Delivery) error {
+			if len(batch) == 0 {
+				asked++
+			} else {
+				attempts <- batch[0].Attempt
+			}
+			if asked < 3 {
+				return down
+			}
+			return nil
+		})
+	}()
+	require.Equal(t, 0, receive(t, attempts, "nothing was handed out"))
+	require.Equal(t, 1, receive(t, attempts, "it was not handed out again"))
+	cancel()
+	require.NoError(t, receive(t, done, "Subscribe did not return"))
+	require.Empty(t, attempts)
+}
+
 func aPoisonousMessageDoesNotStopItsNeighbours(t *testing.T, b Bus) {
 	sent := messages("m", "parcel.sent.v1", 20)
 	publish(t, b, sent...)

@@ -32,17 +32,28 @@ const (
 
 // Bus carries events between the services of one process.
 type Bus struct {
-	topology bus.Topology
-	queues   map[string]*queue
-	log      *slog.Logger
+	topology   bus.Topology
+	queues     map[string]*queue // by service
+	log        *slog.Logger
+	sequential bool
 }
+
+// Option of a bus.
+type Option func(*Bus)
+
+// Sequential writes to one database after the other, in a fixed order and without
+// goroutines: for simulations.
+func Sequential() Option { return func(b *Bus) { b.sequential = true } }
 
 // New makes a bus for the services that have a database here. What has to reach
 // any other service is refused.
-func New(topology bus.Topology, databases map[string]sqldb.DB, log *slog.Logger) *Bus {
+func New(topology bus.Topology, databases map[string]sqldb.DB, log *slog.Logger, o ...Option) *Bus {
 	b := &Bus{topology: topology, queues: make(map[string]*queue, len(databases)), log: log}
 	for service, db := range databases {
 		b.queues[service] = &queue{db: db, filled: make(chan struct{}, 1), unsure: true}
+	}
+	for _, set := range o {
+		set(b)
 	}
 	return b
 }
@@ -54,11 +65,7 @@ func (b *Bus) Publish(ctx context.Context, messages []bus.Message) []error {
 	errs := make([]error, len(messages))
 	posts := b.route(messages, errs)
 	failed := make([]error, len(posts))
-	var wait sync.WaitGroup
-	for n, p := range posts {
-		wait.Go(func() { failed[n] = p.queue.put(ctx, messages, p.indices) })
-	}
-	wait.Wait()
+	b.each(posts, func(n int) { failed[n] = posts[n].queue.put(ctx, messages, posts[n].indices) })
 	for n, p := range posts {
 		if failed[n] == nil {
 			continue
@@ -68,6 +75,21 @@ func (b *Bus) Publish(ctx context.Context, messages []bus.Message) []error {
 		}
 	}
 	return errs
+}
+
+// each calls f for every post, side by side unless told otherwise.
+func (b *Bus) each(posts []*post, f func(n int)) {
+	if b.sequential || len(posts) == 1 {
+		for n := range posts {
+			f(n)
+		}
+		return
+	}
+	var wait sync.WaitGroup
+	for n := range posts {
+		wait.Go(func() { f(n) })
+	}
+	wait.Wait()
 }
 
 // post is what one service hears of a published batch.

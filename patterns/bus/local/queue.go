@@ -19,6 +19,7 @@ type queue struct {
 	// unsure is set when what lies at the head may have been handed out before:
 	// after a start, which may follow a crash, and after a failure.
 	unsure bool
+	failed bool // the handler has not succeeded since
 }
 
 // put inserts the messages at these indices of the batch.
@@ -41,13 +42,6 @@ func (q *queue) wake() {
 }
 
 // step takes a batch, hands it to h and deletes it once h has committed.
-//
-// Attempts must outlive a crash, or an event that kills the process would be
-// handed out for ever, but counting every batch before it is handed out would
-// cost as much as the delivery. Batches are taken in order, so one that was cut
-// short is at the head again after the next start: the first batch of a process,
-// and the first after a failure, is counted before it is handed out; any other
-// only if it fails. The one thing missed is a crash's first time.
 func (q *queue) step(ctx context.Context, h bus.BatchHandler) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -55,28 +49,47 @@ func (q *queue) step(ctx context.Context, h bus.BatchHandler) (int, error) {
 	if err != nil || len(batch) == 0 {
 		return 0, err
 	}
+	if q.failed {
+		if err := h(ctx, nil); err != nil {
+			return 0, err
+		}
+	}
 	ids := make([]any, len(batch))
 	for i, d := range batch {
 		ids[i] = d.ID
 	}
-	counted := q.unsure
-	if counted {
-		if err := q.count(ctx, ids); err != nil {
-			return 0, err
-		}
-	}
-	q.unsure = true
-	if err := h(ctx, batch); err != nil {
-		if !counted {
-			err = errors.Join(err, q.count(ctx, ids))
-		}
+	if err := q.handOut(ctx, batch, ids, h); err != nil {
 		return 0, err
 	}
+	q.failed = false
 	if err := q.remove(ctx, ids); err != nil {
 		return 0, err
 	}
 	q.unsure = false
 	return len(batch), nil
+}
+
+// handOut calls h and counts the attempt if it may not be the last.
+//
+// Attempts must outlive a crash, or an event that kills the process would be
+// handed out for ever, but counting every batch before it is handed out would
+// cost as much as the delivery. Batches are taken in order, so one that was cut
+// short is at the head again after the next start: the first batch of a process,
+// and the first after a failure, is counted before it is handed out; any other
+// only if it fails. The one thing missed is a crash's first time.
+func (q *queue) handOut(ctx context.Context, batch []bus.Delivery, ids []any, h bus.BatchHandler) error {
+	counted := q.unsure
+	if counted {
+		if err := q.count(ctx, ids); err != nil {
+			return err
+		}
+	}
+	q.unsure, q.failed = true, true
+	err := h(ctx, batch)
+	if err != nil && !counted {
+		return errors.Join(err, q.count(ctx, ids))
+	}
+	return err
 }
 
 // head is the oldest batch.
