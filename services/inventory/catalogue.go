@@ -70,7 +70,10 @@ func (s *service) adjust(ctx context.Context, a adjustment) (level stock.Level, 
 }
 
 func (s *service) adjustIn(ctx context.Context, tx sqldb.Tx, a adjustment) (stock.Level, error) {
-	shelf, err := store.LockShelf(ctx, tx, []string{a.SKU})
+	if err := store.TakeTurn(ctx, tx); err != nil {
+		return stock.Level{}, err
+	}
+	shelf, err := store.Shelf(ctx, tx, []string{a.SKU})
 	if err != nil {
 		return stock.Level{}, err
 	}

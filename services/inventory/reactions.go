@@ -59,6 +59,9 @@ func (s *service) sessionRevoked(ctx context.Context, tx sqldb.Tx, r inbox.Recei
 // expireHolds is the backstop behind the deadline of orders.
 func (s *service) expireHolds(ctx context.Context) (did int, err error) {
 	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		if err := store.TakeTurn(ctx, tx); err != nil {
+			return err
+		}
 		now := s.now()
 		ids, err := store.Overdue(ctx, tx, now, 100)
 		if err != nil {
@@ -83,11 +86,14 @@ func (s *service) take(ctx context.Context, tx sqldb.Tx, steps []step) error {
 	if len(steps) == 0 {
 		return nil
 	}
+	if err := store.TakeTurn(ctx, tx); err != nil {
+		return err
+	}
 	reservations, err := store.Reservations(ctx, tx, ordersOf(steps))
 	if err != nil {
 		return err
 	}
-	shelf, err := store.LockShelf(ctx, tx, productsOf(steps, reservations))
+	shelf, err := store.Shelf(ctx, tx, productsOf(steps, reservations))
 	if err != nil {
 		return err
 	}

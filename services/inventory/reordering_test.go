@@ -12,48 +12,89 @@ import (
 	"troupe/patterns/event"
 )
 
-// lives are what can be heard of an order, and where its two masks of ten are
-// in the end: available, held, committed.
+// lives are what can be heard of an order of two masks (or of far too many), and
+// what its reservation comes to.
 var lives = []struct {
 	heard func(order string) []event.Fact
-	end   [3]int64
+	end   string
 }{
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2)} }, [3]int64{8, 2, 0}},
-	{func(o string) []event.Fact { return []event.Fact{cancelled(o)} }, [3]int64{10, 0, 0}},
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2), confirmed(o)} }, [3]int64{8, 0, 2}},
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2), cancelled(o)} }, [3]int64{10, 0, 0}},
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2), confirmed(o), cancelled(o)} }, [3]int64{10, 0, 0}},
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 11), confirmed(o)} }, [3]int64{10, 0, 0}},
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 11), cancelled(o)} }, [3]int64{10, 0, 0}},
+	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2)} }, "held"},
+	{func(o string) []event.Fact { return []event.Fact{confirmed(o)} }, "promised"},
+	{func(o string) []event.Fact { return []event.Fact{cancelled(o)} }, "released"},
+	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2), confirmed(o)} }, "committed"},
+	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2), cancelled(o)} }, "released"},
+	{func(o string) []event.Fact { return []event.Fact{confirmed(o), cancelled(o)} }, "released"},
+	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2), confirmed(o), cancelled(o)} }, "released"},
+	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 5000), confirmed(o)} }, "rejected"},
+	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 5000), cancelled(o)} }, "released"},
 }
 
-// TestEveryOrderOfEventsEndsTheSame delivers each life in every order, every
-// event twice, once one by one and once as a single batch.
+// TestEveryOrderOfEventsEndsTheSame plays every life in every order of its
+// events, each of them heard twice, all lives side by side: once in rounds, in
+// which every order hears its next event, and once all in a single batch.
 func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
-	run(t, func(t *testing.T, h *servicetest.Harness) {
-		orders := 0
-		play := func(end [3]int64, heard func(string) []event.Fact, turns []int, deliver func(*testing.T, ...event.Fact)) {
-			orders++
-			order := fmt.Sprint("o", orders)
-			facts := heard(order)
-			inTurn := make([]event.Fact, len(turns))
-			for i, turn := range turns {
-				inTurn[i] = facts[turn]
+	for name, deliver := range map[string]func(*servicetest.Harness, *testing.T, [][]event.Fact){
+		"in rounds": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Fact) {
+			for _, facts := range rounds {
+				h.HearsBatch(t, facts...)
 			}
-			deliver(t, inTurn...)
-			require.Equal(t, end, shelf(t, h, "mask"), "after %v", inTurn)
-			h.Hears(t, cancelled(order)) // leaves the shelf to the next one as it was
-			require.Equal(t, [3]int64{10, 0, 0}, shelf(t, h, "mask"), "cancelled after %v", inTurn)
+		},
+		"in one batch": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Fact) {
+			h.HearsBatch(t, slices.Concat(rounds...)...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, h *servicetest.Harness) {
+				admin(h).Post(t, "/products/mask/stock", delta(990)).Want(t, 200, "available", 1000)
+				ends := map[string]string{}
+				var rounds [][]event.Fact
+				for _, life := range lives {
+					for turns := range permutations(twiceEach(len(life.heard("")))) {
+						order := fmt.Sprint("o", len(ends))
+						ends[order] = life.end
+						rounds = add(rounds, life.heard(order), turns)
+					}
+				}
+				deliver(h, t, rounds)
+				requireEnds(t, h, ends)
+				var cancels []event.Fact
+				for order := range ends {
+					cancels = append(cancels, cancelled(order))
+				}
+				h.HearsBatch(t, cancels...)
+				require.Equal(t, [3]int64{1000, 0, 0}, shelf(t, h, "mask"))
+				requireSaidOnce(t, h, len(ends))
+			})
+		})
+	}
+}
+
+// add lets an order hear one of its facts in each round, in the turns given.
+func add(rounds [][]event.Fact, facts []event.Fact, turns []int) [][]event.Fact {
+	for round, turn := range turns {
+		if round == len(rounds) {
+			rounds = append(rounds, nil)
 		}
-		for _, life := range lives {
-			n := len(life.heard(""))
-			for turns := range permutations(twiceEach(n)) {
-				play(life.end, life.heard, turns, h.Hears)
-				play(life.end, life.heard, turns, h.HearsBatch)
-			}
+		rounds[round] = append(rounds[round], facts[turn])
+	}
+	return rounds
+}
+
+func requireEnds(t *testing.T, h *servicetest.Harness, ends map[string]string) {
+	t.Helper()
+	var held, committed int64
+	for order, end := range ends {
+		var state string
+		require.NoError(t, h.DB.QueryRow(t.Context(), "SELECT state FROM reservations WHERE order_id = $1", order).Scan(&state))
+		require.Equal(t, end, state, order)
+		switch end {
+		case "held":
+			held += 2
+		case "committed":
+			committed += 2
 		}
-		requireSaidOnce(t, h, orders)
-	})
+	}
+	require.Equal(t, [3]int64{1000 - held - committed, held, committed}, shelf(t, h, "mask"))
 }
 
 // requireSaidOnce demands that each order, all of which are cancelled by now, was
@@ -86,8 +127,8 @@ func twiceEach(n int) (turns []int) {
 	return turns
 }
 
-// permutations yields each different order of sorted once (the next one in
-// lexical order, until there is none).
+// permutations yields each different order of what is given sorted (the next one
+// in lexical order, until there is none).
 func permutations(sorted []int) func(yield func([]int) bool) {
 	return func(yield func([]int) bool) {
 		for turns := slices.Clone(sorted); ; {

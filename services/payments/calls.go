@@ -2,7 +2,6 @@ package payments
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -23,7 +22,7 @@ const (
 
 // call is one call to the provider, and its answer once there is one.
 type call struct {
-	paymentID string
+	orderID string
 	payment.Call
 	request provider.Request
 	answer  payment.Answer
@@ -72,7 +71,7 @@ func (s *service) claim(ctx context.Context, limit int) (calls []call, err error
 		}
 		for _, p := range due {
 			c := p.Claim(now, lease)
-			calls = append(calls, call{paymentID: p.ID, Call: c, request: provider.Request{
+			calls = append(calls, call{orderID: p.OrderID, Call: c, request: provider.Request{
 				Kind: provider.Kind(c.Kind), Key: c.Key, Charge: p.ID, Amount: p.Amount, Method: p.Method, Ask: c.Ask,
 			}})
 		}
@@ -81,35 +80,27 @@ func (s *service) claim(ctx context.Context, limit int) (calls []call, err error
 	return calls, err
 }
 
-// record takes in the answers, all in one transaction. A payment that was
-// changed at the same moment (cancelled, most likely) makes it start over.
+// record takes in the answers, all in one transaction.
 func (s *service) record(ctx context.Context, calls []call) error {
 	if len(calls) == 0 {
 		return nil
 	}
-	var err error
-	for range 3 {
-		err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error { return s.recordIn(ctx, tx, calls) })
-		if !errors.Is(err, store.ErrLostRace) {
-			break
-		}
-	}
-	return err
+	return s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error { return s.recordIn(ctx, tx, calls) })
 }
 
 func (s *service) recordIn(ctx context.Context, tx sqldb.Tx, calls []call) error {
 	ids := make([]string, len(calls))
 	for i, c := range calls {
-		ids[i] = c.paymentID
+		ids[i] = c.orderID
 	}
-	payments, err := store.ByID(ctx, tx, ids)
+	payments, err := store.LockOrders(ctx, tx, ids)
 	if err != nil {
 		return err
 	}
 	now := s.now()
 	var changed changes
 	for _, c := range calls {
-		if p := payments[c.paymentID]; p != nil {
+		if p := payments[c.orderID]; p != nil {
 			changed.apply(p, c.Cause, func(p *payment.Payment) { p.Answered(c.Call, c.answer, now) })
 		}
 	}

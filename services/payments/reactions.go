@@ -70,7 +70,7 @@ func (s *service) take(ctx context.Context, tx sqldb.Tx, steps []step) error {
 	for i, st := range steps {
 		orderIDs[i] = st.orderID
 	}
-	payments, err := store.OfOrders(ctx, tx, orderIDs)
+	payments, err := store.LockOrders(ctx, tx, orderIDs)
 	if err != nil {
 		return err
 	}

@@ -16,62 +16,91 @@ import (
 // end is where the money of an order is when all is quiet.
 type end struct{ held, paid int64 }
 
-// TestEveryOrderOfEventsEndsTheSame delivers what can be heard of an order in
-// every order, every event twice, once one by one and once as a single batch,
-// for methods that fail in different places.
-func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
-	run(t, func(t *testing.T, h *servicetest.Harness) {
-		orders := 0
-		for method, wants := range map[string]struct{ authorized, confirmed end }{
-			visa:                           {end{held: 4200}, end{paid: 4200}},
-			"pm_card_chargeDeclined":       {},
-			"pm_fake_timeout_then_charged": {end{held: 4200}, end{paid: 4200}},
-			"pm_fake_timeout":              {end{held: 4200}, end{paid: 4200}},
-			"pm_fake_capture_fails":        {end{held: 4200}, end{held: 4200}},
-		} {
-			for _, life := range []struct {
-				heard func(order string) []event.Fact
-				end   end
-			}{
-				{func(o string) []event.Fact { return []event.Fact{created(o, method)} }, wants.authorized},
-				{func(o string) []event.Fact { return []event.Fact{created(o, method), confirmed(o)} }, wants.confirmed},
-				{func(o string) []event.Fact { return []event.Fact{created(o, method), cancelled(o)} }, end{}},
-				{func(o string) []event.Fact { return []event.Fact{created(o, method), confirmed(o), cancelled(o)} }, end{}},
-				{func(o string) []event.Fact { return []event.Fact{confirmed(o), cancelled(o)} }, end{}},
-			} {
-				turns := once(len(life.heard("")))
-				if method == visa {
-					turns = append(turns, turns...)
-				}
-				for turns := range permutations(turns) {
-					for _, deliver := range []func(*testing.T, ...event.Fact){oneByOne(h), h.HearsBatch} {
-						orders++
-						order := fmt.Sprint("o", orders)
-						heard := inTurn(life.heard(order), turns)
-						deliver(t, heard...)
-						rest(t, h)
-						requireBooks(t, h, order, life.end.held, life.end.paid)
-						h.Hears(t, cancelled(order))
-						rest(t, h)
-						requireBooks(t, h, order, 0, 0)
-					}
-				}
-			}
-		}
-		requireSaidOnce(t, h, orders)
-	})
+// lives are what can be heard of an order, and where its money is in the end;
+// authorized and confirmed are where the method at hand leaves it.
+func lives(method string, authorized, confirmed end) []life {
+	create := func(o string) event.Fact { return created(o, method) }
+	confirm := func(o string) event.Fact { return events.OrderConfirmed{OrderID: o, UserID: "u1", Total: total} }
+	cancel := func(o string) event.Fact { return cancelled(o) }
+	return []life{
+		{facts{create}, authorized},
+		{facts{create, confirm}, confirmed},
+		{facts{create, cancel}, end{}},
+		{facts{create, confirm, cancel}, end{}},
+		{facts{confirm, cancel}, end{}},
+	}
 }
 
-// oneByOne delivers with a little time between, so that calls fall in between too.
-func oneByOne(h *servicetest.Harness) func(*testing.T, ...event.Fact) {
-	return func(t *testing.T, facts ...event.Fact) {
-		t.Helper()
-		for _, f := range facts {
-			h.Hears(t, f)
-			h.Advance(700 * time.Millisecond)
-			h.Settle(t)
-		}
+type facts []func(order string) event.Fact
+
+type life struct {
+	heard facts
+	end   end
+}
+
+// TestEveryOrderOfEventsEndsTheSame plays every life in every order of its
+// events, each of them heard twice, for methods that fail in different places,
+// all side by side: once in rounds, in which every order hears its next event
+// while calls are under way, and once all in a single batch.
+func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
+	for name, deliver := range map[string]func(*servicetest.Harness, *testing.T, [][]event.Fact){
+		"in rounds": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Fact) {
+			for _, heard := range rounds {
+				h.HearsBatch(t, heard...)
+				h.Advance(700 * time.Millisecond)
+				h.Settle(t)
+			}
+		},
+		"in one batch": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Fact) {
+			h.HearsBatch(t, slices.Concat(rounds...)...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, h *servicetest.Harness) {
+				ends := map[string]end{}
+				var rounds [][]event.Fact
+				for _, life := range slices.Concat(
+					lives(visa, end{held: 4200}, end{paid: 4200}),
+					lives("pm_card_chargeDeclined", end{}, end{}),
+					lives("pm_fake_timeout_then_charged", end{held: 4200}, end{paid: 4200}),
+					lives("pm_fake_timeout", end{held: 4200}, end{paid: 4200}),
+					lives("pm_fake_capture_fails", end{held: 4200}, end{held: 4200}),
+				) {
+					for turns := range permutations(twiceEach(len(life.heard))) {
+						order := fmt.Sprint("o", len(ends))
+						ends[order] = life.end
+						rounds = add(rounds, order, life.heard, turns)
+					}
+				}
+				deliver(h, t, rounds)
+				rest(t, h)
+				for order, want := range ends {
+					requireBooks(t, h, order, want.held, want.paid)
+				}
+				var cancels []event.Fact
+				for order := range ends {
+					cancels = append(cancels, cancelled(order))
+				}
+				h.HearsBatch(t, cancels...)
+				rest(t, h)
+				for order := range ends {
+					requireBooks(t, h, order, 0, 0)
+				}
+				requireSaidOnce(t, h, len(ends))
+			})
+		})
 	}
+}
+
+// add lets an order hear one of its facts in each round, in the turns given.
+func add(rounds [][]event.Fact, order string, heard facts, turns []int) [][]event.Fact {
+	for round, turn := range turns {
+		if round == len(rounds) {
+			rounds = append(rounds, nil)
+		}
+		rounds[round] = append(rounds[round], heard[turn](order))
+	}
+	return rounds
 }
 
 // rest lets time pass until no call is due any more.
@@ -115,29 +144,22 @@ func requireSaidOnce(t *testing.T, h *servicetest.Harness, orders int) {
 		require.Equal(t, 1, times, what)
 	}
 	for i := range orders {
-		require.Contains(t, said, fmt.Sprint("end o", i+1))
+		require.Contains(t, said, fmt.Sprint("end o", i))
 	}
 }
 
-func once(n int) (turns []int) {
+func twiceEach(n int) (turns []int) {
 	for i := range n {
-		turns = append(turns, i)
+		turns = append(turns, i, i)
 	}
 	return turns
 }
 
-func inTurn(facts []event.Fact, turns []int) []event.Fact {
-	heard := make([]event.Fact, len(turns))
-	for i, turn := range turns {
-		heard[i] = facts[turn]
-	}
-	return heard
-}
-
-// permutations yields each different order of what is given once.
-func permutations(given []int) func(yield func([]int) bool) {
+// permutations yields each different order of what is given sorted (the next one
+// in lexical order, until there is none).
+func permutations(sorted []int) func(yield func([]int) bool) {
 	return func(yield func([]int) bool) {
-		for turns := slices.Sorted(slices.Values(given)); ; {
+		for turns := slices.Clone(sorted); ; {
 			if !yield(slices.Clone(turns)) {
 				return
 			}

@@ -40,11 +40,10 @@ func Reservations(ctx context.Context, q sqldb.Querier, orderIDs []string) (map[
 	return found, nil
 }
 
-// Overdue gives the orders whose holds have expired, at most limit, each to one
-// replica only.
-func Overdue(ctx context.Context, tx sqldb.Tx, now time.Time, limit int) ([]string, error) {
-	ids, err := sqldb.All(ctx, tx, scanString,
-		"SELECT order_id FROM reservations WHERE state = 'held' AND expires_at <= $1 ORDER BY expires_at LIMIT $2"+tx.SkipLocked(),
+// Overdue gives the orders whose holds have expired, at most limit.
+func Overdue(ctx context.Context, q sqldb.Querier, now time.Time, limit int) ([]string, error) {
+	ids, err := sqldb.All(ctx, q, scanString,
+		"SELECT order_id FROM reservations WHERE state = 'held' AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
 		sqldb.Micros(now), limit)
 	if err != nil {
 		return nil, fmt.Errorf("find overdue holds: %w", err)

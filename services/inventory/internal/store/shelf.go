@@ -10,40 +10,52 @@ import (
 	"troupe/services/inventory/internal/stock"
 )
 
-// LockShelf loads the levels of products and keeps everybody else from changing
-// them until tx ends. Products that do not exist are left out.
+// TakeTurn makes tx the only one that changes stock until it ends, whichever
+// replica runs it.
 //
-// The lock is an UPDATE that changes nothing, the one way to lock a row that both
-// databases take. Always in the order of the SKUs, so that two replicas that
-// want the same products queue up and do not deadlock.
-func LockShelf(ctx context.Context, tx sqldb.Tx, skus []string) (*stock.Shelf, error) {
-	sorted := slices.Compact(slices.Sorted(slices.Values(skus)))
+// The obvious lock is one per product, in the order of the SKUs. But a
+// transaction of the inbox holds events of several types, each with products of
+// its own, so two replicas would still deadlock, and PostgreSQL takes a second to
+// notice. Popular products make the replicas queue up anyway; a batch takes
+// milliseconds, however many orders are in it.
+func TakeTurn(ctx context.Context, tx sqldb.Tx) error {
+	if tx.SkipLocked() == "" {
+		return nil // there is only one writer
+	}
+	if _, err := tx.Exec(ctx, "UPDATE stock_turn SET taken = taken + 1"); err != nil {
+		return fmt.Errorf("take a turn: %w", err)
+	}
+	return nil
+}
+
+// Shelf loads the levels of products. Those that do not exist are left out. To
+// change them, TakeTurn first.
+func Shelf(ctx context.Context, q sqldb.Querier, skus []string) (*stock.Shelf, error) {
+	values := make([]any, 0, len(skus))
+	for _, sku := range slices.Compact(slices.Sorted(slices.Values(skus))) {
+		values = append(values, sku)
+	}
 	var levels []stock.Level
-	var locks sqldb.Batch
-	for _, sku := range sorted {
-		locks.Query(func(row sqldb.Row) error {
-			l := stock.Level{SKU: sku}
-			err := row.Scan(&l.Stocked, &l.Available, &l.Held, &l.Committed, &l.Version)
+	_, err := sqldb.In(ctx, q, "SELECT sku, stocked, available, held, committed, version FROM stock WHERE sku", nil, values, "",
+		func(row sqldb.Row) error {
+			var l stock.Level
+			err := row.Scan(&l.SKU, &l.Stocked, &l.Available, &l.Held, &l.Committed, &l.Version)
 			levels = append(levels, l)
 			return err
-		}, "UPDATE stock SET version = version WHERE sku = $1 RETURNING stocked, available, held, committed, version", sku)
-	}
-	if locks.Len() == 0 {
-		return stock.NewShelf(), nil
-	}
-	if err := tx.Run(ctx, &locks); err != nil {
-		return nil, fmt.Errorf("lock stock: %w", err)
+		})
+	if err != nil {
+		return nil, fmt.Errorf("load stock: %w", err)
 	}
 	return stock.NewShelf(levels...), nil
 }
 
-// SaveLevels stores what changed on a shelf that LockShelf gave.
-func SaveLevels(ctx context.Context, tx sqldb.Tx, changes ...stock.Level) error {
-	if len(changes) == 0 {
+// SaveLevels stores new versions of levels.
+func SaveLevels(ctx context.Context, tx sqldb.Tx, levels ...stock.Level) error {
+	if len(levels) == 0 {
 		return nil
 	}
 	var b sqldb.Batch
-	for _, l := range changes {
+	for _, l := range levels {
 		b.Exec(touchedOne,
 			"UPDATE stock SET stocked = $1, available = $2, held = $3, committed = $4, version = $5 WHERE sku = $6 AND version = $7",
 			l.Stocked, l.Available, l.Held, l.Committed, l.Version, l.SKU, l.Version-1)

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"troupe/platform/sqldb"
@@ -26,41 +28,39 @@ const columns = "id, order_id, user_id, amount, currency, method, goal, state, c
 
 // OfOrders loads the payments of orders, by order. Orders without one are left out.
 func OfOrders(ctx context.Context, q sqldb.Querier, orderIDs []string) (map[string]*payment.Payment, error) {
-	ps, err := load(ctx, q, "order_id", orderIDs)
-	if err != nil {
-		return nil, fmt.Errorf("load payments of orders: %w", err)
-	}
-	byOrder := make(map[string]*payment.Payment, len(ps))
-	for _, p := range ps {
-		byOrder[p.OrderID] = p
-	}
-	return byOrder, nil
+	return load(ctx, q, "order_id", orderIDs, "", func(p *payment.Payment) string { return p.OrderID })
+}
+
+// LockOrders is OfOrders for those who are going to change them: nobody else
+// does until tx ends. They are locked in the order of the order ids, so that two
+// who want the same ones queue up and do not deadlock.
+func LockOrders(ctx context.Context, tx sqldb.Tx, orderIDs []string) (map[string]*payment.Payment, error) {
+	wait := strings.TrimSuffix(tx.SkipLocked(), " SKIP LOCKED")
+	return load(ctx, tx, "order_id", slices.Sorted(slices.Values(orderIDs)), "ORDER BY order_id"+wait,
+		func(p *payment.Payment) string { return p.OrderID })
 }
 
 // ByID loads payments by id. Unknown ones are left out.
 func ByID(ctx context.Context, q sqldb.Querier, ids []string) (map[string]*payment.Payment, error) {
-	ps, err := load(ctx, q, "id", ids)
-	if err != nil {
-		return nil, fmt.Errorf("load payments: %w", err)
-	}
-	byID := make(map[string]*payment.Payment, len(ps))
-	for _, p := range ps {
-		byID[p.ID] = p
-	}
-	return byID, nil
+	return load(ctx, q, "id", ids, "", func(p *payment.Payment) string { return p.ID })
 }
 
-func load(ctx context.Context, q sqldb.Querier, column string, keys []string) (ps []*payment.Payment, err error) {
+func load(ctx context.Context, q sqldb.Querier, column string, keys []string, after string,
+	keyOf func(*payment.Payment) string) (map[string]*payment.Payment, error) {
 	values := make([]any, len(keys))
 	for i, k := range keys {
 		values[i] = k
 	}
-	_, err = sqldb.In(ctx, q, "SELECT "+columns+" FROM payments WHERE "+column, nil, values, "", func(row sqldb.Row) error {
+	found := make(map[string]*payment.Payment, len(keys))
+	_, err := sqldb.In(ctx, q, "SELECT "+columns+" FROM payments WHERE "+column, nil, values, after, func(row sqldb.Row) error {
 		p, err := scan(row)
-		ps = append(ps, p)
+		found[keyOf(p)] = p
 		return err
 	})
-	return ps, err
+	if err != nil {
+		return nil, fmt.Errorf("load payments by %s: %w", column, err)
+	}
+	return found, nil
 }
 
 // Due gives payments whose open operation is to be called by now, the longest
@@ -95,9 +95,10 @@ func After(ctx context.Context, q sqldb.Querier, after string, limit int) ([]*pa
 	return ps, nil
 }
 
-// Save stores new and changed payments. Fails with ErrLostRace if one of them
-// was changed since it was loaded.
+// Save stores new and changed payments, in the order in which they are locked.
+// Fails with ErrLostRace if one of them was changed since it was loaded.
 func Save(ctx context.Context, tx sqldb.Tx, ps []*payment.Payment) error {
+	ps = slices.SortedFunc(slices.Values(ps), func(a, b *payment.Payment) int { return strings.Compare(a.OrderID, b.OrderID) })
 	var fresh [][]any
 	var updates sqldb.Batch
 	for _, p := range ps {

@@ -31,6 +31,12 @@ CREATE TABLE stock_movements (
     at     BIGINT NOT NULL
 );
 
+-- The row that a transaction locks before it changes stock; see TakeTurn.
+CREATE TABLE stock_turn (
+    taken BIGINT NOT NULL
+);
+INSERT INTO stock_turn (taken) VALUES (0);
+
 CREATE TABLE reservations (
     order_id   TEXT PRIMARY KEY,
     state      TEXT NOT NULL,
@@ -42,6 +48,7 @@ CREATE INDEX reservations_held ON reservations (expires_at) WHERE state = 'held'
 
 -- +goose Down
 DROP TABLE reservations;
+DROP TABLE stock_turn;
 DROP TABLE stock_movements;
 DROP TABLE stock;
 DROP TABLE products;

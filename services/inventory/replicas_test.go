@@ -1,0 +1,139 @@
+package inventory
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"troupe/app"
+	"troupe/events"
+	"troupe/patterns/bus"
+	"troupe/patterns/event"
+	"troupe/patterns/inbox"
+	"troupe/patterns/outbox"
+	"troupe/platform/money"
+	"troupe/platform/sqldb"
+	"troupe/platform/sqldb/sqldbtest"
+	"troupe/services/inventory/internal/store"
+)
+
+// replica is a service that shares its database with others.
+func replica(t *testing.T, db sqldb.DB) (*service, *inbox.Inbox) {
+	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
+	s := &service{db: db, now: time.Now, newID: newID, holdExpiry: time.Minute,
+		outbox: outbox.New(outbox.Config{Service: "inventory", DB: db, Now: time.Now, NewID: newID})}
+	return s, inbox.New(inbox.Config{
+		Service: "inventory", DB: db, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Reactions: []inbox.Reaction{
+			inbox.OnBatch(s.orderCreated), inbox.OnBatch(s.orderConfirmed), inbox.OnBatch(s.orderCancelled, inbox.NeverGiveUp()),
+		},
+	})
+}
+
+func delivery(t *testing.T, fact event.Fact) bus.Delivery {
+	t.Helper()
+	data, err := json.Marshal(fact)
+	require.NoError(t, err)
+	e := event.Event{ID: uuid.NewString(), Source: "orders", Type: fact.EventType(), Time: time.Now(), Data: data}
+	body, err := event.Encode(e)
+	require.NoError(t, err)
+	return bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}
+}
+
+// TestReplicasNeverSellMoreThanThereIs has four consumers work at once on orders
+// for twice as much as there is, with events in any order and each delivered to
+// two of them.
+func TestReplicasNeverSellMoreThanThereIs(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		s, _ := replica(t, db)
+		for _, sku := range []string{"a", "b", "c"} {
+			_, _, err := s.offer(t.Context(), store.Product{SKU: sku, Name: sku, Price: money.Money{Amount: 1, Currency: "EUR"}, Active: true})
+			require.NoError(t, err)
+			_, err = s.adjust(t.Context(), adjustment{SKU: sku, Delta: 100})
+			require.NoError(t, err)
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		var deliveries []bus.Delivery
+		for i := range 200 {
+			o := events.OrderCreated{OrderID: fmt.Sprint("o", i)}
+			for _, sku := range random.Perm(3)[:1+random.IntN(3)] {
+				o.Lines = append(o.Lines, events.OrderLine{SKU: string(rune('a' + sku)), Quantity: 1 + random.Int64N(3)})
+			}
+			deliveries = append(deliveries, delivery(t, o))
+			switch i % 3 {
+			case 0:
+				deliveries = append(deliveries, delivery(t, events.OrderConfirmed{OrderID: o.OrderID}))
+			case 1:
+				deliveries = append(deliveries, delivery(t, events.OrderCancelled{OrderID: o.OrderID}))
+			}
+		}
+		deliveries = append(deliveries, deliveries...)
+		random.Shuffle(len(deliveries), func(i, j int) { deliveries[i], deliveries[j] = deliveries[j], deliveries[i] })
+
+		var consumers errgroup.Group
+		for i := range 4 {
+			_, in := replica(t, db)
+			part := deliveries[i*len(deliveries)/4 : (i+1)*len(deliveries)/4]
+			consumers.Go(func() error {
+				for len(part) > 0 {
+					n := min(7, len(part))
+					if err := in.HandleBatch(t.Context(), part[:n]); err != nil {
+						return err
+					}
+					part = part[n:]
+				}
+				return nil
+			})
+		}
+		require.NoError(t, consumers.Wait())
+		_, in := replica(t, db)
+		letters, err := in.Letters(t.Context(), "", 1)
+		require.NoError(t, err)
+		require.Empty(t, letters, "replicas got into each other's way")
+		requireShelfMatchesReservations(t, db)
+	}, app.Migrations(Service)...)
+}
+
+func requireShelfMatchesReservations(t *testing.T, db sqldb.DB) {
+	t.Helper()
+	held, committed := map[string]int64{}, map[string]int64{}
+	var ids []string
+	for i := range 200 {
+		ids = append(ids, fmt.Sprint("o", i))
+	}
+	reservations, err := store.Reservations(t.Context(), db, ids)
+	require.NoError(t, err)
+	for i, id := range ids {
+		r := reservations[id]
+		require.NotZero(t, r.Version, "%s was forgotten", id)
+		if i%3 == 1 {
+			require.EqualValues(t, "released", r.State)
+		}
+		for _, l := range r.Lines {
+			switch r.State {
+			case "held":
+				held[l.SKU] += l.Quantity
+			case "committed":
+				committed[l.SKU] += l.Quantity
+			}
+		}
+	}
+	for _, sku := range []string{"a", "b", "c"} {
+		var stocked, available, h, c int64
+		require.NoError(t, db.QueryRow(t.Context(), "SELECT stocked, available, held, committed FROM stock WHERE sku = $1", sku).
+			Scan(&stocked, &available, &h, &c))
+		require.Equal(t, int64(100), stocked)
+		require.Equal(t, stocked, available+h+c)
+		require.GreaterOrEqual(t, available, int64(0))
+		require.Equal(t, held[sku], h, sku)
+		require.Equal(t, committed[sku], c, sku)
+	}
+}
