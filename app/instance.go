@@ -103,6 +103,17 @@ func (i *Instance) keepState(w World) {
 		worker.Worker{Name: "revocations", Step: i.Env.Revocations.Step, Every: time.Second})
 }
 
+// recall learns which sessions are revoked before the first request comes.
+func (i *Instance) recall(ctx context.Context) error {
+	if i.Env.Revocations == nil {
+		return nil
+	}
+	if _, err := i.Env.Revocations.Step(ctx); err != nil {
+		return fmt.Errorf("%s: read the revoked sessions: %w", i.Service.Name, err)
+	}
+	return nil
+}
+
 // listen makes the inbox, if the service reacts to anything, and demands that
 // its reactions are those the topology promises.
 func (i *Instance) listen() error {

@@ -19,8 +19,8 @@ var ports = map[string]int{
 	"payments":      8005,
 }
 
-// listenAddress is NAME_LISTEN, or the service's own port on the loopback interface.
-func listenAddress(name string, environ map[string]string) string {
+// ListenAddress is NAME_LISTEN, or the service's own port on the loopback interface.
+func ListenAddress(name string, environ map[string]string) string {
 	if address := environ[strings.ToUpper(name)+"_LISTEN"]; address != "" {
 		return address
 	}

@@ -33,8 +33,8 @@ func TestNoSettingsAtAllWork(t *testing.T) {
 
 func TestServicesListenOnTheirOwnPortOfTheLoopback(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "127.0.0.1:8002", listenAddress("orders", nil))
-	require.Equal(t, "0.0.0.0:80", listenAddress("orders", map[string]string{"ORDERS_LISTEN": "0.0.0.0:80"}))
+	require.Equal(t, "127.0.0.1:8002", ListenAddress("orders", nil))
+	require.Equal(t, "0.0.0.0:80", ListenAddress("orders", map[string]string{"ORDERS_LISTEN": "0.0.0.0:80"}))
 	urls := peers(map[string]string{"ORDERS_URL": "http://orders:8002/"})
 	require.Equal(t, "http://orders:8002", urls["orders"])
 	require.Equal(t, "http://127.0.0.1:8001", urls["users"])

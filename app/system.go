@@ -104,7 +104,7 @@ func (s *System) start(ctx context.Context, c Config) error {
 		func() error { return s.bind(c.Environ) },
 		func() error { return s.openDatabases(ctx) },
 		func() error { return s.connectBus(ctx) },
-		func() error { return s.wire(c) },
+		func() error { return s.wire(ctx, c) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -120,7 +120,7 @@ func (s *System) start(ctx context.Context, c Config) error {
 // by mistake changes nothing.
 func (s *System) bind(environ map[string]string) error {
 	for _, m := range s.members {
-		address := listenAddress(m.service.Name, environ)
+		address := ListenAddress(m.service.Name, environ)
 		listener, err := net.Listen("tcp", address)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return &PortTakenError{Service: m.service.Name, Address: address}
@@ -178,7 +178,7 @@ func absolute(dir string) string {
 	return dir
 }
 
-func (s *System) wire(c Config) error {
+func (s *System) wire(ctx context.Context, c Config) error {
 	urls := peers(c.Environ)
 	for _, m := range s.members {
 		urls[m.service.Name] = "http://" + m.listener.Addr().String()
@@ -190,6 +190,9 @@ func (s *System) wire(c Config) error {
 			Now: time.Now, NewID: newID, Log: c.Log.With("service", m.service.Name), Ready: s.readiness,
 		})
 		if err != nil {
+			return err
+		}
+		if err := m.instance.recall(ctx); err != nil {
 			return err
 		}
 	}

@@ -35,7 +35,7 @@ func TestEveryAcceptedOrderSurvivesAKill(t *testing.T) {
 	binary, err := program()
 	require.NoError(t, err)
 	troupe := &process.Troupe{
-		Binary: binary, Data: t.TempDir(), Output: t.Output(), Env: []string{"ADMIN_PASSWORD=" + adminPassword, "LOG_LEVEL=error"},
+		Binary: binary, Data: t.TempDir(), Output: t.Output(), Env: []string{"ADMIN_PASSWORD=" + adminPassword, "LOG_LEVEL=error", "PASSWORD_HASH_COST=insecure"},
 	}
 	require.NoError(t, troupe.Start(t.Context()))
 	s := &system{url: troupe.URL}

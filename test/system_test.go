@@ -58,7 +58,7 @@ func eachShape(t *testing.T, scenario func(t *testing.T, s *system)) {
 }
 
 func environ(dir string) map[string]string {
-	e := map[string]string{"TROUPE_DATA": dir, "ADMIN_EMAIL": adminEmail, "ADMIN_PASSWORD": adminPassword}
+	e := map[string]string{"TROUPE_DATA": dir, "ADMIN_EMAIL": adminEmail, "ADMIN_PASSWORD": adminPassword, "PASSWORD_HASH_COST": "insecure"}
 	for _, s := range everything {
 		e[strings.ToUpper(s.Name)+"_LISTEN"] = "127.0.0.1:0"
 	}

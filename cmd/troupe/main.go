@@ -16,12 +16,14 @@ type commands struct {
 	Demo        demoCommand        `cmd:"" help:"Walk a running system through five orders and check how each ends."`
 	Order       orderCommand       `cmd:"" help:"Show an order and everything that happened to it."`
 	DeadLetters deadLettersCommand `cmd:"" help:"List, show and replay events that a service could not handle."`
+	Serve       serveCommand       `cmd:"" help:"Run one service by itself, on the servers of DATABASE_URL and AMQP_URL."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
 	cli := kong.Parse(&commands{},
 		kong.Name("troupe"),
 		kong.Description("An order back-end of six services that work together with no conductor."),

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,15 +29,16 @@ var everything = []app.Service{
 }
 
 type upCommand struct {
-	Data      string         `default:".troupe" type:"path" help:"Folder for the databases and the admin's password."`
-	Ephemeral bool           `help:"Keep nothing: use a temporary folder and remove it at the end."`
-	Port      map[string]int `placeholder:"SERVICE=PORT" help:"Listen elsewhere, for example --port gateway=9000 (0: any free port)."`
+	Data        string         `default:".troupe" type:"path" help:"Folder for the databases and the admin's password."`
+	Ephemeral   bool           `help:"Keep nothing: use a temporary folder and remove it at the end."`
+	Distributed bool           `help:"Run a process for each service on the servers of DATABASE_URL and AMQP_URL."`
+	Port        map[string]int `placeholder:"SERVICE=PORT" help:"Listen elsewhere, for example --port gateway=9000 (0: any free port)."`
 }
 
 // Run runs the system until ctx ends.
 func (c upCommand) Run(ctx context.Context) error {
-	began := time.Now()
 	environ := app.Environ(os.Environ())
+	environ["LOG_LEVEL"] = cmp.Or(environ["LOG_LEVEL"], "warn")
 	if err := c.listenOn(environ); err != nil {
 		return err
 	}
@@ -52,7 +54,16 @@ func (c upCommand) Run(ctx context.Context) error {
 	if err := adminPassword(c.Data, environ); err != nil {
 		return err
 	}
-	environ["LOG_LEVEL"] = cmp.Or(environ["LOG_LEVEL"], "warn")
+	if c.Distributed {
+		return runApart(ctx, c, environ)
+	}
+	return c.runTogether(ctx, environ)
+}
+
+// runTogether runs everything in this process, on SQLite.
+func (c upCommand) runTogether(ctx context.Context, environ map[string]string) error {
+	began := time.Now()
+	environ["DATABASE_URL"], environ["AMQP_URL"] = "", ""
 	system, err := app.Start(ctx, app.Config{Services: everything, Environ: environ, Version: app.Version})
 	var taken *app.PortTakenError
 	if errors.As(err, &taken) {
@@ -61,7 +72,11 @@ func (c upCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	banner(os.Stdout, system, environ, c, time.Since(began))
+	data := c.Data
+	if c.Ephemeral {
+		data += "  (removed at the end)"
+	}
+	banner(os.Stdout, system.URL, environ, data, time.Since(began))
 	return system.Run(ctx)
 }
 
@@ -71,7 +86,12 @@ func (c upCommand) listenOn(environ map[string]string) error {
 		if !isService(name) || port < 0 || port > 65535 {
 			return fmt.Errorf("--port %s=%d: give one of %s and a port from 0 to 65535", name, port, strings.Join(names(), ", "))
 		}
-		environ[strings.ToUpper(name)+"_LISTEN"] = "127.0.0.1:" + strconv.Itoa(port)
+		if port == 0 && c.Distributed {
+			return fmt.Errorf("--port %s=0: with --distributed the others must know the port beforehand; choose one", name)
+		}
+		address := "127.0.0.1:" + strconv.Itoa(port)
+		environ[strings.ToUpper(name)+"_LISTEN"] = address
+		environ[strings.ToUpper(name)+"_URL"] = "http://" + address
 	}
 	return nil
 }
@@ -135,20 +155,22 @@ const bannerText = `
   Watch it:      %s
 `
 
-func banner(out *os.File, s *app.System, environ map[string]string, c upCommand, took time.Duration) {
+// banner tells where everything is; at gives the address of a service.
+func banner(out io.Writer, at func(service string) string, environ map[string]string, data string, took time.Duration) {
 	var services []string
 	for _, name := range names()[1:] {
-		services = append(services, name+" "+s.URL(name)[strings.LastIndex(s.URL(name), ":"):])
-	}
-	data := c.Data
-	if c.Ephemeral {
-		data += "  (removed at the end)"
+		services = append(services, name+" "+at(name)[strings.LastIndex(at(name), ":"):])
 	}
 	demo := "go run ./cmd/troupe demo"
-	if s.URL("gateway") != defaultGateway {
-		demo += " --url " + s.URL("gateway")
+	if at("gateway") != defaultGateway {
+		demo += " --url " + at("gateway")
 	}
-	fmt.Fprintf(out, bannerText, took.Milliseconds(), s.URL("gateway"), s.URL("notifications"), s.URL("orders"),
+	fmt.Fprintf(out, bannerText, took.Milliseconds(), at("gateway"), at("notifications"), at("orders"),
 		strings.Join(services, "  "), cmp.Or(environ["ADMIN_EMAIL"], defaultAdmin), environ["ADMIN_PASSWORD"],
-		data, s.URL("gateway"), demo)
+		data, at("gateway"), demo)
+}
+
+// address gives where the services listen that run in processes of their own.
+func address(environ map[string]string) func(service string) string {
+	return func(service string) string { return "http://" + app.ListenAddress(service, environ) }
 }
