@@ -247,6 +247,13 @@ var contract = []struct {
 		}))
 		require.Empty(t, accounts(t, db))
 	}},
+	{"a query outside a transaction only reads", func(t *testing.T, db sqldb.DB) {
+		_, err := db.Query(t.Context(), "INSERT INTO accounts (id) VALUES ($1) RETURNING id", "a")
+		require.ErrorContains(t, err, "needs a Tx")
+		ids, err := sqldb.All(t.Context(), db, scanText, "\n\tWITH a AS (SELECT id FROM accounts) SELECT id FROM a")
+		require.NoError(t, err)
+		require.Empty(t, ids)
+	}},
 	{"text that a database cannot keep is the caller's mistake", badText},
 	{"a closed database refuses everything", func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Close())

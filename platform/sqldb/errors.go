@@ -24,6 +24,7 @@ var (
 	errRowsOpen = errors.New("sqldb: the rows of the last query are still open: close them first")
 	errNested   = errors.New("sqldb: a transaction inside a transaction: use the Tx at hand")
 	errOver     = errors.New("sqldb: the transaction is over")
+	errReads    = errors.New("sqldb: a query that writes needs a Tx")
 	errBadText  = fault.New(fault.Invalid, "bad_text", "Text must be valid UTF-8 without null characters.")
 )
 

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -63,6 +64,9 @@ func up(ctx context.Context, dialect goose.Dialect, conns *sql.DB, files migrati
 		return fmt.Errorf("migrate: %w", err)
 	}
 	done, err := p.Up(ctx)
+	if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+		return fmt.Errorf("migrate: %s: %w", partial.Failed.Source.Path, partial.Err)
+	}
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}

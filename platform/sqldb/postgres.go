@@ -61,12 +61,15 @@ func (d *postgresDB) Exec(ctx context.Context, text string, args ...any) (n int6
 }
 
 func (d *postgresDB) Query(ctx context.Context, text string, args ...any) (Rows, error) {
+	if d.closed.Load() {
+		return nil, ErrClosed
+	}
+	if !isSelect(text) {
+		return nil, errReads
+	}
 	args, err := checked(args)
 	if err != nil {
 		return nil, err
-	}
-	if d.closed.Load() {
-		return nil, ErrClosed
 	}
 	rows, err := d.pool.Query(ctx, text, args...)
 	if err != nil {
@@ -179,6 +182,9 @@ func retried(ctx context.Context, f func() error) error {
 }
 
 func lostRace(err error) bool {
+	if _, ok := errors.AsType[undoneError](err); ok {
+		return true
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code == pgSerialization || e.Code == pgDeadlock
 	}

@@ -3,10 +3,13 @@ package sqldb
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -16,7 +19,9 @@ import (
 const (
 	oldestPostgres  = 14
 	defaultMaxConns = 16
-	longestWait     = 5 * time.Second // between two tries to connect
+	longestWait     = 5 * time.Second                 // between two tries to connect
+	noTLS           = "server refused TLS connection" // pgconn has no name for it
+	longestGreeting = 10 * time.Second                // of one try
 )
 
 // openPostgres waits for the server as long as ctx allows, and says so; it does
@@ -32,7 +37,7 @@ func openPostgres(ctx context.Context, url string, o Options) (DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	if err := await(ctx, pool); err != nil {
+	if err := await(ctx, pool, cmp.Or(o.Log, slog.Default())); err != nil {
 		pool.Close()
 		return nil, err
 	}
@@ -40,9 +45,9 @@ func openPostgres(ctx context.Context, url string, o Options) (DB, error) {
 }
 
 // await returns once the server answers and is new enough.
-func await(ctx context.Context, pool *pgxpool.Pool) error {
+func await(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 	server := pool.Config().ConnConfig
-	log := slog.With("host", server.Host, "port", server.Port, "database", server.Database)
+	log = log.With("host", server.Host, "port", server.Port, "database", server.Database)
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, longestWait) {
 		err := greet(ctx, pool)
 		if err == nil || !worthWaiting(err) {
@@ -57,21 +62,30 @@ func await(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 }
 
-type tooOldError string
-
-func (v tooOldError) Error() string {
-	return fmt.Sprintf("PostgreSQL %s is too old: use version %d or newer", string(v), oldestPostgres)
+// greet connects and looks at the server's version.
+func greet(ctx context.Context, pool *pgxpool.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, longestGreeting)
+	defer cancel()
+	var number int
+	err := pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&number)
+	if err != nil {
+		return err
+	}
+	return newEnough(number)
 }
 
-func greet(ctx context.Context, pool *pgxpool.Pool) error {
-	var number int
-	var name string
-	err := pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int, current_setting('server_version')").
-		Scan(&number, &name)
-	if err == nil && number/10000 < oldestPostgres {
-		return tooOldError(name)
+// tooOldError is the version of a server that is too old, as 90624 for 9.6.24.
+type tooOldError int
+
+func (v tooOldError) Error() string {
+	return fmt.Sprintf("PostgreSQL %d is too old: use version %d or newer", v/10000, oldestPostgres)
+}
+
+func newEnough(version int) error {
+	if version/10000 < oldestPostgres {
+		return tooOldError(version)
 	}
-	return err
+	return nil
 }
 
 // worthWaiting says whether err may pass by itself: no server, or one that is
@@ -80,22 +94,23 @@ func worthWaiting(err error) bool {
 	if _, ok := errors.AsType[tooOldError](err); ok {
 		return false
 	}
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return true
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return slices.Contains([]string{pgStarting, pgStopping, pgCrashed, pgTooManyConnections}, e.Code)
 	}
-	switch e.Code {
-	case pgStarting, pgStopping, pgCrashed, pgTooManyConnections:
-		return true
-	}
-	return false
+	_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	return !distrusted && !strings.Contains(err.Error(), noTLS)
 }
 
 // explain says what to do about what the server has refused.
 func explain(err error, user, database string) error {
 	e, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case !ok && strings.Contains(err.Error(), noTLS):
+		return fmt.Errorf("PostgreSQL speaks no TLS: turn it on there, or say sslmode=disable in the database URL: %w", err)
+	case !ok:
+		return fmt.Errorf("open PostgreSQL: %w", err)
 	}
 	switch e.Code {
 	case pgWrongPassword, pgNotAuthorized:

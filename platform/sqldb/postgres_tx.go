@@ -24,16 +24,31 @@ type postgresTx struct {
 func (t *postgresTx) run(ctx context.Context, fn func(context.Context, Tx) error) error {
 	defer t.rollback(ctx) // does nothing after a commit
 	if err := t.call(ctx, fn, t); err != nil {
-		if t.failure != nil && lostRace(t.failure) {
-			return t.failure // whatever fn made of it
-		}
-		return err
+		return t.again(ctx, err)
 	}
 	if err := t.commit(ctx); err != nil {
 		return err
 	}
 	t.committed()
 	return nil
+}
+
+// undoneError is the failure of a transaction that is certainly undone, through
+// no fault of its own.
+type undoneError struct{ error }
+
+func (e undoneError) Unwrap() error { return e.error }
+
+// again says of fn's error whether the transaction is to be run again, whatever
+// fn made of the failure: it lost a race, or its connection before the commit.
+func (t *postgresTx) again(ctx context.Context, err error) error {
+	if t.failure == nil || ctx.Err() != nil {
+		return err
+	}
+	if lostRace(t.failure) || t.conn.IsClosed() {
+		return undoneError{t.failure}
+	}
+	return err
 }
 
 func (t *postgresTx) commit(ctx context.Context) error {

@@ -6,11 +6,18 @@
 //     microseconds passed from Go; JSON is TEXT; bool is BOOLEAN
 //   - ON CONFLICT and RETURNING; an optimistic version column instead of FOR UPDATE
 //   - no now(), no arrays, no dialect functions; lists by InsertRows and In
+//
+// What the two would do differently is made alike, so that a test on one says
+// something about the other: a statement that fails dooms its transaction, rows
+// are closed before the next statement, text with null characters or broken
+// UTF-8 is refused (fault.Invalid, code bad_text), a statement whose context is
+// over is not begun, and only a Tx writes RETURNING.
 package sqldb
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 )
 
@@ -76,6 +83,8 @@ type Options struct {
 	// NoGroupCommit runs each SQLite transaction by itself on the caller's
 	// goroutine: for simulations that crash in the middle of one.
 	NoGroupCommit bool
+	// Log hears of a PostgreSQL that is waited for; nil means slog.Default().
+	Log *slog.Logger
 	// MaxConns limits PostgreSQL connections and SQLite readers; 0 means a sensible default.
 	MaxConns int
 }

@@ -111,6 +111,9 @@ func (d *sqliteDB) Exec(ctx context.Context, text string, args ...any) (n int64,
 }
 
 func (d *sqliteDB) Query(ctx context.Context, text string, args ...any) (Rows, error) {
+	if !isSelect(text) {
+		return nil, errReads
+	}
 	c, err := d.reader(ctx)
 	if err != nil {
 		return nil, err

@@ -115,8 +115,11 @@ func (b *Batch) reads() bool {
 }
 
 func isSelect(sql string) bool {
-	sql = strings.TrimLeft(sql, " \t\n(")
-	return len(sql) > 6 && strings.EqualFold(sql[:6], "select")
+	verb := strings.TrimLeft(sql, " \t\n(")
+	if end := strings.IndexAny(verb, " \t\n"); end > 0 {
+		verb = verb[:end]
+	}
+	return strings.EqualFold(verb, "SELECT") || strings.EqualFold(verb, "WITH")
 }
 
 // runEach runs the statements of b one after the other.

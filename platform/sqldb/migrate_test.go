@@ -1,0 +1,113 @@
+package sqldb_test
+
+import (
+	"io/fs"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"troupe/platform/sqldb"
+	"troupe/platform/sqldb/sqldbtest"
+)
+
+var (
+	apples  = schema("00101_apples.sql", "CREATE TABLE apples (id TEXT PRIMARY KEY);")
+	pears   = schema("01001_pears.sql", "CREATE TABLE pears (id TEXT PRIMARY KEY);\nINSERT INTO pears (id) VALUES ('p');")
+	special = fstest.MapFS{
+		"01002_kind.sqlite.sql":   {Data: []byte("-- +goose Up\nCREATE TABLE kinds AS SELECT 'sqlite' AS kind;")},
+		"01002_kind.postgres.sql": {Data: []byte("-- +goose Up\nCREATE TABLE kinds AS SELECT 'postgres' AS kind;")},
+		"README.md":               {Data: []byte("not a migration")},
+	}
+)
+
+// empty gives a fresh database per dialect, not migrated.
+func empty(t *testing.T, test func(t *testing.T, dialect, url string, db sqldb.DB)) {
+	t.Parallel()
+	for dialect := range sqldbtest.URLs(t) {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			url := sqldbtest.URLs(t)[dialect]
+			test(t, dialect, url, sqldbtest.Open(t, url, sqldb.Options{}))
+		})
+	}
+}
+
+func exists(t *testing.T, db sqldb.DB, table string) bool {
+	t.Helper()
+	var n int
+	return db.QueryRow(t.Context(), "SELECT COUNT(*) FROM "+table).Scan(&n) == nil
+}
+
+func TestMigrateMergesSetsAndPicksTheDialect(t *testing.T) {
+	empty(t, func(t *testing.T, dialect, _ string, db sqldb.DB) {
+		require.NoError(t, sqldb.Migrate(t.Context(), db, apples, pears, special))
+		require.True(t, exists(t, db, "apples"))
+		require.True(t, exists(t, db, "pears"))
+		var kind string
+		require.NoError(t, db.QueryRow(t.Context(), "SELECT kind FROM kinds").Scan(&kind))
+		require.Equal(t, dialect, kind)
+	})
+}
+
+func TestMigrateAppliesEachOnceAndInAnyOrder(t *testing.T) {
+	empty(t, func(t *testing.T, _, url string, db sqldb.DB) {
+		require.NoError(t, sqldb.Migrate(t.Context(), db, pears))
+		require.NoError(t, sqldb.Migrate(t.Context(), db, pears), "nothing is due")
+		again := sqldbtest.Open(t, url, sqldb.Options{}, pears, apples)
+		require.True(t, exists(t, again, "apples"), "a lower version may come later")
+		var n int
+		require.NoError(t, again.QueryRow(t.Context(), "SELECT COUNT(*) FROM pears").Scan(&n))
+		require.Equal(t, 1, n)
+	})
+}
+
+func TestMigrateRefusesADatabaseThatIsNewer(t *testing.T) {
+	empty(t, func(t *testing.T, _, _ string, db sqldb.DB) {
+		require.NoError(t, sqldb.Migrate(t.Context(), db, apples, pears))
+		err := sqldb.Migrate(t.Context(), db, apples)
+		require.ErrorContains(t, err, "has migration 01001, which this program does not know")
+		require.ErrorContains(t, err, "start that version")
+	})
+}
+
+func TestMigrateUndoesTheOneThatFailsAndGoesOnFromThere(t *testing.T) {
+	empty(t, func(t *testing.T, _, _ string, db sqldb.DB) {
+		broken := schema("01002_broken.sql", "CREATE TABLE plums (id TEXT);\nNONSENSE;")
+		mended := schema("01002_broken.sql", "CREATE TABLE plums (id TEXT);")
+		require.ErrorContains(t, sqldb.Migrate(t.Context(), db, pears, broken), "01002_broken.sql")
+		require.True(t, exists(t, db, "pears"))
+		require.False(t, exists(t, db, "plums"))
+		require.NoError(t, sqldb.Migrate(t.Context(), db, pears, mended))
+		require.True(t, exists(t, db, "plums"))
+	})
+}
+
+func TestMigrateRefusesWhatItCannotOrder(t *testing.T) {
+	t.Parallel()
+	db := sqldbtest.SQLite(t)
+	for want, sets := range map[string][]fs.FS{
+		"same version": {apples, schema("00101_other.sql", "SELECT 1;")},
+		"starts with":  {schema("orders.sql", "SELECT 1;")},
+	} {
+		require.ErrorContains(t, sqldb.Migrate(t.Context(), db, sets...), want)
+	}
+}
+
+func TestReplicasThatStartTogetherMigrateOnce(t *testing.T) {
+	t.Parallel()
+	url, ok := sqldbtest.URLs(t)["postgres"]
+	if !ok {
+		t.Skipf("%s is not set", sqldbtest.Variable)
+	}
+	replicas := make([]sqldb.DB, 4)
+	for i := range replicas {
+		replicas[i] = sqldbtest.Open(t, url, sqldb.Options{MaxConns: 1})
+	}
+	var g errgroup.Group
+	for _, replica := range replicas {
+		g.Go(func() error { return sqldb.Migrate(t.Context(), replica, apples, pears) })
+	}
+	require.NoError(t, g.Wait())
+}
