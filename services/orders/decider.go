@@ -52,22 +52,28 @@ func (s *service) conclude(ctx context.Context, tx sqldb.Tx, orders []*order.Ord
 	if err != nil {
 		return fmt.Errorf("take what was heard: %w", err)
 	}
-	m := &minutes{now: s.now(), newID: s.newID}
+	m := s.minutes()
 	for _, o := range orders {
 		if err := m.attend(o, heard[o.ID], act); err != nil {
 			return err
 		}
 	}
-	return m.write(ctx, tx, s)
+	return s.write(ctx, tx, m)
 }
 
 // minutes are what is concluded in one transaction, before it is written.
 type minutes struct {
-	now   time.Time
-	newID func() string
-	saves sqldb.Batch
-	notes []store.Entry
-	said  []event.Draft
+	now     time.Time
+	newID   func() string
+	metrics *metrics
+	saves   sqldb.Batch
+	notes   []store.Entry
+	said    []event.Draft
+	counts  []func() // what to count once it is committed
+}
+
+func (s *service) minutes() *minutes {
+	return &minutes{now: s.now(), newID: s.newID, metrics: s.metrics}
 }
 
 // attend to one order.
@@ -94,19 +100,33 @@ func (m *minutes) attend(o *order.Order, heard []store.Entry, act action) error 
 // advance says every conclusion that there is to draw of an order now.
 func (m *minutes) advance(o *order.Order, who string, cause *event.Event) {
 	for {
-		switch o.Advance() {
-		case order.Confirm:
-			m.say(o, events.OrderConfirmed{OrderID: o.ID, UserID: o.UserID, Total: events.Money(o.Total)},
-				"The stock is held and the money authorised.", who, cause)
-		case order.Pay:
-			m.say(o, events.OrderPaid{OrderID: o.ID, UserID: o.UserID, Amount: events.Money(o.Total)},
-				"The stock is off the shelf and the money is ours.", who, cause)
-		case order.Cancel:
-			m.say(o, events.OrderCancelled{OrderID: o.ID, UserID: o.UserID, Total: events.Money(o.Total), Reason: string(o.Reason)},
-				cancelled[o.Reason], who, cause)
-		case order.Nothing:
+		undecided := o.Status == order.Pending
+		outcome := o.Advance()
+		if outcome == order.Nothing {
 			return
 		}
+		fact, detail := conclusion(o, outcome)
+		m.say(o, fact, detail, who, cause)
+		if undecided {
+			status, waited := string(o.Status), m.now.Sub(o.CreatedAt).Seconds()
+			m.counts = append(m.counts, func() { m.metrics.decided.WithLabelValues(status).Observe(waited) })
+		}
+	}
+}
+
+// conclusion puts an outcome into an event and a sentence.
+func conclusion(o *order.Order, outcome order.Outcome) (event.Fact, string) {
+	total := events.Money(o.Total)
+	switch outcome {
+	case order.Confirm:
+		return events.OrderConfirmed{OrderID: o.ID, UserID: o.UserID, Total: total},
+			"The stock is held and the money authorised."
+	case order.Pay:
+		return events.OrderPaid{OrderID: o.ID, UserID: o.UserID, Amount: total},
+			"The stock is off the shelf and the money is ours."
+	default:
+		return events.OrderCancelled{OrderID: o.ID, UserID: o.UserID, Total: total, Reason: string(o.Reason)},
+			cancelled[o.Reason]
 	}
 }
 
@@ -118,9 +138,11 @@ func (m *minutes) say(o *order.Order, fact event.Fact, detail, who string, cause
 	}
 	m.notes = append(m.notes, entry)
 	m.said = append(m.said, event.Draft{ID: entry.ID, Fact: fact, Cause: cause})
+	m.counts = append(m.counts, m.metrics.said.WithLabelValues(fact.EventType(), string(o.Reason)).Inc)
 }
 
-func (m *minutes) write(ctx context.Context, tx sqldb.Tx, s *service) error {
+// write down and say what the minutes hold.
+func (s *service) write(ctx context.Context, tx sqldb.Tx, m *minutes) error {
 	if m.saves.Len() > 0 {
 		if err := tx.Run(ctx, &m.saves); err != nil {
 			return fmt.Errorf("save orders: %w", err)
@@ -132,6 +154,11 @@ func (m *minutes) write(ctx context.Context, tx sqldb.Tx, s *service) error {
 	if err := store.Note(ctx, tx, m.notes); err != nil {
 		return fmt.Errorf("note what was said: %w", err)
 	}
+	tx.OnCommit(func() {
+		for _, count := range m.counts {
+			count()
+		}
+	})
 	return s.outbox.AddDrafts(ctx, tx, m.said...)
 }
 

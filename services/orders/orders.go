@@ -19,7 +19,6 @@ package orders
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"troupe/app"
@@ -60,14 +59,14 @@ type service struct {
 	revocations *auth.Revocations
 	now         func() time.Time
 	newID       func() string
-	log         *slog.Logger
+	metrics     *metrics
 	heard       chan struct{} // wakes the decider
 }
 
 func build(env app.Env) (app.Parts, error) {
 	s := &service{
 		db: env.DB, outbox: env.Outbox, revocations: env.Revocations,
-		now: env.Now, newID: env.NewID, log: env.Log, heard: make(chan struct{}, 1),
+		now: env.Now, newID: env.NewID, metrics: newMetrics(env.Registry), heard: make(chan struct{}, 1),
 	}
 	if err := env.Settings(&s.settings); err != nil {
 		return app.Parts{}, err
@@ -129,6 +128,7 @@ func (s *service) announce(ctx context.Context, tx sqldb.Tx, o *order.Order, e s
 	if err := tx.Run(ctx, &b); err != nil {
 		return fmt.Errorf("write order %s: %w", o.ID, err)
 	}
+	tx.OnCommit(s.metrics.said.WithLabelValues(e.What, "").Inc)
 	return s.outbox.AddDrafts(ctx, tx, event.Draft{ID: e.ID, Fact: fact})
 }
 

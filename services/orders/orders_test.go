@@ -1,15 +1,19 @@
 package orders_test
 
 import (
+	"log/slog"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"troupe/app"
 	"troupe/app/servicetest"
 	"troupe/events"
 	"troupe/patterns/event"
 	"troupe/platform/auth"
+	"troupe/platform/sqldb/sqldbtest"
 	"troupe/services/orders"
 )
 
@@ -294,4 +298,28 @@ func TestTheTimelineTellsWhatHappened(t *testing.T) {
 		}, told)
 		require.Equal(t, answer.Field(t, "items.2.event_id"), answer.Field(t, "items.3.causation_id"))
 	})
+}
+
+func TestMetricsTellHowOrdersFare(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		id := orderTeas(t, h, ada)
+		h.Advance(3 * time.Second)
+		h.Hears(t, declined(id))
+		metrics := string(h.Anonymous().Get(t, "/metrics").Body)
+		require.Contains(t, metrics, `troupe_orders_said_total{reason="",type="order.created.v1"} 1`)
+		require.Contains(t, metrics, `troupe_orders_said_total{reason="payment_declined",type="order.cancelled.v1"} 1`)
+		require.Contains(t, metrics, `troupe_orders_decision_seconds_sum{status="cancelled"} 3`)
+	})
+}
+
+func TestSettingsThatMakeNoSenseStopTheStart(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"0s", "-1m", "soon"} {
+		_, err := app.NewInstance(orders.Service, app.World{
+			Environ: map[string]string{"ORDER_DEADLINE": value}, Version: "test", DB: sqldbtest.SQLite(t, app.Migrations(orders.Service)...),
+			Publisher: mute{}, Peers: map[string]string{}, Transport: http.DefaultTransport,
+			Now: time.Now, NewID: func() string { return "" }, Log: slog.New(slog.DiscardHandler),
+		})
+		require.ErrorContains(t, err, "ORDER_DEADLINE")
+	}
 }
