@@ -31,6 +31,7 @@ type Fault struct {
 	Code  int            // reply with this code; or, if 0,
 	Stall bool           // never reply; or, if false, hang up
 	Took  bool           // at the dot: the mail is taken all the same
+	Do    func()         // happens first; then nothing is wrong
 }
 
 // Mail is what the server took.
@@ -57,6 +58,7 @@ type Server struct {
 
 	options Options
 	ended   chan struct{}
+	alone   sync.Mutex
 
 	mu          sync.Mutex
 	faults      []Fault
@@ -90,6 +92,22 @@ func Start(t *testing.T, o Options) *Server {
 		<-served
 	})
 	return s
+}
+
+// Alone gives the server, as new, to one test until that ends. Others wait.
+func (s *Server) Alone(t *testing.T) {
+	s.alone.Lock()
+	t.Cleanup(s.alone.Unlock)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults, s.mails, s.connections = nil, nil, 0
+}
+
+// Mend has nothing go wrong any more.
+func (s *Server) Mend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
 }
 
 // Fail has the next conversations go wrong, one fault after the other.
@@ -166,6 +184,10 @@ type session struct {
 func (s *session) at(phase delivery.Phase) error {
 	f, ok := s.server.fault(phase)
 	if !ok {
+		return nil
+	}
+	if f.Do != nil {
+		f.Do()
 		return nil
 	}
 	if f.Took {

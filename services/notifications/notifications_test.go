@@ -1,0 +1,279 @@
+package notifications_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app/servicetest"
+	"troupe/events"
+	"troupe/patterns/event"
+	"troupe/platform/auth"
+	"troupe/services/notifications"
+)
+
+const (
+	ada     = "019b0000-0000-7000-8000-00000000ada0"
+	eve     = "019b0000-0000-7000-8000-00000000e5e0"
+	orderID = "019b0000-0000-7000-8000-0000deadbeef"
+)
+
+func registered(user, name, email, locale string) events.UserRegistered {
+	return events.UserRegistered{UserID: user, Email: email, Name: name, Locale: locale, Version: 1}
+}
+
+var (
+	adaRegistered = registered(ada, "Ada", "ada@example.test", "en")
+	total         = events.Money{Amount: 3048, Currency: "EUR"}
+	created       = events.OrderCreated{OrderID: orderID, UserID: ada, Total: total, Lines: []events.OrderLine{
+		{SKU: "mug", Name: "Mug", Quantity: 2, UnitPrice: events.Money{Amount: 1299, Currency: "EUR"}},
+		{SKU: "tea", Name: "Tea", Quantity: 1, UnitPrice: events.Money{Amount: 450, Currency: "EUR"}},
+	}}
+	paid      = events.OrderPaid{OrderID: orderID, UserID: ada, Amount: total}
+	cancelled = events.OrderCancelled{OrderID: orderID, UserID: ada, Total: total, Reason: "payment_declined"}
+	shipped   = events.OrderShipped{OrderID: orderID, UserID: ada}
+	delivered = events.OrderDelivered{OrderID: orderID, UserID: ada}
+	declined  = events.PaymentDeclined{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total, Reason: "insufficient_funds"}
+	refunded  = events.PaymentRefunded{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: events.Money{Amount: 450, Currency: "EUR"}}
+
+	silent = []event.Fact{
+		events.OrderConfirmed{OrderID: orderID, UserID: ada, Total: total},
+		events.PaymentAuthorized{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total},
+		events.PaymentCaptured{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total},
+		events.PaymentCaptureFailed{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total, Reason: "expired"},
+		events.PaymentVoided{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total},
+	}
+)
+
+type received struct {
+	ID, From, To, Subject, Text, HTML string
+	OrderID                           string `json:"order_id"`
+}
+
+// mails gives what came to an address, newest first.
+func mails(t *testing.T, h *servicetest.Harness, to string) []received {
+	t.Helper()
+	var page struct{ Items []received }
+	h.Anonymous().Get(t, "/mailbox.json?to="+to).Want(t, 200).JSON(t, &page)
+	return page.Items
+}
+
+func subjects(t *testing.T, h *servicetest.Harness, to string) []string {
+	t.Helper()
+	var all []string
+	for _, m := range mails(t, h, to) {
+		all = append(all, m.Subject)
+	}
+	return all
+}
+
+type entry struct {
+	ID, Kind, Title, Body string
+	OrderID               string    `json:"order_id"`
+	CreatedAt             time.Time `json:"created_at"`
+	ReadAt                time.Time `json:"read_at"`
+}
+
+func inboxOf(t *testing.T, h *servicetest.Harness, user string) []entry {
+	t.Helper()
+	var page struct{ Items []entry }
+	h.As(user, auth.User).Get(t, "/notifications?limit=100").Want(t, 200).JSON(t, &page)
+	return page.Items
+}
+
+func kinds(entries []entry) []string {
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Kind)
+	}
+	return all
+}
+
+func sentKinds(t *testing.T, h *servicetest.Harness) []string {
+	t.Helper()
+	var all []string
+	for _, f := range servicetest.Said[events.NotificationSent](t, h) {
+		require.Equal(t, "email", f.Channel)
+		all = append(all, f.Kind)
+	}
+	return all
+}
+
+func TestAnOrdersLifeIsTold(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, adaRegistered, created, paid, shipped, delivered, refunded)
+		h.Hears(t, silent...)
+
+		require.Equal(t, []string{
+			"Refund of 4.50 EUR for order DEADBEEF",
+			"Your order DEADBEEF is on its way",
+			"Payment of 30.48 EUR received for order DEADBEEF",
+			"We have your order DEADBEEF (30.48 EUR)",
+			"Welcome to Troupe, Ada",
+		}, subjects(t, h, "ada@example.test"))
+		for _, m := range mails(t, h, "ada@example.test")[:4] {
+			require.Equal(t, `"Troupe" <hello@troupe.invalid>`, m.From)
+			require.Equal(t, `"Ada" <ada@example.test>`, m.To)
+			require.Equal(t, orderID, m.OrderID)
+			require.Contains(t, m.Text, "2 × Mug: 25.98 EUR")
+			require.Contains(t, m.Text, "Total: 30.48 EUR")
+			require.Contains(t, m.HTML, "1 × Tea")
+		}
+		require.Equal(t, []string{"payment.refunded", "order.delivered", "order.shipped", "order.paid", "order.created"}, kinds(inboxOf(t, h, ada)))
+		require.Equal(t, []string{"user.registered", "order.created", "order.paid", "order.shipped", "payment.refunded"}, sentKinds(t, h))
+	})
+}
+
+func TestACancelledOrderIsToldWithItsReason(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, registered(ada, "Ada", "ada@example.test", "de-AT"), created, declined, cancelled)
+		m := mails(t, h, "ada@example.test")[0]
+		require.Equal(t, "Ihre Bestellung DEADBEEF ist storniert", m.Subject)
+		require.Contains(t, m.Text, "Zahlung wurde abgelehnt")
+		require.Contains(t, m.Text, "30.48 EUR")
+		inbox := inboxOf(t, h, ada)
+		require.Equal(t, "Das Konto war für 30.48 EUR nicht ausreichend gedeckt. Es wurde nichts abgebucht.", inbox[1].Body)
+	})
+}
+
+func TestHearingEverythingAgainChangesNothing(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.HearsBatch(t, adaRegistered, created, paid, cancelled, shipped, delivered, declined, refunded)
+		h.HearsBatch(t, silent...)
+		before := mails(t, h, "ada@example.test")
+		require.Len(t, before, 6)
+		inbox := inboxOf(t, h, ada)
+
+		h.Redelivers(t)
+		// Beyond the inbox's memory the delivery's own key must hold.
+		_, err := h.DB.Exec(t.Context(), "DELETE FROM inbox")
+		require.NoError(t, err)
+		h.Redelivers(t)
+
+		require.Equal(t, before, mails(t, h, "ada@example.test"))
+		require.Equal(t, inbox, inboxOf(t, h, ada))
+		require.Len(t, sentKinds(t, h), 6)
+	})
+}
+
+func TestAMailWaitsForItsAddressHoweverLongThatTakes(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, paid)
+		h.Says(t)
+		h.Advance(72 * time.Hour)
+		h.Says(t)
+		h.As("admin", auth.Admin).Get(t, "/deliveries?state=waiting").Want(t, 200,
+			"items.0.order_id", orderID, "items.0.kind", "order.paid", "items.0.attempts", 0, "items.0.reply", "no address yet")
+
+		h.Hears(t, adaRegistered)
+
+		require.ElementsMatch(t, []string{"Payment of 30.48 EUR received for order DEADBEEF", "Welcome to Troupe, Ada"}, subjects(t, h, "ada@example.test"))
+		require.NotContains(t, mails(t, h, "ada@example.test")[0].Text+mails(t, h, "ada@example.test")[1].Text, "Mug", "what was ordered is not known")
+		require.Len(t, sentKinds(t, h), 2)
+	})
+}
+
+func TestTheOrderOfEventsDoesNotMatter(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.HearsBatch(t, shipped, paid, created, adaRegistered)
+		require.Len(t, subjects(t, h, "ada@example.test"), 4)
+		require.Len(t, inboxOf(t, h, ada), 3)
+		require.Contains(t, mails(t, h, "ada@example.test")[0].Text+mails(t, h, "ada@example.test")[3].Text, "Mug")
+	})
+}
+
+func TestALateEventDoesNotOverwriteANewerAddress(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t,
+			events.UserUpdated{UserID: ada, Email: "new@example.test", Name: "Ada L.", Locale: "de", Version: 3},
+			events.UserUpdated{UserID: ada, Email: "mid@example.test", Name: "Ada", Locale: "en", Version: 2},
+			adaRegistered, created)
+		require.Equal(t, []string{"Ihre Bestellung DEADBEEF ist eingegangen (30.48 EUR)", "Willkommen bei Troupe, Ada L."}, subjects(t, h, "new@example.test"))
+		require.Empty(t, subjects(t, h, "mid@example.test"))
+		require.Empty(t, subjects(t, h, "ada@example.test"))
+	})
+}
+
+func TestADeletedUserIsForgottenForGood(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, adaRegistered, created, registered(eve, "Eve", "eve@example.test", "en"))
+
+		h.Hears(t, events.UserDeleted{UserID: ada, Version: 2})
+		h.Hears(t, paid, shipped, adaRegistered,
+			events.UserUpdated{UserID: ada, Email: "ada@example.test", Name: "Ada", Version: 9})
+
+		require.Empty(t, mails(t, h, "ada@example.test"))
+		require.Empty(t, inboxOf(t, h, ada))
+		require.Len(t, mails(t, h, "eve@example.test"), 1)
+		for _, table := range []string{"recipients WHERE email <> '' AND user_id", "orders WHERE user_id", "notices WHERE user_id", "mails WHERE user_id"} {
+			var n int
+			require.NoError(t, h.DB.QueryRow(t.Context(), "SELECT COUNT(*) FROM "+table+" = $1", ada).Scan(&n))
+			require.Zero(t, n, table)
+		}
+		require.Len(t, sentKinds(t, h), 3, "nothing was sent after the deletion")
+	})
+}
+
+func TestMailsThatWaitForADeletedUserAreGivenUp(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, paid)
+		h.Hears(t, events.UserDeleted{UserID: ada, Version: 2})
+		failed := servicetest.Said[events.NotificationFailed](t, h)
+		require.Len(t, failed, 1)
+		require.Equal(t, "order.paid", failed[0].Kind)
+		require.Equal(t, orderID, failed[0].OrderID)
+		require.Contains(t, failed[0].Reason, "account was deleted")
+		h.As("admin", auth.Admin).Get(t, "/deliveries?state=suppressed").Want(t, 200, "items.0.id", failed[0].DeliveryID, "items.0.next_at", nil)
+	})
+}
+
+func TestANameIsNeverMarkupAndNeverASecondHeader(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, registered(ada, "<b>Ada</b>", "ada@example.test", "en"), registered(eve, "Eve\r\nBcc: all@example.test", "eve@example.test", "en"))
+		m := mails(t, h, "ada@example.test")
+		require.Len(t, m, 1)
+		require.Contains(t, m[0].HTML, "Hello &lt;b&gt;Ada&lt;/b&gt;")
+		require.NotContains(t, m[0].HTML, "<b>Ada")
+
+		require.Empty(t, mails(t, h, "eve@example.test"))
+		failed := servicetest.Said[events.NotificationFailed](t, h)
+		require.Len(t, failed, 1)
+		require.Equal(t, "rejected: the name contains a control character", failed[0].Reason)
+	})
+}
+
+func TestManyMailsAtOnce(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		var facts []event.Fact
+		for i := range 600 {
+			o := created
+			o.OrderID = orderID[:33] + string(rune('a'+i/100)) + string(rune('0'+i/10%10)) + string(rune('0'+i%10))
+			facts = append(facts, o)
+		}
+		h.HearsBatch(t, append(facts, adaRegistered)...)
+		require.Len(t, sentKinds(t, h), 601)
+		require.Len(t, mails(t, h, "ada@example.test"), 50)
+	})
+}
+
+func TestARevokedSessionIsRefused(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.As(ada, auth.User).Get(t, "/notifications").Want(t, 200)
+		h.Hears(t, events.SessionRevoked{SessionID: "session-" + ada, UserID: ada, Until: h.Now().Add(time.Hour)})
+		require.Equal(t, 401, h.As(ada, auth.User).Get(t, "/notifications").Status)
+	})
+}
+
+func TestOldMailsAreErased(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, adaRegistered, created)
+		h.Advance(36 * time.Hour)
+		h.Hears(t, paid)
+		require.Len(t, mails(t, h, "ada@example.test"), 3)
+		h.Advance(36 * time.Hour)
+		h.Settle(t)
+		require.Equal(t, []string{"Payment of 30.48 EUR received for order DEADBEEF"}, subjects(t, h, "ada@example.test"))
+		require.Len(t, inboxOf(t, h, ada), 2, "the inbox stays")
+	}, servicetest.Setting("MAIL_RETENTION", "48h"))
+}
