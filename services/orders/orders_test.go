@@ -51,18 +51,23 @@ func stockCommitted(id string) event.Fact { return events.StockCommitted{OrderID
 func stockReleased(id string) event.Fact {
 	return events.StockReleased{OrderID: id, Reason: "cancelled"}
 }
+
 func authorized(id string) event.Fact { return events.PaymentAuthorized{OrderID: id, Amount: eur(700)} }
-func captured(id string) event.Fact   { return events.PaymentCaptured{OrderID: id, Amount: eur(700)} }
-func voided(id string) event.Fact     { return events.PaymentVoided{OrderID: id, Amount: eur(700)} }
+
+func captured(id string) event.Fact { return events.PaymentCaptured{OrderID: id, Amount: eur(700)} }
+func voided(id string) event.Fact   { return events.PaymentVoided{OrderID: id, Amount: eur(700)} }
 func refunded(id string) event.Fact {
 	return events.PaymentRefunded{OrderID: id, Amount: eur(700), Reason: "admin"}
 }
+
 func declined(id string) event.Fact {
 	return events.PaymentDeclined{OrderID: id, Amount: eur(700), Reason: "insufficient_funds"}
 }
+
 func captureFailed(id string) event.Fact {
 	return events.PaymentCaptureFailed{OrderID: id, Amount: eur(700), Reason: "expired"}
 }
+
 func stockRejected(id string) event.Fact {
 	return events.StockRejected{OrderID: id, Short: []events.Shortage{{SKU: "tea", Wanted: 2, Available: 1}}}
 }
@@ -71,9 +76,11 @@ func stockRejected(id string) event.Fact {
 func confirmed(id string) event.Fact {
 	return events.OrderConfirmed{OrderID: id, UserID: "ada", Total: eur(700)}
 }
+
 func paid(id string) event.Fact {
 	return events.OrderPaid{OrderID: id, UserID: "ada", Amount: eur(700)}
 }
+
 func cancelled(id, reason string) event.Fact {
 	return events.OrderCancelled{OrderID: id, UserID: "ada", Total: eur(700), Reason: reason}
 }

@@ -116,15 +116,15 @@ func TestWhatIsHeardIsTakenOnce(t *testing.T) {
 func TestAClaimLeavesOutWhatAnotherHolds(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
 		if severalWriters(ctx, t, db) {
-			require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-				if _, err := Lock(ctx, tx, "1"); err != nil {
+			require.NoError(t, db.Tx(ctx, func(inside context.Context, tx sqldb.Tx) error {
+				if _, err := Lock(inside, tx, "1"); err != nil {
 					return err
 				}
-				require.Empty(t, overdue(t, db), "the order is held")
+				require.Empty(t, overdue(ctx, t, db), "the order is held")
 				return nil
 			}))
 		}
-		require.Len(t, overdue(t, db), 1)
+		require.Len(t, overdue(ctx, t, db), 1)
 	})
 }
 
@@ -137,9 +137,9 @@ func severalWriters(ctx context.Context, t *testing.T, db sqldb.DB) (several boo
 	return several
 }
 
-func overdue(t *testing.T, db sqldb.DB) (claimed []*order.Order) {
+func overdue(ctx context.Context, t *testing.T, db sqldb.DB) (claimed []*order.Order) {
 	t.Helper()
-	require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) (err error) {
+	require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
 		claimed, err = ClaimOverdue(ctx, tx, noon.Add(time.Minute))
 		return err
 	}))
