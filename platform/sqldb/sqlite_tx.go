@@ -18,7 +18,7 @@ func (t *sqliteTx) Exec(ctx context.Context, text string, args ...any) (int64, e
 	if err := t.ready(ctx); err != nil {
 		return 0, err
 	}
-	n, err := t.conn.exec(context.Background(), text, args...)
+	n, err := t.conn.exec(context.WithoutCancel(ctx), text, args...)
 	if err != nil {
 		return 0, t.note(failed(text, err))
 	}
@@ -29,7 +29,7 @@ func (t *sqliteTx) Query(ctx context.Context, text string, args ...any) (Rows, e
 	if err := t.ready(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := t.conn.query(context.Background(), text, args...)
+	rows, err := t.conn.query(context.WithoutCancel(ctx), text, args...)
 	if err != nil {
 		return nil, t.note(failed(text, err))
 	}
