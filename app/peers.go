@@ -46,6 +46,9 @@ func newTransport() *http.Transport {
 		DialContext:         (&net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		MaxIdleConnsPerHost: 512,
 		IdleConnTimeout:     45 * time.Second,
-		DisableCompression:  true, // what a peer sends goes through as it is
+		// A body announced with Expect is sent after this even if the peer says nothing.
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true, // what a peer sends goes through as it is
 	}
 }
