@@ -22,16 +22,16 @@ var layers = []string{"cmd", "services", "app", "patterns", "platform"}
 
 // homes are the only packages that may import a third party, and why there.
 var homes = map[string][]string{
-	"modernc.org/sqlite":               {"platform/sqldb"},                             // one seam over both databases
-	"github.com/jackc/pgx/v5":          {"platform/sqldb", "platform/sqldb/sqldbtest"}, // likewise; the test package makes databases
-	"github.com/pressly/goose/v3":      {"platform/sqldb"},                             // migrations belong to the seam
-	"github.com/rabbitmq/amqp091-go":   {"patterns/bus/rabbit"},                        // one session type must own every channel
-	"github.com/danielgtaylor/huma/v2": {"platform/httpapi"},                           // so that it can be left in a day
-	"github.com/go-jose/go-jose/v4":    {"platform/auth"},                              // one strict verifier
-	"github.com/alecthomas/kong":       {"cmd/troupe"},                                 // only the operator has a command line
-	"github.com/caarlos0/env/v11":      {"app"},                                        // services get Env.Settings
-	"go.opentelemetry.io/otel":         {"platform/telemetry", "platform/httpapi"},     // traces begin at HTTP and travel in events
-	"github.com/emersion/go-smtp":      {"services/notifications/internal/mail"},       // only notifications mails
+	"modernc.org/sqlite":               {"platform/sqldb"},                                           // one seam over both databases
+	"github.com/jackc/pgx/v5":          {"platform/sqldb", "platform/sqldb/sqldbtest"},               // likewise; the test package makes databases
+	"github.com/pressly/goose/v3":      {"platform/sqldb"},                                           // migrations belong to the seam
+	"github.com/rabbitmq/amqp091-go":   {"patterns/bus/rabbit"},                                      // one session type must own every channel
+	"github.com/danielgtaylor/huma/v2": {"platform/httpapi"},                                         // so that it can be left in a day
+	"github.com/go-jose/go-jose/v4":    {"platform/auth"},                                            // one strict verifier
+	"github.com/alecthomas/kong":       {"cmd/troupe"},                                               // only the operator has a command line
+	"github.com/caarlos0/env/v11":      {"app"},                                                      // services get Env.Settings
+	"go.opentelemetry.io/otel":         {"platform/telemetry", "platform/httpapi", "patterns/inbox"}, // a request or a heard event is a span
+	"github.com/emersion/go-smtp":      {"services/notifications/internal/mail"},                     // only notifications mails
 	"github.com/wneessen/go-mail":      {"services/notifications/internal/mail"},
 	"golang.org/x/crypto/argon2":       {"services/users/internal/password"}, // only users knows passwords
 }
