@@ -155,11 +155,8 @@ func (i *Inbox) retry(ctx context.Context, f failure) error {
 	if f.err = unreadable; f.err == nil {
 		f.err = i.try(ctx, f)
 	}
-	switch {
-	case f.err == nil, errors.Is(f.err, errTaken):
+	if f.err == nil || errors.Is(f.err, errTaken) {
 		return nil
-	case i.databaseGone(ctx):
-		return f.err
 	}
 	return i.failAgain(ctx, f)
 }
@@ -174,10 +171,11 @@ func (i *Inbox) claim(ctx context.Context, f *failure) (bool, error) {
 	return n == 1, err
 }
 
-// errTaken: the row was replayed, or claimed by another replica, meanwhile.
-var errTaken = errors.New("the parked event is no longer ours")
+// errTaken: another replica has handled it meanwhile.
+var errTaken = errors.New("the parked event is gone")
 
-// try has the event take effect and takes it out of the parked ones.
+// try has the event take effect and takes it out of the parked ones. Whoever
+// deletes the row is the one whose effect counts.
 func (i *Inbox) try(ctx context.Context, f failure) (err error) {
 	if f.reaction == nil {
 		return Permanent(fmt.Errorf("%s has no reaction to %s", i.service, f.Type))
@@ -185,8 +183,7 @@ func (i *Inbox) try(ctx context.Context, f failure) (err error) {
 	end := i.trace(ctx, []heard{f.heard})
 	defer func() { end(err) }()
 	err = i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		n, err := tx.Exec(ctx, "DELETE FROM parked WHERE event_id = $1 AND consumer = $2 AND attempts = $3",
-			f.ID, i.service, f.attempts)
+		n, err := tx.Exec(ctx, "DELETE FROM parked WHERE event_id = $1 AND consumer = $2", f.ID, i.service)
 		if err == nil && n == 0 {
 			err = errTaken
 		}
