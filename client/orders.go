@@ -33,6 +33,7 @@ type Item struct {
 
 // Step is something that happened to an order.
 type Step struct {
+	ID     string    `json:"event_id"`
 	At     time.Time `json:"at"`
 	What   string    `json:"what"`
 	By     string    `json:"by"`

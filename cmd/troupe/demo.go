@@ -121,13 +121,18 @@ func (c demoCommand) tell(ctx context.Context, w io.Writer, customer *client.Cli
 func follow(ctx context.Context, w io.Writer, customer *client.Client, o client.Order, s story) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	shown, cancelled, ended := 0, false, false
+	shown := map[string]bool{} // by id, for one that happened earlier can be heard of later
+	cancelled, ended := false, false
 	for !ended {
 		steps, err := customer.Timeline(ctx, o.ID)
 		if err != nil {
 			return unlessLate(ctx, s, err)
 		}
-		for _, step := range steps[shown:] {
+		for _, step := range steps {
+			if shown[step.ID] {
+				continue
+			}
+			shown[step.ID] = true
 			printSteps(w, o.CreatedAt, []client.Step{step})
 			ended = ended || step.What == s.step
 			if step.What == s.cancelWhen && !cancelled {
@@ -137,7 +142,6 @@ func follow(ctx context.Context, w io.Writer, customer *client.Client, o client.
 				}
 			}
 		}
-		shown = len(steps)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -97,9 +97,10 @@ func Take(ctx context.Context, tx sqldb.Tx, orders []*order.Order) (map[string][
 	return taken, err
 }
 
-// Timeline reads all that happened to an order, oldest first.
+// Timeline reads all that happened to an order, oldest first. What was heard shows
+// once it has been considered, so that it never runs ahead of the order's state.
 func Timeline(ctx context.Context, q sqldb.Querier, orderID string) ([]Entry, error) {
-	entries, err := sqldb.All(ctx, q, scanEntry, "SELECT "+entryColumns+" FROM order_timeline WHERE order_id = $1", orderID)
+	entries, err := sqldb.All(ctx, q, scanEntry, "SELECT "+entryColumns+" FROM order_timeline WHERE order_id = $1 AND NOT pending", orderID)
 	chronological(entries)
 	return entries, err
 }
