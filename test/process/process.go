@@ -41,7 +41,7 @@ type Troupe struct {
 }
 
 // Start starts it on free ports, the same ones at every start, and waits until
-// it is ready.
+// it is ready. ctx bounds only that.
 func (p *Troupe) Start(ctx context.Context) error {
 	if p.ports == nil {
 		if err := p.pickPorts(); err != nil {
@@ -52,7 +52,7 @@ func (p *Troupe) Start(ctx context.Context) error {
 	for _, name := range services {
 		args = append(args, "--port", name+"="+p.ports[name])
 	}
-	p.command = exec.CommandContext(ctx, p.Binary, args...) //nolint:gosec // the program under test
+	p.command = exec.CommandContext(context.WithoutCancel(ctx), p.Binary, args...) //nolint:gosec // the program under test
 	p.command.Env = append(os.Environ(), p.Env...)
 	p.command.Stdout, p.command.Stderr = p.Output, p.Output
 	if err := p.command.Start(); err != nil {
