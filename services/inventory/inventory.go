@@ -70,6 +70,6 @@ func build(env app.Env) (app.Parts, error) {
 			inbox.OnBatch(s.orderCancelled, inbox.NeverGiveUp()),
 			inbox.On(s.sessionRevoked),
 		},
-		Workers: []worker.Worker{{Name: "inventory.expiry", Step: s.expireHolds, Every: 10 * time.Second}},
+		Workers: []worker.Worker{{Name: "hold expiry", Step: s.expireHolds, Every: 10 * time.Second}},
 	}, nil
 }

@@ -70,8 +70,8 @@ func build(env app.Env) (app.Parts, error) {
 			inbox.On(s.sessionRevoked),
 		},
 		Workers: []worker.Worker{
-			{Name: "payments.calls", Step: s.callProvider, Every: time.Second, Wake: s.mailbox.wake},
-			{Name: "payments.reconciliation", Step: s.reconcile, Every: 10 * time.Minute},
+			{Name: "provider calls", Step: s.callProvider, Every: time.Second, Wake: s.mailbox.wake},
+			{Name: "reconciliation", Step: s.reconcile, Every: 10 * time.Minute},
 		},
 	}, nil
 }

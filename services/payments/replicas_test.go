@@ -42,7 +42,7 @@ type replica struct {
 	inbox *inbox.Inbox
 }
 
-func (w *world) replica(t *testing.T) replica {
+func (w *world) replica(t testing.TB) replica {
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	s := &service{db: w.db, now: w.now, newID: newID,
@@ -58,7 +58,7 @@ func (w *world) replica(t *testing.T) replica {
 	})}
 }
 
-func delivery(t *testing.T, fact event.Fact) bus.Delivery {
+func delivery(t testing.TB, fact event.Fact) bus.Delivery {
 	t.Helper()
 	data, err := json.Marshal(fact)
 	require.NoError(t, err)
@@ -99,6 +99,44 @@ func TestReplicasTakeAndGiveBackMoneyOnce(t *testing.T) {
 		}
 		require.NoError(t, replicas.Wait())
 		requireBooks(t, w, orders)
+	}, app.Migrations(Service)...)
+}
+
+// TestASlowCallHoldsNobodyElseUp has a slow call's answer come only after those
+// of others were recorded; it wakes the worker and is recorded then.
+func TestASlowCallHoldsNobodyElseUp(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		r := (&world{db: db}).replica(t)
+		var late []func()
+		r.provider.After = func(_ time.Duration, f func()) { late = append(late, f) }
+		require.NoError(t, r.inbox.HandleBatch(t.Context(), []bus.Delivery{
+			delivery(t, events.OrderCreated{OrderID: "slow", PaymentMethod: "pm_fake_slow"}),
+			delivery(t, events.OrderCreated{OrderID: "quick", PaymentMethod: "pm_card_visa"}),
+		}))
+		step := func() int {
+			did, err := r.callProvider(t.Context())
+			require.NoError(t, err)
+			return did
+		}
+		requireStates := func(slow, quick payment.State) {
+			ps, err := store.OfOrders(t.Context(), db, []string{"slow", "quick"})
+			require.NoError(t, err)
+			require.Equal(t, [2]payment.State{slow, quick}, [2]payment.State{ps["slow"].State, ps["quick"].State})
+		}
+		require.Equal(t, 3, step(), "two calls, one answer")
+		requireStates(payment.Pending, payment.Authorized)
+		require.Zero(t, step())
+		require.Equal(t, 1, r.mailbox.unanswered())
+		select {
+		case <-r.mailbox.wake:
+		default:
+		}
+		late[0]()
+		require.Len(t, r.mailbox.wake, 1)
+		require.Equal(t, 1, step())
+		requireStates(payment.Authorized, payment.Authorized)
+		require.Zero(t, r.mailbox.unanswered())
 	}, app.Migrations(Service)...)
 }
 

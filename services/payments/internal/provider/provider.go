@@ -114,29 +114,35 @@ func (p *Provider) handle(ctx context.Context, requests []Request) (answers []An
 		if err != nil {
 			return err
 		}
-		var rows [][]any
 		answers = make([]Answer, len(requests))
+		var rows [][]any
 		for i, r := range requests {
-			lost, err := p.lost(ctx, tx, charges[r.Charge], r)
+			answer, entry, err := p.decide(ctx, tx, charges[r.Charge], r)
 			if err != nil {
 				return err
 			}
-			if lost {
-				continue // timed out
-			}
-			a, entry := charges[r.Charge].handle(r)
+			answers[i] = answer
 			if entry != nil {
 				charges[r.Charge] = append(charges[r.Charge], *entry)
 				rows = append(rows, p.row(*entry))
-				if r.Kind == Authorize && behaviourOf(r.Method).timesOut {
-					a = Answer{Outcome: TimedOut}
-				}
 			}
-			answers[i] = a
 		}
 		return p.enter(ctx, tx, rows)
 	})
 	return answers, err
+}
+
+// decide gives the answer that the caller gets and the entry to be made, if any.
+func (p *Provider) decide(ctx context.Context, tx sqldb.Tx, c charge, r Request) (Answer, *entry, error) {
+	lost, err := p.lost(ctx, tx, c, r)
+	if lost || err != nil {
+		return Answer{Outcome: TimedOut}, nil, err
+	}
+	answer, entry := c.handle(r)
+	if entry != nil && r.Kind == Authorize && behaviourOf(r.Method).timesOut {
+		answer = Answer{Outcome: TimedOut}
+	}
+	return answer, entry, nil
 }
 
 const columns = "charge, step, key, kind, denied, method, currency, held, paid"
