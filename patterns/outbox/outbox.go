@@ -93,7 +93,11 @@ func (o *Outbox) AddDrafts(ctx context.Context, tx sqldb.Tx, drafts ...event.Dra
 // seal puts a draft into its envelope. A fact that follows from another stays
 // in that one's trace, unless ctx has one of its own.
 func (o *Outbox) seal(d event.Draft, now time.Time, trace string) (event.Event, []byte, error) {
-	e, err := event.New(o.newID(), o.service, now, d.Fact)
+	id := d.ID
+	if id == "" {
+		id = o.newID()
+	}
+	e, err := event.New(id, o.service, now, d.Fact)
 	if err != nil {
 		return event.Event{}, nil, err
 	}

@@ -307,6 +307,15 @@ func TestTheTimelineTellsWhatHappened(t *testing.T) {
 	})
 }
 
+func TestTheTimelineNamesTheEventThatWasSaid(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		id := ada.Post(t, "/orders", twoTeas).Field(t, "id")
+		var eventID string
+		require.NoError(t, h.DB.QueryRow(t.Context(), "SELECT event_id FROM outbox").Scan(&eventID))
+		ada.Get(t, "/orders/"+id+"/timeline").Want(t, 200, "items.0.event_id", eventID)
+	})
+}
+
 func TestMetricsTellHowOrdersFare(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := orderTeas(t, h, ada)
