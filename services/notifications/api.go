@@ -52,19 +52,13 @@ func (s *service) listInbox(ctx context.Context, r *inboxRequest) (*inboxReply, 
 	if err != nil {
 		return nil, err
 	}
-	reply := &inboxReply{Body: httpapi.Page[entry]{Items: []entry{}}}
+	reply := &inboxReply{}
 	if len(notices) > r.Limit {
 		notices = notices[:r.Limit]
 		reply.Body.NextCursor = httpapi.EncodeCursor(notices[r.Limit-1].EventID)
 	}
-	for _, n := range notices {
-		e, err := s.show(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		reply.Body.Items = append(reply.Body.Items, e)
-	}
-	return reply, nil
+	reply.Body.Items, err = s.show(ctx, caller.UserID, notices)
+	return reply, err
 }
 
 func (s *service) markRead(ctx context.Context, r *readRequest) (*readReply, error) {
@@ -81,24 +75,31 @@ func (s *service) markRead(ctx context.Context, r *readRequest) (*readReply, err
 	if !found {
 		return nil, errUnknown
 	}
-	e, err := s.show(ctx, n)
-	return &readReply{e}, err
+	shown, err := s.show(ctx, caller.UserID, []store.Notice{n})
+	if err != nil {
+		return nil, err
+	}
+	return &readReply{shown[0]}, nil
 }
 
-// show renders a notice in the language its customer reads now.
-func (s *service) show(ctx context.Context, n store.Notice) (entry, error) {
-	recipients, err := store.Recipients(ctx, s.db, []string{n.UserID})
+// show renders notices in the language that their customer reads now.
+func (s *service) show(ctx context.Context, userID string, notices []store.Notice) ([]entry, error) {
+	recipients, err := store.Recipients(ctx, s.db, []string{userID})
 	if err != nil {
-		return entry{}, err
+		return nil, err
 	}
-	words, err := s.renderer.Entry(recipients[n.UserID].Locale, n.Notice)
-	if err != nil {
-		return entry{}, err
+	entries := make([]entry, len(notices))
+	for i, n := range notices {
+		words, err := s.renderer.Entry(recipients[userID].Locale, n.Notice)
+		if err != nil {
+			return nil, err
+		}
+		entries[i] = entry{
+			ID: n.EventID, Kind: n.Kind, Title: words.Title, Body: words.Body,
+			OrderID: n.OrderID, CreatedAt: n.CreatedAt, ReadAt: n.ReadAt,
+		}
 	}
-	return entry{
-		ID: n.EventID, Kind: n.Kind, Title: words.Title, Body: words.Body,
-		OrderID: n.OrderID, CreatedAt: n.CreatedAt, ReadAt: n.ReadAt,
-	}, nil
+	return entries, nil
 }
 
 // cursor is the id that a page begins after, "" for the first.

@@ -161,6 +161,9 @@ func (s *service) settle(ctx context.Context, held string, jobs []*job) error {
 	if err != nil {
 		return fmt.Errorf("record what became of %d mails: %w", len(jobs), err)
 	}
+	for _, j := range jobs {
+		s.ended.WithLabelValues(string(j.State)).Inc()
+	}
 	return nil
 }
 

@@ -97,6 +97,7 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, value, says string }{
 		{"MAIL_FROM", "nobody", "MAIL_FROM"},
+		{"MAIL_FROM", "=?utf-8?q?a=0D=0Ab?= <a@shop.test>", "MAIL_FROM"},
 		{"SMTP_URL", "http://mail", "SMTP_URL"},
 		{"MAIL_RETENTION", "soon", "MAIL_RETENTION"},
 		{"MAIL_RETENTION", "-1h", "MAIL_RETENTION"},

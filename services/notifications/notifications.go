@@ -9,11 +9,15 @@
 package notifications
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	netmail "net/mail"
 	"os"
+	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"troupe/app"
 	"troupe/events"
@@ -57,7 +61,8 @@ type service struct {
 	from      netmail.Address
 	server    *mail.Server // nil: the built-in mailbox
 	retention time.Duration
-	due       chan struct{} // holds one token if a delivery was queued since the worker last looked
+	ended     *prometheus.CounterVec // deliveries and attempts by the state they ended in
+	due       chan struct{}          // holds one token if a delivery was queued since the worker last looked
 }
 
 func build(env app.Env) (app.Parts, error) {
@@ -68,7 +73,12 @@ func build(env app.Env) (app.Parts, error) {
 	s := &service{
 		db: env.DB, outbox: env.Outbox, revocations: env.Revocations, now: env.Now, newID: env.NewID, log: env.Log,
 		retention: set.MailRetention, due: make(chan struct{}, 1),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "troupe_notifications_mails_total",
+			Help: "How steps of a mail's delivery ended, by the state they led to: sent, deferred, unknown, rejected, expired, suppressed, waiting.",
+		}, []string{"state"}),
 	}
+	env.Registry.MustRegister(s.ended)
 	if err := s.configure(set); err != nil {
 		return app.Parts{}, err
 	}
@@ -98,11 +108,14 @@ func build(env app.Env) (app.Parts, error) {
 
 func (s *service) configure(set settings) error {
 	from, err := netmail.ParseAddress(set.MailFrom)
+	if err == nil {
+		s.from, err = mail.Address(from.Name, from.Address)
+	}
 	if err != nil {
 		return fmt.Errorf("MAIL_FROM is %q: it must look like Troupe <hello@example.com>", set.MailFrom)
 	}
-	s.from = *from
-	if s.renderer, err = message.NewRenderer(from.Name); err != nil {
+	_, domain, _ := strings.Cut(s.from.Address, "@")
+	if s.renderer, err = message.NewRenderer(cmp.Or(s.from.Name, domain)); err != nil {
 		return err
 	}
 	if set.MailRetention <= 0 {

@@ -82,15 +82,14 @@ const (
 type Attempt struct {
 	Phase Phase
 	State State  // Sent, Deferred, Rejected or Unknown
-	Code  int    // the server's reply code, 0 if it did not answer
-	Reply string // what it said, or what went wrong
+	Reply string // what the server said, or what went wrong
 }
 
 // Ended judges an attempt that stopped in phase because of err; nil means the
 // server took the mail.
 func Ended(phase Phase, err error) Attempt {
 	if err == nil {
-		return Attempt{Phase: phase, State: Sent, Code: 250}
+		return Attempt{Phase: phase, State: Sent}
 	}
 	var reply *textproto.Error
 	if !errors.As(err, &reply) {
@@ -100,7 +99,7 @@ func Ended(phase Phase, err error) Attempt {
 		}
 		return a
 	}
-	a := Attempt{Phase: phase, State: Deferred, Code: reply.Code, Reply: fmt.Sprintf("%d %s", reply.Code, reply.Msg)}
+	a := Attempt{Phase: phase, State: Deferred, Reply: fmt.Sprintf("%d %s", reply.Code, reply.Msg)}
 	if reply.Code/100 == 5 && phase != Connect && !aboutLogin(reply.Code) {
 		a.State = Rejected
 	}

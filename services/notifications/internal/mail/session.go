@@ -17,7 +17,7 @@ import (
 // Session is one connection. It is not for concurrent use.
 type Session struct {
 	server *Server
-	ctx    context.Context
+	ctx    context.Context // a connection has a life of its own, and this ends it
 	conn   net.Conn
 	client *smtp.Client
 	broken bool

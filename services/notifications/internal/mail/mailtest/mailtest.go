@@ -67,7 +67,7 @@ type Server struct {
 }
 
 // Start runs a server until the test ends.
-func Start(t *testing.T, o Options) *Server {
+func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	s := &Server{options: o, ended: make(chan struct{})}
 	listener, err := net.Listen("tcp", net.JoinHostPort(cmp.Or(o.Host, "127.0.0.1"), "0"))
@@ -95,7 +95,7 @@ func Start(t *testing.T, o Options) *Server {
 }
 
 // Alone gives the server, as new, to one test until that ends. Others wait.
-func (s *Server) Alone(t *testing.T) {
+func (s *Server) Alone(t testing.TB) {
 	s.alone.Lock()
 	t.Cleanup(s.alone.Unlock)
 	s.mu.Lock()
@@ -132,7 +132,7 @@ func (s *Server) Connections() int {
 }
 
 // certify makes a certificate for 127.0.0.1 that Roots vouches for.
-func (s *Server) certify(t *testing.T) *tls.Config {
+func (s *Server) certify(t testing.TB) *tls.Config {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

@@ -1,0 +1,104 @@
+package notifications_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"troupe/app"
+	"troupe/patterns/bus"
+	"troupe/patterns/event"
+	"troupe/platform/sqldb"
+	"troupe/platform/sqldb/sqldbtest"
+	"troupe/services/notifications"
+	"troupe/services/notifications/internal/mail/mailtest"
+)
+
+// BenchmarkMail is one mail from the event that causes it to the mailbox, or to
+// an SMTP server, and the fact that it was sent, relay included.
+func BenchmarkMail(b *testing.B) {
+	for name, url := range sqldbtest.URLs(b) {
+		b.Run("mailbox/"+name, func(b *testing.B) { benchmarkMail(b, url, "") })
+	}
+	server := mailtest.Start(b, mailtest.Options{})
+	for name, url := range sqldbtest.URLs(b) {
+		b.Run("smtp/"+name, func(b *testing.B) { benchmarkMail(b, url, "smtp://"+server.Addr) })
+	}
+}
+
+type sink struct{}
+
+func (sink) Publish(_ context.Context, messages []bus.Message) []error {
+	return make([]error, len(messages))
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// replica is one of perhaps several instances on db.
+func replica(t testing.TB, db sqldb.DB, smtpURL string) *app.Instance {
+	t.Helper()
+	instance, err := app.NewInstance(notifications.Service, app.World{
+		Environ: map[string]string{"SMTP_URL": smtpURL}, DB: db, Publisher: sink{}, Peers: map[string]string{}, Transport: http.DefaultTransport,
+		Now: time.Now, NewID: newID, Log: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	return instance
+}
+
+// hear delivers facts to an instance in one batch.
+func hear(t testing.TB, instance *app.Instance, facts ...event.Fact) {
+	t.Helper()
+	batch := make([]bus.Delivery, len(facts))
+	for i, fact := range facts {
+		data, err := json.Marshal(fact)
+		require.NoError(t, err)
+		e := event.Event{ID: newID(), Source: "test", Type: fact.EventType(), Time: time.Now(), CorrelationID: fact.CorrelationID(), Data: data}
+		body, err := event.Encode(e)
+		require.NoError(t, err)
+		batch[i] = bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}
+	}
+	require.NoError(t, instance.Inbox.HandleBatch(t.Context(), batch))
+}
+
+func benchmarkMail(b *testing.B, url, smtpURL string) {
+	db := sqldbtest.Open(b, url, sqldb.Options{}, app.Migrations(notifications.Service)...)
+	instance := replica(b, db, smtpURL)
+	hear(b, instance, adaRegistered)
+	b.ResetTimer()
+	for sent := 0; sent < b.N; sent += 256 {
+		facts := make([]event.Fact, 0, 256)
+		for range min(128, (b.N-sent+1)/2) {
+			id := newID()
+			order, payment := created, paid
+			order.OrderID, payment.OrderID = id, id
+			facts = append(facts, order, payment)
+		}
+		hear(b, instance, facts...)
+		require.NoError(b, settle(b.Context(), instance))
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
+	var sent int
+	require.NoError(b, db.QueryRow(b.Context(), "SELECT COUNT(*) FROM deliveries WHERE state = 'sent'").Scan(&sent))
+	require.GreaterOrEqual(b, sent, b.N)
+}
+
+// settle steps all loops until none finds anything to do.
+func settle(ctx context.Context, instance *app.Instance) error {
+	for did := 1; did > 0; {
+		did = 0
+		for _, w := range instance.Workers {
+			n, err := w.Step(ctx)
+			if err != nil {
+				return err
+			}
+			did += n
+		}
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package notifications_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"troupe/app"
+	"troupe/events"
+	"troupe/patterns/event"
+	"troupe/platform/sqldb"
+	"troupe/platform/sqldb/sqldbtest"
+	"troupe/services/notifications"
+	"troupe/services/notifications/internal/mail/mailtest"
+)
+
+func TestReplicasShareTheWorkAndSendEachMailOnce(t *testing.T) {
+	t.Parallel()
+	server := mailtest.Start(t, mailtest.Options{})
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		server.Alone(t)
+		replicas := []*app.Instance{replica(t, db, "smtp://"+server.Addr), replica(t, db, "smtp://"+server.Addr), replica(t, db, "smtp://"+server.Addr)}
+		facts := []event.Fact{adaRegistered}
+		for range 200 {
+			facts = append(facts, events.OrderShipped{OrderID: newID(), UserID: ada})
+		}
+		hear(t, replicas[0], facts...)
+
+		var all errgroup.Group
+		for _, r := range replicas {
+			all.Go(func() error { return settle(t.Context(), r) })
+		}
+		require.NoError(t, all.Wait())
+
+		sent := map[string]int{}
+		for _, m := range server.Mails() {
+			sent[messageID(t, m)]++
+		}
+		require.Len(t, sent, 201)
+		require.Len(t, server.Mails(), 201, "a mail was sent twice")
+	}, app.Migrations(notifications.Service)...)
+}
