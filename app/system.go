@@ -88,8 +88,7 @@ func Start(ctx context.Context, c Config) (*System, error) {
 		s.members = append(s.members, &member{service: service})
 	}
 	if err := s.start(ctx, c); err != nil {
-		s.close()
-		return nil, err
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
@@ -101,7 +100,7 @@ func (s *System) start(ctx context.Context, c Config) error {
 	}
 	s.traces = shutdown
 	steps := []func() error{
-		func() error { return s.bind(c.Environ) },
+		func() error { return s.bind(ctx, c.Environ) },
 		func() error { return s.openDatabases(ctx) },
 		func() error { return s.connectBus(ctx) },
 		func() error { return s.wire(ctx, c) },
@@ -118,10 +117,10 @@ func (s *System) start(ctx context.Context, c Config) error {
 
 // bind takes all ports before anything else is touched, so that a second start
 // by mistake changes nothing.
-func (s *System) bind(environ map[string]string) error {
+func (s *System) bind(ctx context.Context, environ map[string]string) error {
 	for _, m := range s.members {
 		address := ListenAddress(m.service.Name, environ)
-		listener, err := net.Listen("tcp", address)
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return &PortTakenError{Service: m.service.Name, Address: address}
 		}

@@ -9,8 +9,8 @@ package events
 // Topology says which services hear each type of event. A type with nobody
 // behind it is published all the same, for whoever comes later.
 var Topology = map[string][]string{
-	"user.registered.v1": {"notifications", "orders"},
-	"user.updated.v1":    {"notifications", "orders"},
+	"user.registered.v1": {"notifications"},
+	"user.updated.v1":    {"notifications"},
 	"user.deleted.v1":    {"notifications", "orders"},
 	"session.revoked.v1": {"inventory", "notifications", "orders", "payments"},
 

@@ -26,8 +26,10 @@ import (
 // Two services: the kitchen hears of guests and cooks a meal for each, the
 // waiter hears of meals and serves them.
 
-type guestCame struct{ Guest string }
-type mealCooked struct{ Guest string }
+type (
+	guestCame  struct{ Guest string }
+	mealCooked struct{ Guest string }
+)
 
 func (guestCame) EventType() string        { return "guest.came.v1" }
 func (g guestCame) CorrelationID() string  { return g.Guest }

@@ -37,7 +37,8 @@ func (m mortal) TxRelaxed(ctx context.Context, fn func(context.Context, sqldb.Tx
 }
 
 func (m mortal) transact(ctx context.Context, tx func(context.Context, func(context.Context, sqldb.Tx) error) error,
-	fn func(context.Context, sqldb.Tx) error) error {
+	fn func(context.Context, sqldb.Tx) error,
+) error {
 	err := tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		if err := fn(ctx, mortalTx{mortalStatements{tx, m.life}, tx}); err != nil {
 			return err

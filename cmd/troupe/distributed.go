@@ -20,7 +20,7 @@ import (
 // runApart runs every service in a process of its own on the PostgreSQL and
 // RabbitMQ of the settings, with one stream of logs, until ctx ends. A process
 // that dies is started again.
-func runApart(ctx context.Context, c upCommand, environ map[string]string) error {
+func runApart(ctx context.Context, environ map[string]string) error {
 	began := time.Now()
 	if environ["DATABASE_URL"] == "" || environ["AMQP_URL"] == "" {
 		return errors.New("--distributed needs servers: set DATABASE_URL=postgres://user:password@host/database and AMQP_URL=amqp://user:password@host/vhost")
@@ -63,7 +63,7 @@ func databases(ctx context.Context, server string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close() //nolint:errcheck // nothing is lost
+	defer db.Close()
 	urls := map[string]string{}
 	for _, s := range everything {
 		if s.Migrations == nil {

@@ -55,7 +55,7 @@ func (c upCommand) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Distributed {
-		return runApart(ctx, c, environ)
+		return runApart(ctx, environ)
 	}
 	return c.runTogether(ctx, environ)
 }
@@ -65,8 +65,7 @@ func (c upCommand) runTogether(ctx context.Context, environ map[string]string) e
 	began := time.Now()
 	environ["DATABASE_URL"], environ["AMQP_URL"] = "", ""
 	system, err := app.Start(ctx, app.Config{Services: everything, Environ: environ, Version: app.Version})
-	var taken *app.PortTakenError
-	if errors.As(err, &taken) {
+	if taken, ok := errors.AsType[*app.PortTakenError](err); ok {
 		return fmt.Errorf("%w; use --port %s=PORT to listen elsewhere", err, taken.Service)
 	}
 	if err != nil {

@@ -12,8 +12,8 @@ type versionCommand struct{}
 
 // Run prints the version, the commit it was built from if known, and the toolchain.
 func (versionCommand) Run() error {
-	fmt.Printf("troupe %s%s %s %s/%s\n", app.Version, commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
+	_, err := fmt.Printf("troupe %s%s %s %s/%s\n", app.Version, commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }
 
 func commit() string {

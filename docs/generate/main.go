@@ -33,7 +33,7 @@ func generate(path string, write func() ([]byte, error), check bool) error {
 	if !check {
 		return os.WriteFile(path, fresh, 0o644) //nolint:gosec // a document that anybody may read
 	}
-	kept, err := os.ReadFile(path) //nolint:gosec // the path is one of the two above
+	kept, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}

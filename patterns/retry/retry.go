@@ -72,8 +72,7 @@ func (p Policy) Do(ctx context.Context, try func(context.Context) error) error {
 		if err == nil {
 			return nil
 		}
-		var final permanent
-		if errors.As(err, &final) {
+		if final, ok := errors.AsType[permanent](err); ok {
 			return final.error
 		}
 		if ctx.Err() != nil || !p.Again(tries) || p.Pause(ctx, tries) != nil {

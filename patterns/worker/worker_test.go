@@ -72,9 +72,11 @@ func TestIdleWaitsGrowToEvery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(int) (int, error) { return 0, nil })
 		r.after(5 * time.Second)
-		require.Equal(t, []time.Duration{0, 62500 * time.Microsecond, 187500 * time.Microsecond, 437500 * time.Microsecond,
+		require.Equal(t, []time.Duration{
+			0, 62500 * time.Microsecond, 187500 * time.Microsecond, 437500 * time.Microsecond,
 			937500 * time.Microsecond, 1937500 * time.Microsecond, 2937500 * time.Microsecond, 3937500 * time.Microsecond,
-			4937500 * time.Microsecond}, r.at)
+			4937500 * time.Microsecond,
+		}, r.at)
 		r.end()
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -47,9 +48,7 @@ func TestVerifyRefusesWhatIsNotExactlyRight(t *testing.T) {
 func merge(all ...map[string]string) map[string]string {
 	merged := map[string]string{}
 	for _, some := range all {
-		for name, raw := range some {
-			merged[name] = raw
-		}
+		maps.Copy(merged, some)
 	}
 	return merged
 }

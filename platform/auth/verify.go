@@ -24,7 +24,7 @@ type Verifier struct {
 	now         func() time.Time
 }
 
-// VerifierConfig: where keys come from and what else is asked.
+// VerifierConfig says where keys come from and what else is asked.
 type VerifierConfig struct {
 	JWKSURL     string       // where to fetch keys
 	Static      []byte       // a fixed JWKS instead of the URL (users itself, tests)

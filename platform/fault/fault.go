@@ -75,8 +75,7 @@ func (e *Error) At(location, message string) *Error {
 
 // KindOf gives the kind of the first *Error in err's chain, Internal if there is none.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Internal

@@ -39,8 +39,10 @@ func (d discard) WriteHeader(int)             {}
 // BenchmarkPost is all that this package costs a small POST: one input read and
 // validated, one answer, one histogram, no line of log.
 func BenchmarkPost(b *testing.B) {
-	a := New(Config{Service: "orders", Title: "Orders", Version: "1", Now: time.Now,
-		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	a := New(Config{
+		Service: "orders", Title: "Orders", Version: "1", Now: time.Now,
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+	})
 	Post(a, "/orders", func(_ context.Context, _ *placeOrder) (*placedOrder, error) {
 		out := &placedOrder{}
 		out.Body.ID, out.Body.Status = "0190", "pending"

@@ -30,7 +30,7 @@ func FuzzDecodeReadsAsEncodingJSONDoes(f *testing.F) {
 
 func TestFoldIsWhatEqualFoldTakesForEqual(t *testing.T) {
 	t.Parallel()
-	for r := rune(0); r < 0x20000; r++ {
+	for r := range rune(0x20000) {
 		lower, upper := strings.ToLower(string(r)), strings.ToUpper(string(r))
 		for _, other := range []string{lower, upper} {
 			same := strings.Map(fold, string(r)) == strings.Map(fold, other)

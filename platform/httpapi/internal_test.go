@@ -17,8 +17,10 @@ import (
 )
 
 func open() *API {
-	return New(Config{Service: "orders", Title: "Orders", Version: "1", Now: time.Now,
-		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	return New(Config{
+		Service: "orders", Title: "Orders", Version: "1", Now: time.Now,
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+	})
 }
 
 type nothing struct{}
@@ -31,7 +33,8 @@ func TestARequestIsASpanOfItsCallersTrace(t *testing.T) {
 	var within string
 	Get(a, "/orders/{id}", func(ctx context.Context, _ *struct {
 		ID string `path:"id"`
-	}) (*nothing, error) {
+	},
+	) (*nothing, error) {
 		within = telemetry.Traceparent(ctx)
 		return nil, context.DeadlineExceeded
 	}, Public())
@@ -61,7 +64,8 @@ func TestAnAPIThatCanNotWorkDoesNotStart(t *testing.T) {
 	require.PanicsWithValue(t, "httpapi: /a wants a body of type text/csv; only JSON and forms are read", func() {
 		Post(open(), "/a", func(context.Context, *struct {
 			Body string `contentType:"text/csv"`
-		}) (*nothing, error) {
+		},
+		) (*nothing, error) {
 			return nil, nil
 		}, Public())
 	})

@@ -35,7 +35,7 @@ func Says(summary string) Option { return func(o *operation) { o.summary = summa
 // Status is what success answers with, 200 unless told (204 for an empty Out).
 func Status(code int) Option { return func(o *operation) { o.status = code } }
 
-// Get, Post, Put, Patch and Delete add an operation. In and Out are huma input and
+// Get adds an operation, as Post, Put, Patch and Delete do. In and Out are huma input and
 // output structs. An error that is a *fault.Error becomes its problem document;
 // any other is logged and shown as "internal error".
 func Get[In, Out any](a *API, path string, h func(context.Context, *In) (*Out, error), o ...Option) {

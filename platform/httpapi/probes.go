@@ -42,8 +42,7 @@ func (a *API) unready(r *http.Request) error {
 		return nil
 	}
 	reason := err.Error()
-	var f *fault.Error
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
 		reason = f.Message
 	}
 	return fault.New(fault.Unavailable, "not_ready", "%s", reason).Because(err)

@@ -173,7 +173,7 @@ func retried(ctx context.Context, f func() error) error {
 			return err
 		}
 		select {
-		case <-time.After(rand.N(wait)): //nolint:gosec // jitter, no secret
+		case <-time.After(rand.N(wait)):
 		case <-ctx.Done():
 			return err
 		}

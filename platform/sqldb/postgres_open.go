@@ -32,7 +32,7 @@ func openPostgres(ctx context.Context, url string, o Options) (DB, error) {
 		return nil, fmt.Errorf("database URL is not understood, "+
 			"use postgres://user:password@host:5432/database: %w", err)
 	}
-	c.MaxConns = int32(cmp.Or(o.MaxConns, defaultMaxConns)) //nolint:gosec // a handful
+	c.MaxConns = int32(cmp.Or(o.MaxConns, defaultMaxConns))
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
@@ -55,7 +55,7 @@ func await(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 		}
 		log.WarnContext(ctx, "PostgreSQL does not answer yet, will try again", "in", wait.String(), "error", err)
 		select {
-		case <-time.After(wait/2 + rand.N(wait)): //nolint:gosec // jitter, no secret
+		case <-time.After(wait/2 + rand.N(wait)):
 		case <-ctx.Done():
 			return fmt.Errorf("PostgreSQL at %s:%d did not answer: %w", server.Host, server.Port, err)
 		}

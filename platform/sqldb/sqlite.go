@@ -52,7 +52,7 @@ func sqlitePath(url string) (string, error) {
 	}
 	path, ok := strings.CutPrefix(url, "sqlite://")
 	if !ok || path == "" || strings.ContainsAny(path, "?#") {
-		return "", fmt.Errorf("database URL %q names no file: use sqlite:///path/to/file.db or sqlite::memory:", url)
+		return "", fmt.Errorf("database URL %q names no file: use sqlite:///path/to/file.db, or sqlite::memory: for none", url)
 	}
 	return path, nil
 }

@@ -10,15 +10,15 @@ func positional(text string) string {
 	var b strings.Builder
 	next := 1
 	for i := 0; i < len(text); {
-		switch {
-		case text[i] == '\'':
+		switch text[i] {
+		case '\'':
 			end := i + 1 + strings.IndexByte(text[i+1:], '\'') + 1
 			if end == i+1 {
 				return text // an unclosed literal: SQLite will say so
 			}
 			b.WriteString(text[i:end])
 			i = end
-		case text[i] == '$':
+		case '$':
 			n, width := number(text[i+1:])
 			if n != next {
 				return text

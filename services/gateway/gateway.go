@@ -23,7 +23,7 @@ import (
 )
 
 // Service is the gateway.
-var Service = app.Service{Name: "gateway", Port: 8000, Build: build}
+var Service = app.Service{Name: "gateway", Build: build}
 
 type settings struct {
 	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" envDefault:"15s"`     // until an answer begins, over all tries
@@ -57,7 +57,8 @@ func build(env app.Env) (app.Parts, error) {
 	}
 	g.document = &openapi.Cache{Services: bases, Transport: env.Transport, Exposed: exposed, Log: env.Log, Now: env.Now}
 	g.barred = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gateway_barred_total", Help: "Requests that were refused before anything looked at them, by reason."}, []string{"code"})
+		Name: "gateway_barred_total", Help: "Requests that were refused before anything looked at them, by reason.",
+	}, []string{"code"})
 	env.Registry.MustRegister(g.barred)
 	return app.Parts{Routes: g.routes, Handler: g}, nil
 }

@@ -22,7 +22,6 @@ import (
 // Service is all that the rest of the system sees of this package.
 var Service = app.Service{
 	Name:       "inventory",
-	Port:       8004,
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

@@ -28,10 +28,12 @@ func (s *service) orderCreated(ctx context.Context, tx sqldb.Tx, rs []inbox.Rece
 		if err != nil {
 			return inbox.Permanent(err)
 		}
-		steps[i] = step{orderID: r.Fact.OrderID, wants: lines, cause: &r.Event,
+		steps[i] = step{
+			orderID: r.Fact.OrderID, wants: lines, cause: &r.Event,
 			take: func(res *stock.Reservation, shelf *stock.Shelf) stock.Outcome {
 				return res.Created(lines, shelf, expires)
-			}}
+			},
+		}
 	}
 	return s.take(ctx, tx, steps)
 }
@@ -69,10 +71,12 @@ func (s *service) expireHolds(ctx context.Context) (did int, err error) {
 		}
 		steps := make([]step, len(ids))
 		for i, id := range ids {
-			steps[i] = step{orderID: id, reason: "expired",
+			steps[i] = step{
+				orderID: id, reason: "expired",
 				take: func(res *stock.Reservation, shelf *stock.Shelf) stock.Outcome {
 					return res.Expire(shelf, now)
-				}}
+				},
+			}
 		}
 		did = len(steps)
 		return s.take(ctx, tx, steps)

@@ -27,8 +27,10 @@ import (
 // replica is a service that shares its database with others.
 func replica(t *testing.T, db sqldb.DB) (*service, *inbox.Inbox) {
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
-	s := &service{db: db, now: time.Now, newID: newID, holdExpiry: time.Minute,
-		outbox: outbox.New(outbox.Config{Service: "inventory", DB: db, Now: time.Now, NewID: newID})}
+	s := &service{
+		db: db, now: time.Now, newID: newID, holdExpiry: time.Minute,
+		outbox: outbox.New(outbox.Config{Service: "inventory", DB: db, Now: time.Now, NewID: newID}),
+	}
 	return s, inbox.New(inbox.Config{
 		Service: "inventory", DB: db, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Reactions: []inbox.Reaction{

@@ -35,7 +35,6 @@ import (
 // Service is the notifications service.
 var Service = app.Service{
 	Name:       "notifications",
-	Port:       8003,
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

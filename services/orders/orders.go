@@ -38,7 +38,6 @@ const name = "orders"
 // Service is the orders service.
 var Service = app.Service{
 	Name:       name,
-	Port:       8002,
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

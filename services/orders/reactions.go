@@ -30,8 +30,6 @@ func (s *service) reactions() []inbox.Reaction {
 		heard(s, func(e events.PaymentRefunded) string { return amount(e.Amount) + " refunded: " + e.Reason + "." }),
 		inbox.OnBatch(s.productsChanged),
 		inbox.OnBatch(s.stockChanged),
-		inbox.On(indifferent[events.UserRegistered]),
-		inbox.On(indifferent[events.UserUpdated]),
 		inbox.On(s.userDeleted),
 		inbox.On(s.sessionRevoked),
 	}
@@ -103,10 +101,6 @@ func (s *service) stockChanged(ctx context.Context, tx sqldb.Tx, rs []inbox.Rece
 	}
 	return store.PutStock(ctx, tx, levels)
 }
-
-// indifferent is the reaction to what changes nothing here: an order knows its
-// customer by id, and notifications knows how to reach them.
-func indifferent[E event.Fact](context.Context, sqldb.Tx, inbox.Received[E]) error { return nil }
 
 // userDeleted tells every order of a customer that they are gone; see
 // order.CustomerLeft for what that means to it.

@@ -23,7 +23,6 @@ import (
 // Service is all that the rest of the system sees of this package.
 var Service = app.Service{
 	Name:       "payments",
-	Port:       8005,
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

@@ -45,7 +45,8 @@ type replica struct {
 func (w *world) replica(t testing.TB) replica {
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	s := &service{db: w.db, now: w.now, newID: newID,
+	s := &service{
+		db: w.db, now: w.now, newID: newID,
 		outbox:   outbox.New(outbox.Config{Service: "payments", DB: w.db, Now: w.now, NewID: newID}),
 		provider: &provider.Provider{DB: w.db, Now: w.now, After: func(_ time.Duration, f func()) { f() }, Log: log},
 		mailbox:  newMailbox(), auditor: newAuditor(prometheus.NewRegistry()),

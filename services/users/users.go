@@ -37,7 +37,6 @@ import (
 // Service is the users service.
 var Service = app.Service{
 	Name:       "users",
-	Port:       8001,
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

@@ -126,7 +126,7 @@ func (w *world) quiet() error {
 
 func empty(ctx context.Context, db sqldb.DB, service, table string) error {
 	var n int
-	if err := db.QueryRow(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil { //nolint:gosec // one of three names
+	if err := db.QueryRow(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 		return fmt.Errorf("%s.%s: %w", service, table, err)
 	}
 	if n > 0 {

@@ -23,7 +23,7 @@ var services = []string{"gateway", "users", "orders", "notifications", "inventor
 func Build(ctx context.Context, dir string, flags ...string) (string, error) {
 	binary := filepath.Join(dir, "troupe")
 	args := append(append([]string{"build"}, flags...), "-o", binary, "troupe/cmd/troupe")
-	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil { //nolint:gosec // our own program
+	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w: %s", err, out)
 	}
 	return binary, nil
@@ -52,7 +52,7 @@ func (p *Troupe) Start(ctx context.Context) error {
 	for _, name := range services {
 		args = append(args, "--port", name+"="+p.ports[name])
 	}
-	p.command = exec.CommandContext(context.WithoutCancel(ctx), p.Binary, args...) //nolint:gosec // the program under test
+	p.command = exec.CommandContext(context.WithoutCancel(ctx), p.Binary, args...)
 	p.command.Env = append(os.Environ(), p.Env...)
 	p.command.Stdout, p.command.Stderr = p.Output, p.Output
 	if err := p.command.Start(); err != nil {
@@ -68,7 +68,7 @@ func (p *Troupe) pickPorts() error {
 		if err != nil {
 			return err
 		}
-		defer listener.Close() //nolint:revive // held until all are picked, so that none is picked twice
+		defer listener.Close() // held until all are picked, so that none is picked twice
 		p.ports[name] = strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 	}
 	return nil

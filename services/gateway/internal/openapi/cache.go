@@ -97,7 +97,7 @@ func (c *Cache) ask(ctx context.Context, url string) (Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask for %s: %w", url, err)
 	}
-	defer res.Body.Close() //nolint:errcheck // only read from
+	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("ask for %s: answered %s", url, res.Status)
 	}

@@ -30,7 +30,7 @@ func (x *exchange) answer(res *http.Response) {
 		_, _ = x.w.Write(x.part[:res.ContentLength]) // a client who is gone needs no answer
 		return
 	}
-	defer res.Body.Close() //nolint:errcheck // it was read to its end, or is given up
+	defer res.Body.Close()
 	x.stream(res)
 }
 

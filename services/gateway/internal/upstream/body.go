@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -57,7 +58,7 @@ func (b *clientBody) deadline(at time.Time) { _ = b.from.SetReadDeadline(at) }
 // blame is asked when a service's answer is overdue: while the transport itself
 // waits for the client, the service is not at fault.
 func (b *clientBody) blame(cause error) error {
-	if cause == errTryTimeout && b.waits.Load() {
+	if errors.Is(cause, errTryTimeout) && b.waits.Load() {
 		return errClientSlow
 	}
 	return cause
@@ -73,7 +74,7 @@ func (b *clientBody) readAhead() error {
 	for b.length < keepSize {
 		n, err := b.read(b.kept[b.length:])
 		b.length += n
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

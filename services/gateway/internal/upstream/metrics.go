@@ -33,10 +33,12 @@ func newMetrics(upstream string) metrics {
 		refusals: counter("gateway_refusals_total", "Requests that got no answer of the service, by reason.", "code"),
 		changes:  counter("gateway_breaker_changes_total", "Changes of the circuit breaker's state.", "to"),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "gateway_retries_total", Help: "Calls that were tried again.", ConstLabels: labels}),
+			Name: "gateway_retries_total", Help: "Calls that were tried again.", ConstLabels: labels,
+		}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "gateway_try_duration_seconds", Help: "How long the service took until its answer began.", ConstLabels: labels,
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
 	}
 	for outcome, name := range outcomeNames {
 		m.outcomes[outcome] = m.tries.WithLabelValues(name)
@@ -47,7 +49,8 @@ func newMetrics(upstream string) metrics {
 func (m *metrics) register(r prometheus.Registerer, u *Upstream) {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: name, Help: help, ConstLabels: prometheus.Labels{"upstream": u.config.Name}}, value)
+			Name: name, Help: help, ConstLabels: prometheus.Labels{"upstream": u.config.Name},
+		}, value)
 	}
 	r.MustRegister(m.tries, m.refusals, m.changes, m.retries, m.duration,
 		gauge("gateway_in_flight", "Requests on their way to the service or back.",

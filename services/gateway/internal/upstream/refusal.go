@@ -28,23 +28,28 @@ type Refusal struct {
 const StatusClientClosed = 499
 
 func overloaded() *Refusal {
-	return &Refusal{Status: http.StatusServiceUnavailable, Code: "overloaded", RetryAfter: time.Second,
-		Detail: "too many requests are waiting for this service; try again in a moment"}
+	return &Refusal{
+		Status: http.StatusServiceUnavailable, Code: "overloaded", RetryAfter: time.Second,
+		Detail: "too many requests are waiting for this service; try again in a moment",
+	}
 }
 
 func circuitOpen(err error) *Refusal {
-	r := &Refusal{Status: http.StatusServiceUnavailable, Code: "circuit_open", RetryAfter: time.Second,
-		Detail: "this service keeps failing and is given time to recover; try again later"}
-	var open *breaker.OpenError
-	if errors.As(err, &open) {
+	r := &Refusal{
+		Status: http.StatusServiceUnavailable, Code: "circuit_open", RetryAfter: time.Second,
+		Detail: "this service keeps failing and is given time to recover; try again later",
+	}
+	if open, ok := errors.AsType[*breaker.OpenError](err); ok {
 		r.RetryAfter = open.RetryAfter
 	}
 	return r
 }
 
 func bodyTooLarge(limit int64) *Refusal {
-	return &Refusal{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large",
-		Detail: fmt.Sprintf("the body must not be larger than %d bytes", limit)}
+	return &Refusal{
+		Status: http.StatusRequestEntityTooLarge, Code: "body_too_large",
+		Detail: fmt.Sprintf("the body must not be larger than %d bytes", limit),
+	}
 }
 
 // failure is a try without an answer.
@@ -85,15 +90,18 @@ func (x *exchange) failed(err error) *failure {
 	case errors.Is(cause, errTryTimeout):
 		return &failure{outcome: breaker.Failure, maybeDone: true, Refusal: Refusal{
 			Status: http.StatusGatewayTimeout, Code: "upstream_timeout", Cause: err,
-			Detail: "the service did not answer in time; what was asked may yet be done"}}
+			Detail: "the service did not answer in time; what was asked may yet be done",
+		}}
 	case neverSent(err):
 		return &failure{outcome: breaker.Failure, mendable: true, Refusal: Refusal{
 			Status: http.StatusServiceUnavailable, Code: "upstream_unreachable", Cause: err, RetryAfter: time.Second,
-			Detail: "the service can not be reached; nothing was done, try again in a moment"}}
+			Detail: "the service can not be reached; nothing was done, try again in a moment",
+		}}
 	}
 	return &failure{outcome: breaker.Failure, mendable: true, maybeDone: true, Refusal: Refusal{
 		Status: http.StatusBadGateway, Code: "upstream_broke_off", Cause: err,
-		Detail: "the connection to the service broke; what was asked may have been done"}}
+		Detail: "the connection to the service broke; what was asked may have been done",
+	}}
 }
 
 func clientFault(status int, code, detail string, cause error) *failure {

@@ -36,7 +36,7 @@ func (t *timer) start(cause error, d time.Duration) {
 func (t *timer) restart(cause error, d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.cause == cause {
+	if t.cause == cause { //nolint:errorlint // which of the waits runs, not what it means
 		t.due = time.Now().Add(d)
 		t.clock.Reset(d)
 	}

@@ -27,24 +27,36 @@ func TestEveryMailSaysWhatHappenedInTheCustomersLanguage(t *testing.T) {
 		subjectEN, bodEN string
 		subjectDE, bodDE string
 	}{
-		{message.Notice{Kind: "user.registered"},
+		{
+			message.Notice{Kind: "user.registered"},
 			"Welcome to Troupe, Ada", "Your account is ready.",
-			"Willkommen bei Troupe, Ada", "Ihr Konto ist eingerichtet."},
-		{message.Notice{Kind: "order.created", OrderID: orderID, Amount: euros(2598)},
+			"Willkommen bei Troupe, Ada", "Ihr Konto ist eingerichtet.",
+		},
+		{
+			message.Notice{Kind: "order.created", OrderID: orderID, Amount: euros(2598)},
 			"We have your order DEADBEEF (25.98 EUR)", "Thank you for your order of 25.98 EUR.",
-			"Ihre Bestellung DEADBEEF ist eingegangen (25.98 EUR)", "Bestellung über 25.98 EUR."},
-		{message.Notice{Kind: "order.paid", OrderID: orderID, Amount: money.Money{Amount: 500, Currency: "JPY"}},
+			"Ihre Bestellung DEADBEEF ist eingegangen (25.98 EUR)", "Bestellung über 25.98 EUR.",
+		},
+		{
+			message.Notice{Kind: "order.paid", OrderID: orderID, Amount: money.Money{Amount: 500, Currency: "JPY"}},
 			"Payment of 500 JPY received for order DEADBEEF", "your payment of 500 JPY",
-			"Zahlung von 500 JPY für Bestellung DEADBEEF erhalten", "Zahlung von 500 JPY erhalten"},
-		{message.Notice{Kind: "order.cancelled", OrderID: orderID, Amount: euros(2598), Reason: "stock_rejected"},
+			"Zahlung von 500 JPY für Bestellung DEADBEEF erhalten", "Zahlung von 500 JPY erhalten",
+		},
+		{
+			message.Notice{Kind: "order.cancelled", OrderID: orderID, Amount: euros(2598), Reason: "stock_rejected"},
 			"Your order DEADBEEF is cancelled", "no longer in stock",
-			"Ihre Bestellung DEADBEEF ist storniert", "nicht mehr vorrätig"},
-		{message.Notice{Kind: "order.shipped", OrderID: orderID},
+			"Ihre Bestellung DEADBEEF ist storniert", "nicht mehr vorrätig",
+		},
+		{
+			message.Notice{Kind: "order.shipped", OrderID: orderID},
 			"Your order DEADBEEF is on its way", "left our warehouse",
-			"Ihre Bestellung DEADBEEF ist unterwegs", "Lager verlassen"},
-		{message.Notice{Kind: "payment.refunded", OrderID: orderID, Amount: euros(99)},
+			"Ihre Bestellung DEADBEEF ist unterwegs", "Lager verlassen",
+		},
+		{
+			message.Notice{Kind: "payment.refunded", OrderID: orderID, Amount: euros(99)},
 			"Refund of 0.99 EUR for order DEADBEEF", "refunded 0.99 EUR",
-			"Erstattung von 0.99 EUR für Bestellung DEADBEEF", "0.99 EUR auf das verwendete"},
+			"Erstattung von 0.99 EUR für Bestellung DEADBEEF", "0.99 EUR auf das verwendete",
+		},
 	} {
 		t.Run(c.notice.Kind, func(t *testing.T) {
 			t.Parallel()

@@ -60,8 +60,10 @@ func (b *bank) paid() bool { return b.captured && !b.refunded }
 func TestMoneyEndsWhereTheOrderWantsIt(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		b := &bank{answers: map[string]payment.Answer{},
-			declines: rapid.IntRange(0, 4).Draw(t, "declines") == 0, capturesFail: rapid.IntRange(0, 4).Draw(t, "captures fail") == 0}
+		b := &bank{
+			answers:  map[string]payment.Answer{},
+			declines: rapid.IntRange(0, 4).Draw(t, "declines") == 0, capturesFail: rapid.IntRange(0, 4).Draw(t, "captures fail") == 0,
+		}
 		p, now := order(), noon
 		heard := map[string]bool{}
 		var stalled []payment.Call

@@ -27,10 +27,12 @@ func each(t *testing.T, test func(t *testing.T, b *bank)) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		b := &bank{}
-		b.Provider = &provider.Provider{DB: db, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		b.Provider = &provider.Provider{
+			DB: db, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 			After: func(d time.Duration, f func()) {
 				b.waits, b.late = append(b.waits, d), append(b.late, f)
-			}}
+			},
+		}
 		test(t, b)
 	}, store.Migrations)
 }

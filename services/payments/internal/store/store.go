@@ -46,7 +46,8 @@ func ByID(ctx context.Context, q sqldb.Querier, ids []string) (map[string]*payme
 }
 
 func load(ctx context.Context, q sqldb.Querier, column string, keys []string, after string,
-	keyOf func(*payment.Payment) string) (map[string]*payment.Payment, error) {
+	keyOf func(*payment.Payment) string,
+) (map[string]*payment.Payment, error) {
 	values := make([]any, len(keys))
 	for i, k := range keys {
 		values[i] = k
@@ -107,8 +108,10 @@ func Save(ctx context.Context, tx sqldb.Tx, ps []*payment.Payment) error {
 			return fmt.Errorf("encode operations of payment %s: %w", p.ID, err)
 		}
 		if p.Version == 0 {
-			fresh = append(fresh, []any{p.ID, p.OrderID, p.UserID, p.Amount.Amount, p.Amount.Currency, p.Method, int(p.Goal),
-				string(p.State), p.Code, p.Reason, string(operations), sqldb.Micros(p.CreatedAt), 1, dueAt(p)})
+			fresh = append(fresh, []any{
+				p.ID, p.OrderID, p.UserID, p.Amount.Amount, p.Amount.Currency, p.Method, int(p.Goal),
+				string(p.State), p.Code, p.Reason, string(operations), sqldb.Micros(p.CreatedAt), 1, dueAt(p),
+			})
 			continue
 		}
 		updates.Exec(touchedOne, `UPDATE payments SET user_id = $1, amount = $2, currency = $3, method = $4, goal = $5, state = $6,
