@@ -38,6 +38,7 @@ type System struct {
 	members   []*member
 	bus       connectedBus
 	traces    func(context.Context) error // sends what is left
+	lock      *os.File                    // nil if the data is not in a folder
 	failed    chan error
 
 	listening, reacting, working loops
@@ -143,6 +144,10 @@ func (s *System) openDatabases(ctx context.Context) error {
 	if s.settings.DatabaseURL == "" {
 		if err := os.MkdirAll(s.settings.DataDir, 0o700); err != nil {
 			return fmt.Errorf("can not make the data folder; set TROUPE_DATA to one that can be written: %w", err)
+		}
+		var err error
+		if s.lock, err = lockData(s.settings.DataDir); err != nil {
+			return err
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -337,6 +342,9 @@ func (s *System) close() error {
 		if m.db != nil {
 			errs = append(errs, m.db.Close())
 		}
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
 	}
 	s.transport.CloseIdleConnections()
 	return errors.Join(errs...)

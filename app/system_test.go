@@ -130,6 +130,20 @@ func TestATakenPortIsNamed(t *testing.T) {
 	require.Equal(t, "payments", taken.Service)
 }
 
+func TestADataFolderHasOneSystem(t *testing.T) {
+	t.Parallel()
+	var heard atomic.Int64
+	c := config(t, butler(t, &heard))
+	first, err := Start(t.Context(), c)
+	require.NoError(t, err)
+	_, err = Start(t.Context(), c)
+	require.ErrorContains(t, err, "another troupe runs on the data folder")
+	require.NoError(t, first.Stop())
+	second, err := Start(t.Context(), c)
+	require.NoError(t, err)
+	require.NoError(t, second.Stop())
+}
+
 func TestAHearerElsewhereNeedsABroker(t *testing.T) {
 	t.Parallel()
 	_, err := Start(t.Context(), config(t, doorbell(t, nil, nil)))

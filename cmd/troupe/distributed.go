@@ -131,9 +131,7 @@ func (p process) run(ctx context.Context) error {
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 30 * time.Second
-	// A Ctrl-C goes to the whole group of the terminal; the services are to stop
-	// in our order, not all at once.
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.SysProcAttr = ownGroup()
 	return command.Run()
 }
 
