@@ -25,7 +25,7 @@ var homes = map[string][]string{
 	"modernc.org/sqlite":               {"platform/sqldb"},                                           // one seam over both databases
 	"github.com/jackc/pgx/v5":          {"platform/sqldb", "platform/sqldb/sqldbtest"},               // likewise; the test package makes databases
 	"github.com/pressly/goose/v3":      {"platform/sqldb"},                                           // migrations belong to the seam
-	"github.com/rabbitmq/amqp091-go":   {"patterns/bus/rabbit"},                                      // one session type must own every channel
+	"github.com/rabbitmq/amqp091-go":   {"patterns/bus/rabbit", "bench"},                             // one session type must own every channel
 	"github.com/danielgtaylor/huma/v2": {"platform/httpapi"},                                         // so that it can be left in a day
 	"github.com/go-jose/go-jose/v4":    {"platform/auth"},                                            // one strict verifier
 	"github.com/alecthomas/kong":       {"cmd/troupe"},                                               // only the operator has a command line

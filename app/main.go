@@ -15,7 +15,7 @@ var Version = "dev"
 // SIGTERM, drains, and exits: 0 if all ended well, 1 if not.
 func Main(services ...Service) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, services)
+	err := Run(ctx, services...)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -23,7 +23,8 @@ func Main(services ...Service) {
 	}
 }
 
-func run(ctx context.Context, services []Service) error {
+// Run runs services with the settings of the environment until ctx ends, and drains.
+func Run(ctx context.Context, services ...Service) error {
 	system, err := Start(ctx, Config{Services: services, Environ: Environ(os.Environ()), Version: Version})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,15 +44,28 @@ func openShop(ctx context.Context, s *system, stock int64) (*shop, error) {
 	if err := admin.Post(ctx, "/products/"+sku+"/stock", map[string]any{"delta": stock, "reason": "bench"}, nil); err != nil {
 		return nil, err
 	}
-	customer, err := client.New(s.URL("gateway")).Register(ctx, "bench@example.com", "four words for measuring", "Bench")
+	customer, err := client.New(s.URL("gateway")).Register(ctx, strings.ToLower(rand.Text())+"@example.com", "four words for measuring", "Bench")
 	if err != nil {
 		return nil, err
 	}
 	b.token = customer.Token()
-	if b.orders, err = sqldb.Open(ctx, s.database("orders"), sqldb.Options{}); err != nil {
+	database, err := s.database("orders")
+	if err != nil {
+		return nil, err
+	}
+	if b.orders, err = sqldb.Open(ctx, database, sqldb.Options{}); err != nil {
+		return nil, err
+	}
+	if b.placed, err = b.paid(ctx); err != nil {
 		return nil, err
 	}
 	return b, b.untilKnown(ctx)
+}
+
+// paid counts the orders that are through, those of earlier runs among them.
+func (b *shop) paid(ctx context.Context) (n int, err error) {
+	err = b.orders.QueryRow(ctx, "SELECT count(*) FROM orders WHERE paid").Scan(&n)
+	return n, err
 }
 
 // untilKnown waits until orders has heard of the product.
@@ -110,9 +124,8 @@ func (b *shop) place(ctx context.Context, n, clients int) ([]time.Duration, erro
 
 func (b *shop) untilPaid(ctx context.Context) error {
 	return poll(ctx, func() (bool, error) {
-		var paid int
-		err := b.orders.QueryRow(ctx, "SELECT count(*) FROM orders WHERE paid").Scan(&paid)
-		return paid >= b.placed, err
+		n, err := b.paid(ctx)
+		return n >= b.placed, err
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -39,7 +40,7 @@ func runApart(ctx context.Context, environ map[string]string) error {
 	for _, name := range names() {
 		own := maps.Clone(environ)
 		own["DATABASE_URL"] = urls[name]
-		p := process{name: name, command: []string{self, "serve", name}, environ: own}
+		p := process{name: name, command: []string{self, "serve", "--with-stdin", name}, environ: own}
 		if name != "gateway" {
 			processes.Go(func() { p.keepRunning(behind) })
 			continue
@@ -56,8 +57,9 @@ func runApart(ctx context.Context, environ map[string]string) error {
 	return nil
 }
 
-// databases gives each service a database of its own on the server, made if
-// it is missing.
+// databases gives each service a database of its own on the server, named after
+// the one of the URL (postgres://.../shop: shop_users, shop_orders), and makes it
+// if it is missing.
 func databases(ctx context.Context, server string) (map[string]string, error) {
 	db, err := sqldb.Open(ctx, server, sqldb.Options{MaxConns: 1})
 	if err != nil {
@@ -73,7 +75,7 @@ func databases(ctx context.Context, server string) (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("DATABASE_URL: %w", err)
 		}
-		name := "troupe_" + s.Name
+		name := strings.TrimPrefix(u.Path, "/") + "_" + s.Name
 		u.Path = "/" + name
 		urls[s.Name] = u.String()
 		if err := createDatabase(ctx, db, name); err != nil {
@@ -91,7 +93,7 @@ func createDatabase(ctx context.Context, db sqldb.DB, name string) error {
 	if n == 1 {
 		return nil
 	}
-	if _, err := db.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+	if _, err := db.Exec(ctx, `CREATE DATABASE "`+strings.ReplaceAll(name, `"`, `""`)+`"`); err != nil {
 		return fmt.Errorf("make database %s; let the user of DATABASE_URL create databases, or make it yourself: %w", name, err)
 	}
 	return nil
@@ -129,6 +131,10 @@ func (p process) run(ctx context.Context) error {
 		command.Env = append(command.Env, name+"="+p.environ[name])
 	}
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
+	// The pipe ends when this process does, even by kill -9, and the service with it.
+	if _, err := command.StdinPipe(); err != nil {
+		return err
+	}
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 30 * time.Second
 	command.SysProcAttr = ownGroup()

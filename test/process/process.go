@@ -34,6 +34,7 @@ type Troupe struct {
 	Binary string
 	Data   string
 	Env    []string // beyond the test's own
+	Apart  bool     // a process for each service, on the DATABASE_URL and AMQP_URL of Env
 	Output io.Writer
 
 	ports   map[string]string
@@ -49,6 +50,9 @@ func (p *Troupe) Start(ctx context.Context) error {
 		}
 	}
 	args := []string{"up", "--data", p.Data}
+	if p.Apart {
+		args = append(args, "--distributed")
+	}
 	for _, name := range services {
 		args = append(args, "--port", name+"="+p.ports[name])
 	}
