@@ -67,6 +67,7 @@ func TestWhoMayCall(t *testing.T) {
 	s := newShop(t)
 	user, admin := "Bearer "+s.token(t, auth.User), "Bearer "+s.token(t, auth.Admin)
 	const one = `{"items":[{"sku":"book","quantity":1}]}`
+	const login = "username=ada&password=x"
 	for name, c := range map[string]struct {
 		what, body string
 		tokens     []string
@@ -89,11 +90,16 @@ func TestWhoMayCall(t *testing.T) {
 		"a caller where all may":       {place, one, []string{user}, 201, ""},
 		"a bad token where all may":    {place, one, []string{"Bearer x"}, 401, "token_invalid"},
 		"a query token is not taken":   {"GET /orders/1?access_token=" + user[7:], "", nil, 401, "token_missing"},
+		"a bad token to sign in with":  {"POST /token", login, []string{"Bearer x"}, 200, ""},
+		"two headers to sign in with":  {"POST /token", login, []string{user, "Basic"}, 200, ""},
 		"nobody with a malformed body": {place, "{", []string{"Bearer x"}, 401, "token_invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var headers []string
+			if c.what == "POST /token" {
+				headers = []string{"Content-Type", form}
+			}
 			for _, token := range c.tokens {
 				headers = append(headers, "Authorization", token)
 			}

@@ -111,7 +111,7 @@ func (s *shop) open() {
 	}, httpapi.Public())
 	httpapi.Post(a, "/token", func(_ context.Context, in *signIn) (*oneOrder, error) {
 		return &oneOrder{order{User: in.Body.Username}}, nil
-	}, httpapi.Public(), httpapi.Says("Get a token"))
+	}, httpapi.Anonymous(), httpapi.Says("Get a token"))
 	a.Handle("GET /stream", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("half"))
 		panic("in the middle")

@@ -11,20 +11,25 @@ import (
 	"troupe/platform/auth"
 )
 
-// Option describes an operation. Without Public or Only any caller with a
-// valid token may call it.
+// Option describes an operation. Without Public, Anonymous or Only any caller
+// with a valid token may call it.
 type Option func(*operation)
 
 type operation struct {
-	public  bool
-	role    auth.Role // "" for any
-	summary string
-	status  int
+	public    bool
+	anonymous bool
+	role      auth.Role // "" for any
+	summary   string
+	status    int
 }
 
 // Public lets anybody call; a valid token still makes the caller known, and
 // a bad one is refused.
 func Public() Option { return func(o *operation) { o.public = true } }
+
+// Anonymous lets anybody call, and nobody looks at a token: for what somebody
+// needs whose token is no good any more, such as signing in.
+func Anonymous() Option { return func(o *operation) { o.public, o.anonymous = true, true } }
 
 // Only lets only callers with the role call (admin operations).
 func Only(role auth.Role) Option { return func(o *operation) { o.role = role } }

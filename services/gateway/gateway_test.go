@@ -306,6 +306,9 @@ func TestAnybodyMayCallWhatIsForAnybody(t *testing.T) {
 	}
 	h := w.call(t, "", "GET", "/products", "", "Authorization", "Bearer whatever").heard(t)
 	require.Equal(t, "Bearer whatever", h.Header.Get("Authorization"), "the service judges it")
+	ended := w.token(t, auth.User)
+	w.clock.advance(time.Hour)
+	w.call(t, "", "POST", "/token", "", "Authorization", "Bearer "+ended).heard(t)
 }
 
 // Users is down when the gateway starts, so there are no keys. The services keep

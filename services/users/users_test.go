@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -102,6 +103,19 @@ func TestWhoRegistersCanSignInAndIsAnnounced(t *testing.T) {
 		signed.Want(t, 200, "token_type", "bearer", "expires_in", 600)
 		require.Equal(t, "no-store", signed.Header("Cache-Control"))
 		bearing(h, signed.Field(t, "access_token")).Get(t, "/users/me").Want(t, 200, "id", id, "email", "ada@example.com")
+	})
+}
+
+func TestWhoseTokenIsNoGoodAnyMoreCanStillSignIn(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		first := signIn(t, h, "ada@example.com", goodPassword)
+		h.Advance(time.Hour)
+		old := bearing(h, first.Access)
+		old.Get(t, "/users/me").Problem(t, 401, "token_expired")
+		old.Get(t, "/.well-known/jwks.json").Want(t, 200)
+		old.Post(t, "/users", person("eve@example.com")).Want(t, 201)
+		trySignIn(t, old.With("Content-Type", "application/x-www-form-urlencoded"), "ada@example.com", goodPassword).Want(t, 200)
 	})
 }
 
