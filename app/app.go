@@ -38,7 +38,8 @@ type Env struct {
 	Verifier    *auth.Verifier
 	Revocations *auth.Revocations // nil if the service has no Migrations
 	Now         func() time.Time
-	NewID       func() string // UUIDv7
+	NewID       func() string               // UUIDv7
+	After       func(time.Duration, func()) // calls later, from another goroutine or at once
 	Log         *slog.Logger
 	Registry    *prometheus.Registry
 	// Settings fills a struct with caarlos0/env tags. A bad value is an error

@@ -30,8 +30,8 @@ func Migrations(s Service) []fs.FS {
 	return []fs.FS{outbox.Migrations, inbox.Migrations, local.Migrations, idempotency.Migrations, auth.Migrations, s.Migrations}
 }
 
-// World is what an Instance needs of the world around it. Everything but DB, JWKS
-// and Ready is required.
+// World is what an Instance needs of the world around it. Everything but DB, JWKS,
+// Ready, After and Jitter is required.
 type World struct {
 	Environ   map[string]string
 	Version   string
@@ -44,6 +44,8 @@ type World struct {
 	NewID     func() string
 	Log       *slog.Logger
 	Ready     func(context.Context) error
+	After     func(time.Duration, func()) // calls later; nil means time.AfterFunc
+	Jitter    func() float64              // spreads retries, in [0, 1); nil means at random
 }
 
 // Instance is one service, wired but not running: its handler can be called, its
@@ -68,11 +70,14 @@ func NewInstance(s Service, w World) (*Instance, error) {
 	}
 	i.Env = Env{
 		DB: w.DB, Now: w.Now, NewID: w.NewID,
-		Log: w.Log, Registry: prometheus.NewRegistry(), Peers: w.Peers, Transport: w.Transport,
+		After: w.After, Log: w.Log, Registry: prometheus.NewRegistry(), Peers: w.Peers, Transport: w.Transport,
 		Settings:   func(into any) error { return parseEnv(w.Environ, into) },
 		Production: settings.Environment == "production",
 	}
 	i.Env.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if i.Env.After == nil {
+		i.Env.After = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
+	}
 	if s.Migrations != nil {
 		i.keepState(w)
 	}
@@ -84,7 +89,7 @@ func NewInstance(s Service, w World) (*Instance, error) {
 	if i.Parts, err = s.Build(i.Env); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	if err := i.listen(); err != nil {
+	if err := i.listen(w.Jitter); err != nil {
 		return nil, err
 	}
 	i.serve(w)
@@ -116,10 +121,10 @@ func (i *Instance) recall(ctx context.Context) error {
 
 // listen makes the inbox, if the service reacts to anything, and demands that
 // its reactions are those the topology promises.
-func (i *Instance) listen() error {
+func (i *Instance) listen(jitter func() float64) error {
 	if len(i.Parts.Reactions) > 0 {
 		i.Inbox = inbox.New(inbox.Config{
-			Service: i.Service.Name, DB: i.Env.DB, Reactions: i.Parts.Reactions, Now: i.Env.Now, Log: i.Env.Log,
+			Service: i.Service.Name, DB: i.Env.DB, Reactions: i.Parts.Reactions, Now: i.Env.Now, Log: i.Env.Log, Jitter: jitter,
 		})
 		i.Inbox.Metrics(i.Env.Registry)
 		i.Workers = append(i.Workers, i.Inbox.Workers()...)

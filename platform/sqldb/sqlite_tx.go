@@ -43,7 +43,7 @@ func (t *sqliteTx) QueryRow(ctx context.Context, text string, args ...any) Row {
 }
 
 func (t *sqliteTx) Run(ctx context.Context, b *Batch) error {
-	return t.note(runEach(ctx, t, b))
+	return t.note(RunEach(ctx, t, b))
 }
 
 // SkipLocked is empty: there is one writer.

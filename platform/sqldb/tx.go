@@ -122,8 +122,9 @@ func isSelect(sql string) bool {
 	return strings.EqualFold(verb, "SELECT") || strings.EqualFold(verb, "WITH")
 }
 
-// runEach runs the statements of b one after the other.
-func runEach(ctx context.Context, q Querier, b *Batch) error {
+// RunEach runs the statements of b on q one after the other: for those who wrap a
+// Querier and want to see each statement.
+func RunEach(ctx context.Context, q Querier, b *Batch) error {
 	for _, item := range b.items {
 		if err := runOne(ctx, q, item); err != nil {
 			return err

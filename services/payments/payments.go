@@ -50,7 +50,7 @@ func build(env app.Env) (app.Parts, error) {
 	if err := env.Settings(&c); err != nil {
 		return app.Parts{}, err
 	}
-	after := func(d time.Duration, f func()) { time.AfterFunc(d, f) }
+	after := env.After
 	if !c.ProviderDelays {
 		after = func(_ time.Duration, f func()) { f() }
 	}
