@@ -17,6 +17,7 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
+	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
 	"troupe/platform/telemetry"
 )
@@ -46,7 +47,7 @@ type Outbox struct {
 	publisher bus.Publisher
 	now       func() time.Time
 	newID     func() string
-	committed chan struct{} // holds one token if something was said since the relay last looked
+	committed worker.Bell // rung when something was said
 	metrics   metrics
 }
 
@@ -54,7 +55,7 @@ type Outbox struct {
 func New(c Config) *Outbox {
 	return &Outbox{
 		service: c.Service, db: c.DB, publisher: c.Publisher, now: c.Now, newID: c.NewID,
-		committed: make(chan struct{}, 1), metrics: newMetrics(),
+		committed: worker.NewBell(), metrics: newMetrics(),
 	}
 }
 
@@ -86,7 +87,7 @@ func (o *Outbox) AddDrafts(ctx context.Context, tx sqldb.Tx, drafts ...event.Dra
 	if err := sqldb.InsertRows(ctx, tx, "INSERT INTO outbox (event_id, type, body, created_at)", rows, "", nil); err != nil {
 		return fmt.Errorf("add %d events to the outbox: %w", len(drafts), err)
 	}
-	tx.OnCommit(o.wake)
+	tx.OnCommit(o.committed.Ring)
 	return nil
 }
 
@@ -114,13 +115,4 @@ func (o *Outbox) seal(d event.Draft, now time.Time, trace string) (event.Event, 
 		return event.Event{}, nil, fmt.Errorf("%s has %d bytes, an event may have %d", e.Type, len(body), maxBody)
 	}
 	return e, body, nil
-}
-
-// wake tells the relay that there is something to say. The token stays if the
-// relay is busy, so no commit goes unnoticed.
-func (o *Outbox) wake() {
-	select {
-	case o.committed <- struct{}{}:
-	default:
-	}
 }

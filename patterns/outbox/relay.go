@@ -12,13 +12,14 @@ import (
 )
 
 const (
-	relayBatch = 500
-	relayEvery = time.Second // a relay whose process wrote nothing still looks this often
+	relayBatch  = 500
+	relayGather = 2 * time.Millisecond
+	relayEvery  = time.Second // a relay whose process wrote nothing still looks this often
 )
 
 // Relay is Step as a worker, woken by Add's commit.
 func (o *Outbox) Relay() worker.Worker {
-	return worker.Worker{Name: "outbox relay", Step: o.Step, Every: relayEvery, Wake: o.committed}
+	return worker.Worker{Name: "outbox relay", Step: o.Step, Every: relayEvery, Wake: o.committed, Full: relayBatch, Gather: relayGather}
 }
 
 // Step relays one batch and says how many messages the bus took. What the bus

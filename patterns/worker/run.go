@@ -19,7 +19,7 @@ const (
 )
 
 // Run repeats the step until ctx ends. It steps again at once as long as there
-// was something to do, then waits for Wake, or a time that grows to Every. An
+// is more to do, then waits for Wake, or a time that grows to Every. An
 // error or a panic is logged and followed by a wait that doubles up to 10 s,
 // which Wake does not shorten; a step that failed at one thing and did another
 // goes on at once. A step that runs when ctx ends has 5 s to finish.
@@ -33,6 +33,7 @@ func (w Worker) Run(ctx context.Context, log *slog.Logger) {
 		wake, wait := r.plan(did, err)
 		if wait > 0 && !sleep(ctx, wake, wait) {
 			r.idle = 0
+			sleep(ctx, nil, w.Gather)
 		}
 	}
 }
@@ -83,10 +84,12 @@ func (r *runner) plan(did int, err error) (wake <-chan struct{}, wait time.Durat
 			return nil, 0
 		}
 		return nil, backoff(r.failures)
-	case did > 0:
+	case did > 0 && did >= r.Full:
 		r.recovered()
 		r.idle = 0
 		return nil, 0
+	case did > 0:
+		r.idle = 0
 	}
 	r.recovered()
 	r.idle = min(max(2*r.idle, r.Every/idleSteps), r.Every)

@@ -18,4 +18,11 @@ type Worker struct {
 	Every time.Duration
 	// Wake ends the wait early. May be nil.
 	Wake <-chan struct{}
+	// Full is the most that one step does, if there is such a number: a step
+	// that did less has left nothing, and the next waits to be woken. 0 means that
+	// a step which did anything is followed by another at once.
+	Full int
+	// Gather is how long to let more come once woken, so that one step does what
+	// would take many: it trades this much latency for fewer transactions.
+	Gather time.Duration
 }

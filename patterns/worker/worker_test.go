@@ -20,7 +20,7 @@ type trial struct {
 	start time.Time
 	at    []time.Duration
 	log   bytes.Buffer
-	wake  chan struct{}
+	wake  worker.Bell
 	stop  context.CancelFunc
 	done  chan struct{}
 }
@@ -30,7 +30,7 @@ type trial struct {
 func run(t *testing.T, step func(n int) (int, error)) *trial {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &trial{start: time.Now(), wake: make(chan struct{}, 1), stop: cancel, done: make(chan struct{})}
+	r := &trial{start: time.Now(), wake: worker.NewBell(), stop: cancel, done: make(chan struct{})}
 	w := worker.Worker{Name: "sweeper", Every: time.Second, Wake: r.wake, Step: func(context.Context) (int, error) {
 		r.at = append(r.at, time.Since(r.start))
 		return step(len(r.at) - 1)
@@ -88,9 +88,27 @@ func TestAWakeEndsTheWait(t *testing.T) {
 		r.after(2 * time.Second)
 		r.at = nil
 		r.after(10 * time.Millisecond)
-		r.wake <- struct{}{}
+		r.wake.Ring()
 		r.after(0)
 		require.Equal(t, []time.Duration{2010 * time.Millisecond}, r.at)
+		r.end()
+	})
+}
+
+func TestARingWhileItIsBusyIsHeardOnceAfterwards(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(n int) (int, error) {
+			if n == 0 {
+				time.Sleep(time.Second)
+			}
+			return 0, nil
+		})
+		r.after(time.Millisecond)
+		r.wake.Ring()
+		r.wake.Ring()
+		r.after(time.Second)
+		require.Equal(t, []time.Duration{0, time.Second}, r.at)
 		r.end()
 	})
 }
@@ -105,10 +123,7 @@ func TestErrorsAreWaitedOutLongerAndLongerAndAWakeDoesNotHelp(t *testing.T) {
 			return 0, nil
 		})
 		for range 600 {
-			select {
-			case r.wake <- struct{}{}:
-			default:
-			}
+			r.wake.Ring()
 			r.after(100 * time.Millisecond)
 		}
 		r.end()

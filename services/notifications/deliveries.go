@@ -116,7 +116,7 @@ func (s *service) retryDelivery(ctx context.Context, r *deliveryRequest) (*deliv
 		if !d.State.Retryable() {
 			return errNotRetried
 		}
-		tx.OnCommit(s.wake)
+		tx.OnCommit(s.due.Ring)
 		again, err := store.Retry(ctx, tx, r.ID, d.State, s.now())
 		if err == nil && !again {
 			err = errNotRetried

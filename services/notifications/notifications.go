@@ -61,7 +61,7 @@ type service struct {
 	server    *mail.Server // nil: the built-in mailbox
 	retention time.Duration
 	ended     *prometheus.CounterVec // deliveries and attempts by the state they ended in
-	due       chan struct{}          // holds one token if a delivery was queued since the worker last looked
+	due       worker.Bell            // rung when a delivery was queued
 }
 
 func build(env app.Env) (app.Parts, error) {
@@ -71,7 +71,7 @@ func build(env app.Env) (app.Parts, error) {
 	}
 	s := &service{
 		db: env.DB, outbox: env.Outbox, revocations: env.Revocations, now: env.Now, newID: env.NewID, log: env.Log,
-		retention: set.MailRetention, due: make(chan struct{}, 1),
+		retention: set.MailRetention, due: worker.NewBell(),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "troupe_notifications_mails_total",
 			Help: "How steps of a mail's delivery ended, by the state they led to: sent, deferred, unknown, rejected, expired, suppressed, waiting.",
@@ -130,12 +130,4 @@ func (s *service) configure(set settings) error {
 		s.server.LocalName = host
 	}
 	return nil
-}
-
-// wake has the worker look for deliveries at once.
-func (s *service) wake() {
-	select {
-	case s.due <- struct{}{}:
-	default:
-	}
 }

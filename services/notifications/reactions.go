@@ -117,7 +117,7 @@ func (s *service) tell(ctx context.Context, tx sqldb.Tx, ts []telling) error {
 	if err := store.AddNotices(ctx, tx, notices); err != nil {
 		return err
 	}
-	tx.OnCommit(s.wake)
+	tx.OnCommit(s.due.Ring)
 	return store.AddDeliveries(ctx, tx, deliveries)
 }
 
@@ -145,7 +145,7 @@ func (s *service) userUpdated(ctx context.Context, tx sqldb.Tx, r inbox.Received
 }
 
 func (s *service) meet(ctx context.Context, tx sqldb.Tx, r store.Recipient) error {
-	tx.OnCommit(s.wake)
+	tx.OnCommit(s.due.Ring)
 	return store.PutRecipient(ctx, tx, r, s.now())
 }
 

@@ -59,13 +59,13 @@ type service struct {
 	now         func() time.Time
 	newID       func() string
 	metrics     *metrics
-	heard       chan struct{} // wakes the decider
+	heard       worker.Bell // wakes the decider
 }
 
 func build(env app.Env) (app.Parts, error) {
 	s := &service{
 		db: env.DB, outbox: env.Outbox, revocations: env.Revocations,
-		now: env.Now, newID: env.NewID, metrics: newMetrics(env.Registry), heard: make(chan struct{}, 1),
+		now: env.Now, newID: env.NewID, metrics: newMetrics(env.Registry), heard: worker.NewBell(),
 	}
 	if err := env.Settings(&s.settings); err != nil {
 		return app.Parts{}, err
@@ -80,7 +80,7 @@ func build(env app.Env) (app.Parts, error) {
 		Workers: []worker.Worker{
 			// Wake tells of what was heard here; the interval is for what another
 			// replica heard, or was busy with when we looked.
-			{Name: "decider", Step: s.decide, Every: 200 * time.Millisecond, Wake: s.heard},
+			{Name: "decider", Step: s.decide, Every: 200 * time.Millisecond, Wake: s.heard, Full: store.ClaimSize, Gather: 2 * time.Millisecond},
 			{Name: "deadlines", Step: s.cancelOverdue, Every: time.Second},
 			{Name: "idempotency-keys", Step: s.forgetKeys, Every: 10 * time.Minute},
 		},

@@ -71,16 +71,9 @@ func heard[E event.Fact](s *service, detail func(E) string) inbox.Reaction {
 				Detail: detail(r.Fact), Cause: r.Event.CausationID, Traceparent: r.Event.Traceparent,
 			}
 		}
-		tx.OnCommit(s.wake)
+		tx.OnCommit(s.heard.Ring)
 		return store.Heard(ctx, tx, entries)
 	})
-}
-
-func (s *service) wake() {
-	select {
-	case s.heard <- struct{}{}:
-	default: // it is awake already
-	}
 }
 
 func (s *service) productsChanged(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.ProductChanged]) error {
@@ -105,7 +98,7 @@ func (s *service) stockChanged(ctx context.Context, tx sqldb.Tx, rs []inbox.Rece
 // userDeleted tells every order of a customer that they are gone; see
 // order.CustomerLeft for what that means to it.
 func (s *service) userDeleted(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.UserDeleted]) error {
-	tx.OnCommit(s.wake)
+	tx.OnCommit(s.heard.Ring)
 	return store.HeardOfUser(ctx, tx, r.Fact.UserID, store.Entry{
 		ID: r.Event.ID, At: s.now(), What: r.Event.Type, Who: r.Event.Source,
 		Detail: "The customer's account is gone.", Cause: r.Event.CausationID, Traceparent: r.Event.Traceparent,

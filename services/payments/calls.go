@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
 	"troupe/services/payments/internal/payment"
 	"troupe/services/payments/internal/provider"
@@ -109,22 +110,14 @@ func (s *service) recordIn(ctx context.Context, tx sqldb.Tx, calls []call) error
 
 // mailbox is where answers of the provider wait to be recorded.
 type mailbox struct {
-	wake chan struct{} // something is due or has arrived
+	bell worker.Bell // rung when something is due or has arrived
 
 	mu      sync.Mutex
 	arrived []call
 	waiting int // calls without an answer
 }
 
-func newMailbox() *mailbox { return &mailbox{wake: make(chan struct{}, 1)} }
-
-// poke wakes the worker; if it is busy it looks again afterwards.
-func (m *mailbox) poke() {
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
-}
+func newMailbox() *mailbox { return &mailbox{bell: worker.NewBell()} }
 
 func (m *mailbox) sent(n int) {
 	m.mu.Lock()
@@ -143,7 +136,7 @@ func (m *mailbox) put(c call) {
 	defer m.mu.Unlock()
 	m.waiting--
 	m.arrived = append(m.arrived, c)
-	m.poke()
+	m.bell.Ring()
 }
 
 func (m *mailbox) take() []call {

@@ -69,7 +69,7 @@ func build(env app.Env) (app.Parts, error) {
 			inbox.On(s.sessionRevoked),
 		},
 		Workers: []worker.Worker{
-			{Name: "provider calls", Step: s.callProvider, Every: time.Second, Wake: s.mailbox.wake},
+			{Name: "provider calls", Step: s.callProvider, Every: time.Second, Wake: s.mailbox.bell},
 			{Name: "reconciliation", Step: s.reconcile, Every: 10 * time.Minute},
 		},
 	}, nil

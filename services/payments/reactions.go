@@ -128,7 +128,7 @@ func (s *service) commit(ctx context.Context, tx sqldb.Tx, c changes) error {
 	if err := store.Save(ctx, tx, c.payments); err != nil {
 		return err
 	}
-	tx.OnCommit(s.mailbox.poke)
+	tx.OnCommit(s.mailbox.bell.Ring)
 	return s.outbox.AddDrafts(ctx, tx, c.drafts...)
 }
 

@@ -130,11 +130,11 @@ func TestASlowCallHoldsNobodyElseUp(t *testing.T) {
 		require.Zero(t, step())
 		require.Equal(t, 1, r.mailbox.unanswered())
 		select {
-		case <-r.mailbox.wake:
+		case <-r.mailbox.bell:
 		default:
 		}
 		late[0]()
-		require.Len(t, r.mailbox.wake, 1)
+		require.Len(t, r.mailbox.bell, 1)
 		require.Equal(t, 1, step())
 		requireStates(payment.Authorized, payment.Authorized)
 		require.Zero(t, r.mailbox.unanswered())

@@ -50,7 +50,7 @@ func Sequential() Option { return func(b *Bus) { b.sequential = true } }
 func New(topology bus.Topology, databases map[string]sqldb.DB, log *slog.Logger, o ...Option) *Bus {
 	b := &Bus{topology: topology, queues: make(map[string]*queue, len(databases)), log: log}
 	for service, db := range databases {
-		b.queues[service] = &queue{db: db, filled: make(chan struct{}, 1), unsure: true}
+		b.queues[service] = &queue{db: db, filled: worker.NewBell(), unsure: true}
 	}
 	for _, set := range o {
 		set(b)

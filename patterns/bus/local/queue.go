@@ -7,13 +7,14 @@ import (
 	"sync"
 
 	"troupe/patterns/bus"
+	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
 )
 
 // queue is one service's.
 type queue struct {
 	db     sqldb.DB
-	filled chan struct{} // holds one token if something was put in since a consumer last looked
+	filled worker.Bell // rung when something was put in
 
 	mu sync.Mutex // one batch is in flight at a time
 	// unsure is set when what lies at the head may have been handed out before:
@@ -29,16 +30,9 @@ func (q *queue) put(ctx context.Context, batch []bus.Message, indices []int) err
 		rows[n] = []any{batch[i].ID, batch[i].Type, batch[i].Body}
 	}
 	return q.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		tx.OnCommit(q.wake)
+		tx.OnCommit(q.filled.Ring)
 		return sqldb.InsertRows(ctx, tx, "INSERT INTO queue (event_id, type, body)", rows, "ON CONFLICT DO NOTHING", nil)
 	})
-}
-
-func (q *queue) wake() {
-	select {
-	case q.filled <- struct{}{}:
-	default:
-	}
 }
 
 // step takes a batch, hands it to h and deletes it once h has committed.

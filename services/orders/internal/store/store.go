@@ -100,6 +100,9 @@ func NoOrder() error {
 	return fault.New(fault.NotFound, "order_not_found", "you have no order of this id; see GET /orders for those you have")
 }
 
+// ClaimSize is how many orders a claim takes at most.
+const ClaimSize = 256
+
 // ClaimHeard claims orders of which something was heard that is still pending, a
 // batch of them, leaving out those that another replica is working on. The size
 // is part of the text, for a planner to see.
