@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 )
@@ -41,18 +42,18 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Window = or(c.Window, 10*time.Second)
-	c.MinCalls = or(c.MinCalls, 20)
-	c.FailureRate = or(c.FailureRate, 0.5)
-	c.SlowRate = or(c.SlowRate, 0.8)
-	c.Streak = or(c.Streak, 10)
-	c.Recovery = or(c.Recovery, 10*time.Second)
-	c.Backoff = or(c.Backoff, 2)
-	c.RecoveryMax = max(or(c.RecoveryMax, time.Minute), c.Recovery)
-	c.Jitter = max(or(c.Jitter, 0.2), 0)
-	c.Probes = or(c.Probes, 3)
-	c.Successes = or(c.Successes, 3)
-	c.ProbeTimeout = or(c.ProbeTimeout, 15*time.Second)
+	c.Window = cmp.Or(c.Window, 10*time.Second)
+	c.MinCalls = cmp.Or(c.MinCalls, 20)
+	c.FailureRate = cmp.Or(c.FailureRate, 0.5)
+	c.SlowRate = cmp.Or(c.SlowRate, 0.8)
+	c.Streak = cmp.Or(c.Streak, 10)
+	c.Recovery = cmp.Or(c.Recovery, 10*time.Second)
+	c.Backoff = cmp.Or(c.Backoff, 2)
+	c.RecoveryMax = max(cmp.Or(c.RecoveryMax, time.Minute), c.Recovery)
+	c.Jitter = max(cmp.Or(c.Jitter, 0.2), 0)
+	c.Probes = cmp.Or(c.Probes, 3)
+	c.Successes = cmp.Or(c.Successes, 3)
+	c.ProbeTimeout = cmp.Or(c.ProbeTimeout, 15*time.Second)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -60,12 +61,4 @@ func (c Config) withDefaults() Config {
 		c.Rand = rand.Float64
 	}
 	return c
-}
-
-func or[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }

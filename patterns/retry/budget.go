@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"cmp"
 	"sync"
 	"time"
 )
@@ -38,9 +39,9 @@ type BudgetConfig struct {
 // NewBudget makes an unspent budget.
 func NewBudget(c BudgetConfig) *Budget {
 	b := &Budget{
-		share: or(c.Share, 0.2),
-		floor: max(or(c.Floor, 10), 0),
-		width: max(or(c.Window, 10*time.Second)/slots, 1),
+		share: cmp.Or(c.Share, 0.2),
+		floor: max(cmp.Or(c.Floor, 10), 0),
+		width: max(cmp.Or(c.Window, 10*time.Second)/slots, 1),
 		now:   c.Now,
 	}
 	if b.now == nil {

@@ -7,6 +7,7 @@
 package retry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -28,7 +29,7 @@ type Policy struct {
 // between nothing and the exponential limit ("full jitter"), so that callers
 // that failed together do not come back together.
 func (p Policy) Wait(retry int) time.Duration {
-	limit, longest := or(p.Base, 25*time.Millisecond), or(p.Cap, 250*time.Millisecond)
+	limit, longest := cmp.Or(p.Base, 25*time.Millisecond), cmp.Or(p.Cap, 250*time.Millisecond)
 	for range retry - 1 {
 		if limit >= longest {
 			break
@@ -45,7 +46,7 @@ func (p Policy) Wait(retry int) time.Duration {
 // Again says whether a retry may follow after so many tries, and takes it from the
 // budget. It counts from the decision: a retry that still waits is a retry.
 func (p Policy) Again(tries int) bool {
-	if tries >= or(p.Attempts, 3) {
+	if tries >= cmp.Or(p.Attempts, 3) {
 		return false
 	}
 	return p.Budget == nil || p.Budget.Take()
@@ -107,12 +108,4 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-func or[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }
