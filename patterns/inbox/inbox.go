@@ -23,6 +23,7 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/worker"
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/platform/telemetry"
 )
@@ -119,7 +120,10 @@ func (i *Inbox) handle(ctx context.Context, hs []heard) (err error) {
 		if fresh, err = i.record(ctx, tx, hs); err != nil {
 			return err
 		}
-		return i.react(ctx, tx, fresh)
+		crashpoint.Here(crashpoint.InboxRecorded)
+		err = i.react(ctx, tx, fresh)
+		crashpoint.Here(crashpoint.InboxReacted)
+		return err
 	})
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
 	"troupe/patterns/worker"
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/platform/telemetry"
 )
@@ -87,7 +88,8 @@ func (o *Outbox) AddDrafts(ctx context.Context, tx sqldb.Tx, drafts ...event.Dra
 	if err := sqldb.InsertRows(ctx, tx, "INSERT INTO outbox (event_id, type, body, created_at)", rows, "", nil); err != nil {
 		return fmt.Errorf("add %d events to the outbox: %w", len(drafts), err)
 	}
-	tx.OnCommit(o.committed.Ring)
+	crashpoint.Here(crashpoint.OutboxWritten)
+	tx.OnCommit(o.wake)
 	return nil
 }
 
@@ -115,4 +117,10 @@ func (o *Outbox) seal(d event.Draft, now time.Time, trace string) (event.Event, 
 		return event.Event{}, nil, fmt.Errorf("%s has %d bytes, an event may have %d", e.Type, len(body), maxBody)
 	}
 	return e, body, nil
+}
+
+// wake has the relay look.
+func (o *Outbox) wake() {
+	crashpoint.Here(crashpoint.OutboxCommitted)
+	o.committed.Ring()
 }

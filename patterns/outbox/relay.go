@@ -8,6 +8,7 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/worker"
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 )
 
@@ -37,7 +38,7 @@ func (o *Outbox) Step(ctx context.Context) (taken int, err error) {
 	var out outcome
 	err = o.db.TxRelaxed(ctx, func(inside context.Context, tx sqldb.Tx) (err error) {
 		claimed = tx.SkipLocked() != ""
-		if batch, err = o.waiting(inside, tx); err != nil || !claimed {
+		if batch, err = o.waiting(inside, tx); err != nil || !claimed || len(batch) == 0 {
 			return err
 		}
 		out = o.publish(ctx, batch) // outside: the bus may have transactions of its own
@@ -73,6 +74,7 @@ type outcome struct {
 }
 
 func (o *Outbox) publish(ctx context.Context, batch []bus.Message) (out outcome) {
+	crashpoint.Here(crashpoint.OutboxRead)
 	for i, err := range o.publisher.Publish(ctx, batch) {
 		if err == nil {
 			out.taken = append(out.taken, batch[i].ID)
@@ -89,9 +91,11 @@ func (o *Outbox) publish(ctx context.Context, batch []bus.Message) (out outcome)
 // settle deletes what the bus took and puts off what it refused: 1 s after the
 // first refusal, 2 s after the second, at most 30 s.
 func (o *Outbox) settle(ctx context.Context, tx sqldb.Tx, out outcome) error {
+	crashpoint.Here(crashpoint.OutboxPublished)
 	if _, err := sqldb.In(ctx, tx, "DELETE FROM outbox WHERE event_id", nil, out.taken, "", nil); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.OutboxDeleted)
 	if len(out.refused) == 0 {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"troupe/events"
 	"troupe/patterns/event"
 	"troupe/patterns/inbox"
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/inventory/internal/stock"
 	"troupe/services/inventory/internal/store"
@@ -109,6 +110,7 @@ func (s *service) take(ctx context.Context, tx sqldb.Tx, steps []step) error {
 	if err := store.SaveLevels(ctx, tx, levels...); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.InventoryMoved)
 	return s.outbox.AddDrafts(ctx, tx, append(drafts, stockDrafts...)...)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"troupe/events"
 	"troupe/patterns/event"
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/notifications/internal/delivery"
 	"troupe/services/notifications/internal/mail"
@@ -40,6 +41,7 @@ func (s *service) deliver(ctx context.Context) (int, error) {
 	if err != nil || len(jobs) == 0 {
 		return 0, err
 	}
+	crashpoint.Here(crashpoint.MailsClaimed)
 	if err := s.prepare(ctx, jobs); err != nil {
 		return 0, err
 	}
@@ -161,6 +163,7 @@ func (s *service) settle(ctx context.Context, held string, jobs []*job) error {
 	if err != nil {
 		return fmt.Errorf("record what became of %d mails: %w", len(jobs), err)
 	}
+	crashpoint.Here(crashpoint.MailsRecorded)
 	for _, j := range jobs {
 		s.ended.WithLabelValues(string(j.State)).Inc()
 	}
@@ -200,6 +203,7 @@ func (s *service) record(ctx context.Context, tx sqldb.Tx, held string, jobs []*
 	if err := store.AddAttempts(ctx, tx, attempts); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.MailsNoted)
 	return s.outbox.AddDrafts(ctx, tx, said...)
 }
 

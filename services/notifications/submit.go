@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/notifications/internal/delivery"
 	"troupe/services/notifications/internal/mail"
@@ -29,6 +30,7 @@ func (s *service) submit(ctx context.Context, held string, jobs []*job) {
 			continue
 		}
 		a := line.send(ctx, j.mail, func() error { return s.markDot(ctx, j.ID, held) })
+		crashpoint.Here(crashpoint.MailSent)
 		if a.State != delivery.Sent {
 			s.log.Warn("mail not sent", "delivery", j.ID, "attempt", j.Attempts, "state", a.State, "phase", a.Phase, "reply", a.Reply)
 		}
@@ -39,13 +41,15 @@ func (s *service) submit(ctx context.Context, held string, jobs []*job) {
 // markDot commits that the final dot is about to be sent, unless the mail is not
 // ours any more: then nobody must send it but whoever has it now.
 func (s *service) markDot(ctx context.Context, id, held string) error {
-	return s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+	err := s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		ours, err := store.MarkDot(ctx, tx, id, held, s.now().Add(s.server.DotTimeout+time.Minute))
 		if err == nil && !ours {
 			err = errLeaseLost
 		}
 		return err
 	})
+	crashpoint.Here(crashpoint.MailAnnounced)
+	return err
 }
 
 // line is the connection to the server, opened when it is needed.

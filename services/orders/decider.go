@@ -7,6 +7,7 @@ import (
 
 	"troupe/events"
 	"troupe/patterns/event"
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/orders/internal/order"
 	"troupe/services/orders/internal/store"
@@ -52,6 +53,7 @@ func (s *service) conclude(ctx context.Context, tx sqldb.Tx, orders []*order.Ord
 	if err != nil {
 		return fmt.Errorf("take what was heard: %w", err)
 	}
+	crashpoint.Here(crashpoint.OrdersClaimed)
 	m := s.minutes()
 	for _, o := range orders {
 		if err := m.attend(o, heard[o.ID], act); err != nil {
@@ -154,6 +156,7 @@ func (s *service) write(ctx context.Context, tx sqldb.Tx, m *minutes) error {
 	if err := store.Note(ctx, tx, m.notes); err != nil {
 		return fmt.Errorf("note what was said: %w", err)
 	}
+	crashpoint.Here(crashpoint.OrdersDecided)
 	tx.OnCommit(func() {
 		for _, count := range m.counts {
 			count()

@@ -28,6 +28,7 @@ import (
 	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
 	"troupe/platform/auth"
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/orders/internal/order"
 	"troupe/services/orders/internal/store"
@@ -82,7 +83,7 @@ func build(env app.Env) (app.Parts, error) {
 			// replica heard, or was busy with when we looked.
 			{Name: "decider", Step: s.decide, Every: 200 * time.Millisecond, Wake: s.heard, Full: store.ClaimSize, Gather: 2 * time.Millisecond},
 			{Name: "deadlines", Step: s.cancelOverdue, Every: time.Second},
-			{Name: "idempotency-keys", Step: s.forgetKeys, Every: 10 * time.Minute},
+			idempotency.Sweeper(env.DB, env.Now, s.KeepKeys),
 		},
 	}, nil
 }
@@ -100,7 +101,7 @@ func (s *service) place(ctx context.Context, w order.Wish, key string, body any)
 	}
 	now := s.now()
 	var view orderView
-	return view, s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		again := idempotency.Request{Caller: w.UserID, Operation: "POST /orders", Key: key, Body: body}
 		view, _, err = idempotency.Once(ctx, tx, again, now, func() (orderView, error) {
 			o, err := order.Place(s.newID(), w, products, now, s.Deadline)
@@ -113,6 +114,8 @@ func (s *service) place(ctx context.Context, w order.Wish, key string, body any)
 		})
 		return err
 	})
+	crashpoint.Here(crashpoint.OrderCommitted)
+	return view, err
 }
 
 // announce writes a new order down and says so.
@@ -127,6 +130,7 @@ func (s *service) announce(ctx context.Context, tx sqldb.Tx, o *order.Order, e s
 	if err := tx.Run(ctx, &b); err != nil {
 		return fmt.Errorf("write order %s: %w", o.ID, err)
 	}
+	crashpoint.Here(crashpoint.OrderStored)
 	tx.OnCommit(s.metrics.said.WithLabelValues(e.What, "").Inc)
 	return s.outbox.AddDrafts(ctx, tx, event.Draft{ID: e.ID, Fact: fact})
 }
@@ -193,7 +197,3 @@ func (s *service) deliver(ctx context.Context, c auth.Caller, id, key string) (o
 
 // mayRead says whether an order is the caller's business.
 func mayRead(c auth.Caller, o *order.Order) bool { return c.Role == auth.Admin || o.UserID == c.UserID }
-
-func (s *service) forgetKeys(ctx context.Context) (int, error) {
-	return idempotency.Sweep(ctx, s.db, s.now(), s.KeepKeys)
-}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"troupe/patterns/worker"
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/payments/internal/payment"
 	"troupe/services/payments/internal/provider"
@@ -86,7 +87,10 @@ func (s *service) record(ctx context.Context, calls []call) error {
 	if len(calls) == 0 {
 		return nil
 	}
-	return s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error { return s.recordIn(ctx, tx, calls) })
+	crashpoint.Here(crashpoint.PaymentsAnswered)
+	err := s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error { return s.recordIn(ctx, tx, calls) })
+	crashpoint.Here(crashpoint.PaymentsRecorded)
+	return err
 }
 
 func (s *service) recordIn(ctx context.Context, tx sqldb.Tx, calls []call) error {

@@ -15,6 +15,7 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/worker"
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 )
 
@@ -65,7 +66,10 @@ func (b *Bus) Publish(ctx context.Context, messages []bus.Message) []error {
 	errs := make([]error, len(messages))
 	posts := b.route(messages, errs)
 	failed := make([]error, len(posts))
-	b.each(posts, func(n int) { failed[n] = posts[n].queue.put(ctx, messages, posts[n].indices) })
+	b.each(posts, func(n int) {
+		failed[n] = posts[n].queue.put(ctx, messages, posts[n].indices)
+		crashpoint.Here(crashpoint.LocalPut)
+	})
 	for n, p := range posts {
 		if failed[n] == nil {
 			continue

@@ -8,6 +8,7 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/worker"
+	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 )
 
@@ -79,7 +80,9 @@ func (q *queue) handOut(ctx context.Context, batch []bus.Delivery, ids []any, h 
 		}
 	}
 	q.unsure, q.failed = true, true
+	crashpoint.Here(crashpoint.LocalTaken)
 	err := h(ctx, batch)
+	crashpoint.Here(crashpoint.LocalHandled)
 	if err != nil && !counted {
 		return errors.Join(err, q.count(ctx, ids))
 	}

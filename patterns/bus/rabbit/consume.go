@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"troupe/patterns/bus"
+	"troupe/platform/crashpoint"
 )
 
 const (
@@ -88,9 +89,11 @@ func (s *session) handle(ctx context.Context, c *consumer, deliveries <-chan amq
 		if len(batch) == 0 {
 			return errConsumerEnded
 		}
+		crashpoint.Here(crashpoint.RabbitTaken)
 		if err := c.handle(ctx, batch); err != nil {
 			return fmt.Errorf("handle a batch: %w", err)
 		}
+		crashpoint.Here(crashpoint.RabbitHandled)
 		if err := s.channel.Ack(last, true); err != nil {
 			return fmt.Errorf("acknowledge a batch: %w", err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
+	"troupe/platform/crashpoint"
 )
 
 const (
@@ -56,6 +57,7 @@ func (b *Bus) publishBatch(ctx context.Context, batch []bus.Message) []error {
 	for i, m := range batch {
 		confirms[i], errs[i] = b.send(p, m)
 	}
+	crashpoint.Here(crashpoint.RabbitSent)
 	for i, c := range confirms {
 		if c != nil && !c.Wait() {
 			errs[i] = errNotConfirmed

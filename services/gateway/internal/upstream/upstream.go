@@ -22,6 +22,7 @@ import (
 
 	"troupe/patterns/breaker"
 	"troupe/patterns/retry"
+	"troupe/platform/crashpoint"
 )
 
 // Config of an Upstream. All fields are needed, but zero values of Breaker and
@@ -91,6 +92,7 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request) *Refusal {
 	if refusal != nil {
 		return u.refused(refusal)
 	}
+	crashpoint.Here(crashpoint.GatewayAnswered)
 	x.answer(res)
 	return nil
 }

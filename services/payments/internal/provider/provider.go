@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"time"
 
+	"troupe/platform/crashpoint"
 	"troupe/platform/money"
 	"troupe/platform/sqldb"
 )
@@ -109,6 +110,7 @@ func (p *Provider) handle(ctx context.Context, requests []Request) (answers []An
 	if len(requests) == 0 {
 		return nil, nil
 	}
+	crashpoint.Here(crashpoint.PaymentsClaimed)
 	err = p.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		charges, err := p.charges(ctx, tx, requests)
 		if err != nil {
@@ -129,6 +131,7 @@ func (p *Provider) handle(ctx context.Context, requests []Request) (answers []An
 		}
 		return p.enter(ctx, tx, rows)
 	})
+	crashpoint.Here(crashpoint.ProviderDone)
 	return answers, err
 }
 
@@ -187,6 +190,7 @@ func (p *Provider) enter(ctx context.Context, tx sqldb.Tx, rows [][]any) error {
 	if entered < len(rows) {
 		return errStepTaken
 	}
+	crashpoint.Here(crashpoint.ProviderEntered)
 	return nil
 }
 
