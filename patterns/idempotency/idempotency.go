@@ -15,6 +15,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"troupe/patterns/worker"
 	"troupe/platform/fault"
 	"troupe/platform/sqldb"
 )
@@ -33,8 +34,9 @@ type Request struct {
 }
 
 const (
-	maxKey     = 255  // bytes
-	sweepBatch = 1000 // rows deleted at once, so that no delete holds others up
+	maxKey       = 255  // bytes
+	maxOperation = 255  // bytes
+	sweepBatch   = 1000 // rows deleted at once, so that no delete holds others up
 )
 
 // Once runs work inside tx and stores its answer, or gives back the stored one.
@@ -57,6 +59,7 @@ func Once[T any](ctx context.Context, tx sqldb.Tx, r Request, now time.Time, wor
 	if err != nil {
 		return answer, false, err
 	}
+	r.Operation = short(r.Operation)
 	first, err := take(ctx, tx, r, sum, now)
 	if err != nil {
 		return answer, false, err
@@ -95,6 +98,16 @@ func fingerprint(body any) (string, error) {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// short stands for an operation in the primary key, which has to be short: one
+// that names a path has whatever a caller put there.
+func short(operation string) string {
+	if len(operation) <= maxOperation {
+		return operation
+	}
+	sum := sha256.Sum256([]byte(operation))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // take writes the key and says whether it was free. It waits for a transaction
@@ -139,8 +152,14 @@ func stored[T any](ctx context.Context, tx sqldb.Tx, r Request, sum string) (ans
 	return answer, nil
 }
 
-// Sweep forgets keys older than keep, a bounded number at a time, and says how many.
-func Sweep(ctx context.Context, db sqldb.DB, now time.Time, keep time.Duration) (int, error) {
+// Sweeper forgets keys older than keep, a bounded number a step.
+func Sweeper(db sqldb.DB, now func() time.Time, keep time.Duration) worker.Worker {
+	return worker.Worker{Name: "idempotency keys", Every: 10 * time.Minute, Step: func(ctx context.Context) (int, error) {
+		return sweep(ctx, db, now(), keep)
+	}}
+}
+
+func sweep(ctx context.Context, db sqldb.DB, now time.Time, keep time.Duration) (int, error) {
 	n, err := db.Exec(ctx, `DELETE FROM idempotency_keys WHERE (caller, operation, idempotency_key) IN (
 		SELECT caller, operation, idempotency_key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)`,
 		sqldb.Micros(now.Add(-keep)), sweepBatch)

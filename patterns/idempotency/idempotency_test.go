@@ -177,13 +177,29 @@ func TestOldKeysAreForgottenAFewAtATime(t *testing.T) {
 			"INSERT INTO idempotency_keys (caller, operation, idempotency_key, fingerprint, answer, created_at)", rows, "", nil))
 		_, _, err := s.order(t.Context(), request("new", "mug"))
 		require.NoError(t, err)
+		sweeper := idempotency.Sweeper(s.db, func() time.Time { return noon }, time.Minute)
 		for _, want := range []int{1000, 500, 0} {
-			n, err := idempotency.Sweep(t.Context(), s.db, noon, time.Minute)
+			n, err := sweeper.Step(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, want, n)
 		}
 		_, replayed, err := s.order(t.Context(), request("new", "mug"))
 		require.NoError(t, err)
 		require.True(t, replayed)
+	})
+}
+
+func TestOperationsOfAnyLengthAreToldApart(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *shop) {
+		for n, path := range []string{"a", "b"} {
+			r := request("k", "mug")
+			r.Operation = "POST /orders/" + strings.Repeat("x", 5000) + path
+			for _, again := range []bool{false, true} {
+				answer, replayed, err := s.order(t.Context(), r)
+				require.NoError(t, err)
+				require.Equal(t, again, replayed)
+				require.Equal(t, receipt{n + 1}, answer)
+			}
+		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"troupe/app"
 	"troupe/events"
+	"troupe/patterns/idempotency"
 	"troupe/patterns/inbox"
 	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
@@ -33,6 +34,8 @@ type settings struct {
 	HoldExpiry time.Duration `env:"HOLD_EXPIRY" envDefault:"6m"`
 	// DemoCatalogue fills an empty catalogue at the first start.
 	DemoCatalogue bool `env:"DEMO_CATALOGUE" envDefault:"true"`
+	// KeepKeys is how long a repeated request gets the answer of the first.
+	KeepKeys time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
 }
 
 type service struct {
@@ -49,8 +52,9 @@ func build(env app.Env) (app.Parts, error) {
 	if err := env.Settings(&c); err != nil {
 		return app.Parts{}, err
 	}
-	if c.HoldExpiry <= 0 {
-		return app.Parts{}, fmt.Errorf("HOLD_EXPIRY is %s; it must be longer than zero", c.HoldExpiry)
+	if c.HoldExpiry <= 0 || c.KeepKeys <= 0 {
+		return app.Parts{}, fmt.Errorf("HOLD_EXPIRY (%s) and IDEMPOTENCY_KEEP (%s) must be positive, for example 6m and 48h",
+			c.HoldExpiry, c.KeepKeys)
 	}
 	s := &service{
 		db: env.DB, outbox: env.Outbox, revocations: env.Revocations,
@@ -69,6 +73,9 @@ func build(env app.Env) (app.Parts, error) {
 			inbox.OnBatch(s.orderCancelled, inbox.NeverGiveUp()),
 			inbox.On(s.sessionRevoked),
 		},
-		Workers: []worker.Worker{{Name: "hold expiry", Step: s.expireHolds, Every: 10 * time.Second}},
+		Workers: []worker.Worker{
+			{Name: "hold expiry", Step: s.expireHolds, Every: 10 * time.Second},
+			idempotency.Sweeper(env.DB, env.Now, c.KeepKeys),
+		},
 	}, nil
 }

@@ -2,6 +2,7 @@ package orders_test
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,11 @@ func TestAnOrderThatIsNotThere(t *testing.T) {
 			ada.Post(t, "/orders/"+id+"/cancel", nil).Problem(t, 404, "order_not_found")
 			h.As("root", auth.Admin).Post(t, "/orders/"+id+"/ship", nil).Problem(t, 404, "order_not_found")
 		}
+		var long strings.Builder // and not to be compressed
+		for n := range 1000 {
+			long.WriteString(strconv.Itoa(n * n * n))
+		}
+		ada.With("Idempotency-Key", "k").Post(t, "/orders/"+long.String()+"/cancel", nil).Problem(t, 404, "order_not_found")
 		ada.Get(t, "/orders/%00").Problem(t, 400, "malformed_url")
 	})
 }

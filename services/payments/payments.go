@@ -7,10 +7,12 @@
 package payments
 
 import (
+	"fmt"
 	"time"
 
 	"troupe/app"
 	"troupe/events"
+	"troupe/patterns/idempotency"
 	"troupe/patterns/inbox"
 	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
@@ -32,6 +34,8 @@ type settings struct {
 	// ProviderDelays has the built-in provider take its time where a payment
 	// method says so. Without, it answers at once, and time-outs come at once.
 	ProviderDelays bool `env:"PROVIDER_DELAYS" envDefault:"true"`
+	// KeepKeys is how long a repeated request gets the answer of the first.
+	KeepKeys time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
 }
 
 type service struct {
@@ -49,6 +53,9 @@ func build(env app.Env) (app.Parts, error) {
 	var c settings
 	if err := env.Settings(&c); err != nil {
 		return app.Parts{}, err
+	}
+	if c.KeepKeys <= 0 {
+		return app.Parts{}, fmt.Errorf("IDEMPOTENCY_KEEP is %s: it must be positive, for example 48h", c.KeepKeys)
 	}
 	after := env.After
 	if !c.ProviderDelays {
@@ -71,6 +78,7 @@ func build(env app.Env) (app.Parts, error) {
 		Workers: []worker.Worker{
 			{Name: "provider calls", Step: s.callProvider, Every: time.Second, Wake: s.mailbox.bell},
 			{Name: "reconciliation", Step: s.reconcile, Every: 10 * time.Minute},
+			idempotency.Sweeper(env.DB, env.Now, c.KeepKeys),
 		},
 	}, nil
 }

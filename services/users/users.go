@@ -80,8 +80,11 @@ func build(env app.Env) (app.Parts, error) {
 		return app.Parts{}, fmt.Errorf("make the first admin: %w", err)
 	}
 	return app.Parts{
-		Routes:  s.routes,
-		Workers: []worker.Worker{{Name: "users sweep", Step: s.sweep, Every: time.Minute}},
+		Routes: s.routes,
+		Workers: []worker.Worker{
+			{Name: "users sweep", Step: s.sweep, Every: time.Minute},
+			idempotency.Sweeper(env.DB, env.Now, s.KeepKeys),
+		},
 		Verifier: auth.NewVerifier(auth.VerifierConfig{
 			Static: s.signer.JWKS(), Revocations: env.Revocations, Now: env.Now,
 		}),
@@ -118,7 +121,7 @@ func (s *service) prepareHashing(reg *prometheus.Registry) {
 	s.hasher = password.NewHasher(s.hashCost(), runtime.GOMAXPROCS(0), hashes.Inc)
 }
 
-// sweep forgets what is over: sessions, failed attempts, answers kept for repetitions.
+// sweep forgets what is over: sessions and failed attempts.
 func (s *service) sweep(ctx context.Context) (int, error) {
 	now := s.now()
 	sessions, err := store.SweepSessions(ctx, s.db, now)
@@ -126,9 +129,5 @@ func (s *service) sweep(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	attempts, err := store.SweepAttempts(ctx, s.db, now)
-	if err != nil {
-		return sessions, err
-	}
-	keys, err := idempotency.Sweep(ctx, s.db, now, s.KeepKeys)
-	return sessions + attempts + keys, err
+	return sessions + attempts, err
 }
