@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -128,6 +129,29 @@ func TestPlainHandlersAnswerWithProblemsToo(t *testing.T) {
 	w = httptest.NewRecorder()
 	httpapi.WriteProblem(w, r, errors.Join(errors.New("wrapped"), fault.New(fault.Conflict, "taken", "taken")))
 	require.Equal(t, http.StatusConflict, w.Code)
+}
+
+func TestPagesFollowOneAnother(t *testing.T) {
+	t.Parallel()
+	rows := []string{"a", "b", "c", "d"}
+	key, show := func(row string) string { return row }, strings.ToUpper
+	q := httpapi.PageQuery{Limit: 2}
+	after, err := q.After()
+	require.NoError(t, err)
+	require.Empty(t, after)
+	first := httpapi.PageOf(q, rows[:q.Fetch()], key, show)
+	require.Equal(t, []string{"A", "B"}, first.Items)
+
+	q.Cursor = first.NextCursor
+	after, err = q.After()
+	require.NoError(t, err)
+	require.Equal(t, "b", after)
+	last := httpapi.PageOf(q, rows[2:], key, show)
+	require.Equal(t, httpapi.Page[string]{Items: []string{"C", "D"}}, last)
+
+	q.Cursor = "MQ"
+	_, err = q.After()
+	require.True(t, fault.Is(err, fault.Invalid))
 }
 
 func TestCursorsComeBackAsTheyWere(t *testing.T) {

@@ -30,6 +30,34 @@ type PageQuery struct {
 	Cursor string `query:"cursor" maxLength:"1000"`
 }
 
+// After is the key of the row that the page begins after, "" for the first page.
+// Fails with fault.Invalid for a cursor that we did not make.
+func (q PageQuery) After() (string, error) {
+	key, err := DecodeCursor(q.Cursor, 1)
+	if err != nil || key == nil {
+		return "", err
+	}
+	return key[0], nil
+}
+
+// Fetch is how many rows to read: one more than are shown, to know whether there
+// is another page.
+func (q PageQuery) Fetch() int { return q.Limit + 1 }
+
+// PageOf shows rows, of which up to q.Fetch() were read. key is what the next
+// page begins after.
+func PageOf[R, T any](q PageQuery, rows []R, key func(R) string, show func(R) T) Page[T] {
+	p := Page[T]{Items: make([]T, 0, len(rows))}
+	if len(rows) > q.Limit {
+		rows = rows[:q.Limit]
+		p.NextCursor = EncodeCursor(key(rows[q.Limit-1]))
+	}
+	for _, r := range rows {
+		p.Items = append(p.Items, show(r))
+	}
+	return p
+}
+
 // EncodeCursor makes an opaque cursor of the last row's key; DecodeCursor is its
 // reverse and fails with fault.Invalid for one that we did not make.
 func EncodeCursor(key ...string) string {

@@ -40,31 +40,16 @@ type productsOut struct {
 	Body httpapi.Page[productView]
 }
 
-func (s *service) getProducts(ctx context.Context, in *struct{ httpapi.PageQuery }) (*productsOut, error) {
-	after, err := httpapi.DecodeCursor(in.Cursor, 1)
+func (s *service) getProducts(ctx context.Context, in *httpapi.PageQuery) (*productsOut, error) {
+	after, err := in.After()
 	if err != nil {
 		return nil, err
 	}
-	ps, err := store.ActiveProducts(ctx, s.db, first(after), in.Limit+1)
+	products, err := store.ActiveProducts(ctx, s.db, after, in.Fetch())
 	if err != nil {
 		return nil, err
 	}
-	page := httpapi.Page[productView]{Items: make([]productView, 0, len(ps))}
-	if len(ps) > in.Limit {
-		ps = ps[:in.Limit]
-		page.NextCursor = httpapi.EncodeCursor(ps[in.Limit-1].SKU)
-	}
-	for _, p := range ps {
-		page.Items = append(page.Items, viewOf(p))
-	}
-	return &productsOut{Body: page}, nil
-}
-
-func first(key []string) string {
-	if len(key) == 0 {
-		return ""
-	}
-	return key[0]
+	return &productsOut{httpapi.PageOf(*in, products, func(p store.Product) string { return p.SKU }, viewOf)}, nil
 }
 
 type getProductIn struct {

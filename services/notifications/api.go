@@ -44,21 +44,20 @@ func (s *service) serveInbox(api *httpapi.API) {
 
 func (s *service) listInbox(ctx context.Context, r *inboxRequest) (*inboxReply, error) {
 	caller, _ := auth.CallerFrom(ctx)
-	before, err := cursor(r.PageQuery)
+	before, err := r.After()
 	if err != nil {
 		return nil, err
 	}
-	notices, err := store.Inbox(ctx, s.db, caller.UserID, r.Unread, before, r.Limit+1)
+	notices, err := store.Inbox(ctx, s.db, caller.UserID, r.Unread, before, r.Fetch())
 	if err != nil {
 		return nil, err
 	}
-	reply := &inboxReply{}
-	if len(notices) > r.Limit {
-		notices = notices[:r.Limit]
-		reply.Body.NextCursor = httpapi.EncodeCursor(notices[r.Limit-1].EventID)
+	entries, err := s.show(ctx, caller.UserID, notices)
+	if err != nil {
+		return nil, err
 	}
-	reply.Body.Items, err = s.show(ctx, caller.UserID, notices)
-	return reply, err
+	asShown := func(e entry) entry { return e }
+	return &inboxReply{httpapi.PageOf(r.PageQuery, entries, func(e entry) string { return e.ID }, asShown)}, nil
 }
 
 func (s *service) markRead(ctx context.Context, r *readRequest) (*readReply, error) {
@@ -100,13 +99,4 @@ func (s *service) show(ctx context.Context, userID string, notices []store.Notic
 		}
 	}
 	return entries, nil
-}
-
-// cursor is the id that a page begins after, "" for the first.
-func cursor(q httpapi.PageQuery) (string, error) {
-	key, err := httpapi.DecodeCursor(q.Cursor, 1)
-	if err != nil || key == nil {
-		return "", err
-	}
-	return key[0], nil
 }

@@ -65,24 +65,16 @@ func (s *service) serveDeliveries(api *httpapi.API) {
 }
 
 func (s *service) listDeliveries(ctx context.Context, r *deliveriesRequest) (*deliveriesReply, error) {
-	before, err := cursor(r.PageQuery)
+	before, err := r.After()
 	if err != nil {
 		return nil, err
 	}
 	filter := store.Filter{OrderID: r.OrderID, State: delivery.State(r.State), Before: before}
-	list, err := store.Deliveries(ctx, s.db, filter, r.Limit+1)
+	deliveries, err := store.Deliveries(ctx, s.db, filter, r.Fetch())
 	if err != nil {
 		return nil, err
 	}
-	reply := &deliveriesReply{Body: httpapi.Page[deliveryView]{Items: []deliveryView{}}}
-	if len(list) > r.Limit {
-		list = list[:r.Limit]
-		reply.Body.NextCursor = httpapi.EncodeCursor(list[r.Limit-1].ID)
-	}
-	for _, d := range list {
-		reply.Body.Items = append(reply.Body.Items, viewOf(d))
-	}
-	return reply, nil
+	return &deliveriesReply{httpapi.PageOf(r.PageQuery, deliveries, func(d store.Delivery) string { return d.ID }, viewOf)}, nil
 }
 
 func (s *service) showDelivery(ctx context.Context, r *deliveryRequest) (*deliveryReply, error) {

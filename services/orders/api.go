@@ -38,7 +38,7 @@ type item struct {
 }
 
 type orderRequest struct {
-	Items           []item   `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"Each product once"`
+	Items           []item   `json:"items" minItems:"1" maxItems:"100" doc:"Each product once"`
 	PaymentMethod   string   `json:"payment_method" pattern:"^pm_[A-Za-z0-9_]{1,64}$" patternDescription:"a payment provider's token, such as pm_card_visa" example:"pm_card_visa"`
 	ShippingAddress *address `json:"shipping_address,omitempty"`
 }
@@ -117,30 +117,18 @@ func (s *service) getOrders(ctx context.Context, in *listInput) (*listOutput, er
 	if err != nil {
 		return nil, err
 	}
-	out := &listOutput{Body: httpapi.Page[orderView]{Items: make([]orderView, 0, len(orders))}}
-	if len(orders) > in.Limit {
-		orders = orders[:in.Limit]
-		out.Body.NextCursor = httpapi.EncodeCursor(orders[in.Limit-1].ID)
-	}
-	for _, o := range orders {
-		out.Body.Items = append(out.Body.Items, viewOf(o))
-	}
-	return out, nil
+	return &listOutput{httpapi.PageOf(in.PageQuery, orders, func(o *order.Order) string { return o.ID }, viewOf)}, nil
 }
 
-// filter asks for one order too many, to know whether there is another page.
 func (in *listInput) filter(ctx context.Context) (store.Filter, error) {
 	caller, _ := auth.CallerFrom(ctx)
 	if caller.Role != auth.Admin && in.UserID != "" && in.UserID != caller.UserID {
 		return store.Filter{}, fault.New(fault.Forbidden, "not_your_orders", "only an admin may list the orders of others; leave user_id out")
 	}
-	f := store.Filter{UserID: in.UserID, Status: order.Status(in.Status), Limit: in.Limit + 1}
+	before, err := in.After()
+	f := store.Filter{UserID: in.UserID, Status: order.Status(in.Status), Before: before, Limit: in.Fetch()}
 	if caller.Role != auth.Admin {
 		f.UserID = caller.UserID
-	}
-	key, err := httpapi.DecodeCursor(in.Cursor, 1)
-	if key != nil {
-		f.Before = key[0]
 	}
 	return f, err
 }

@@ -32,7 +32,7 @@ type paymentView struct {
 	State      string          `json:"state" enum:"pending,authorized,declined,captured,capture_failed,voided,refunded" doc:"What the provider has certainly done"`
 	Code       string          `json:"code,omitempty" doc:"Why it was declined or not captured" example:"insufficient_funds"`
 	Method     string          `json:"method,omitempty" example:"pm_card_visa"`
-	Operations []operationView `json:"operations" nullable:"false" doc:"What was asked of the provider, oldest first"`
+	Operations []operationView `json:"operations" doc:"What was asked of the provider, oldest first"`
 	CreatedAt  time.Time       `json:"created_at"`
 }
 
@@ -69,30 +69,15 @@ func (s *service) getPayments(ctx context.Context, in *getPaymentsIn) (*payments
 	if in.OrderID != "" {
 		return s.paymentOfOrder(ctx, caller, in.OrderID)
 	}
-	before, err := httpapi.DecodeCursor(in.Cursor, 1)
+	before, err := in.After()
 	if err != nil {
 		return nil, err
 	}
-	ps, err := store.OfUser(ctx, s.db, caller.UserID, first(before), in.Limit+1)
+	payments, err := store.OfUser(ctx, s.db, caller.UserID, before, in.Fetch())
 	if err != nil {
 		return nil, err
 	}
-	page := httpapi.Page[paymentView]{Items: make([]paymentView, 0, len(ps))}
-	if len(ps) > in.Limit {
-		ps = ps[:in.Limit]
-		page.NextCursor = httpapi.EncodeCursor(ps[in.Limit-1].ID)
-	}
-	for _, p := range ps {
-		page.Items = append(page.Items, viewOf(p))
-	}
-	return &paymentsOut{Body: page}, nil
-}
-
-func first(key []string) string {
-	if len(key) == 0 {
-		return ""
-	}
-	return key[0]
+	return &paymentsOut{httpapi.PageOf(in.PageQuery, payments, func(p *payment.Payment) string { return p.ID }, viewOf)}, nil
 }
 
 func (s *service) paymentOfOrder(ctx context.Context, caller auth.Caller, orderID string) (*paymentsOut, error) {

@@ -28,7 +28,7 @@ type report struct {
 	Unknown    int            `json:"unknown" doc:"Operations that the provider has not answered for certain"`
 	Overdue    int            `json:"overdue" doc:"Operations that nobody has taken up for 5 minutes"`
 	Mismatches int            `json:"mismatches" doc:"Payments whose money is elsewhere at the provider than their state says"`
-	Mismatched []mismatch     `json:"mismatched" nullable:"false" doc:"The first 100 of them"`
+	Mismatched []mismatch     `json:"mismatched" doc:"The first 100 of them"`
 }
 
 type mismatch struct {

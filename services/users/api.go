@@ -117,26 +117,15 @@ func (s *service) show(ctx context.Context, id string) (*userOut, error) {
 type usersOut struct{ Body httpapi.Page[userView] }
 
 func (s *service) getUsers(ctx context.Context, in *httpapi.PageQuery) (*usersOut, error) {
-	after, err := httpapi.DecodeCursor(in.Cursor, 1)
+	after, err := in.After()
 	if err != nil {
 		return nil, err
 	}
-	last := ""
-	if after != nil {
-		last = after[0]
-	}
-	accounts, err := store.List(ctx, s.db, last, in.Limit+1)
+	accounts, err := store.List(ctx, s.db, after, in.Fetch())
 	if err != nil {
 		return nil, err
 	}
-	page := httpapi.Page[userView]{Items: []userView{}}
-	for _, a := range accounts[:min(len(accounts), in.Limit)] {
-		page.Items = append(page.Items, viewOf(a))
-	}
-	if len(accounts) > in.Limit {
-		page.NextCursor = httpapi.EncodeCursor(accounts[in.Limit-1].ID)
-	}
-	return &usersOut{page}, nil
+	return &usersOut{httpapi.PageOf(*in, accounts, func(a account.Account) string { return a.ID }, viewOf)}, nil
 }
 
 // callerOf gives the caller of an operation that is not public: there is one.
