@@ -3,6 +3,7 @@ package notifications_test
 import (
 	"log/slog"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,6 +57,7 @@ func TestADeveloperFindsAMail(t *testing.T) {
 		require.Contains(t, find(`"><script>`), "No mail has “&#34;&gt;&lt;script&gt;”")
 		require.Contains(t, find("\x00\xff' OR 1=1 --"), "No mail has")
 		require.Contains(t, find(`\`), "No mail has")
+		require.Contains(t, find(strings.Repeat("long", 20_000)), "No mail has “long")
 		require.Len(t, mails(t, h, "eve@example.test"), 1)
 	})
 }
