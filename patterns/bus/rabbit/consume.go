@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"troupe/patterns/bus"
+	"troupe/patterns/worker"
 	"troupe/platform/crashpoint"
 )
 
@@ -19,36 +23,50 @@ const (
 	takeBatch = 256
 	// gather is how long a batch waits for more once it has its first message.
 	gather = 2 * time.Millisecond
-	// afterTheLimit is the Attempt of a message from the dead queue: more often
-	// than anything is tried, so that the inbox parks it unhandled.
-	afterTheLimit = 1 << 10
+	// idleLimit is after how long without a message a consumer starts a new
+	// session. Brokers forget consumers: RabbitMQ 3.10 may not tell one that its
+	// queue was deleted and declared anew, and keep from it what comes next.
+	idleLimit = time.Minute
+	// afterTheLimit is the least Attempt of a message from the dead queue, so often
+	// that the inbox parks it unhandled.
+	afterTheLimit = deliveryLimit + 1
+
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = 10 * time.Second
 )
 
-var errConsumerEnded = errors.New("RabbitMQ ended the consumer")
+var (
+	errConsumerEnded = errors.New("RabbitMQ ended the consumer")
+	errIdle          = errors.New("there was nothing to consume")
+)
 
 // Subscribe hands the service's queue to h, a batch at a time, until ctx ends.
 // The service's dead queue is handed over as well, for the inbox to park.
 func (b *Bus) Subscribe(ctx context.Context, service string, h bus.BatchHandler) error {
+	if !slices.Contains(hearers(b.Topology), service) {
+		return fmt.Errorf("subscribe: %s hears nothing, so it has no queue", service)
+	}
+	h = oneAtATime(h)
 	var wait sync.WaitGroup
 	for queue, attempt := range map[string]int{queueOf(service): 0, deadQueueOf(service): afterTheLimit} {
-		wait.Go(func() { b.consumeAlways(ctx, &consumer{queue: queue, atLeast: attempt, handle: h}) })
+		wait.Go(func() { b.consumeAlways(ctx, &consumer{queue: queue, atLeast: attempt, handle: h, idle: b.idle}) })
 	}
 	wait.Wait()
 	return nil
 }
 
-// consumeAlways starts a new session after each that ended.
-func (b *Bus) consumeAlways(ctx context.Context, c *consumer) {
-	for ctx.Err() == nil {
-		err := b.consume(ctx, c)
-		if err == nil || ctx.Err() != nil {
-			continue
-		}
-		b.Log.WarnContext(ctx, "consumer lost its session; starting a new one", "queue", c.queue, "error", err)
-		c.failures++
-		if !backoff(ctx, c.failures) {
-			return
-		}
+// oneAtATime calls h for one queue or the other. A panic is an error.
+func oneAtATime(h bus.BatchHandler) bus.BatchHandler {
+	var turn sync.Mutex
+	return func(ctx context.Context, batch []bus.Delivery) (err error) {
+		turn.Lock()
+		defer turn.Unlock()
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
+		return h(ctx, batch)
 	}
 }
 
@@ -57,18 +75,47 @@ type consumer struct {
 	queue    string
 	atLeast  int // lower bound of Attempt
 	handle   bus.BatchHandler
-	failures int // sessions in a row that handled nothing
+	idle     time.Duration
+	failures int // in a row
+}
+
+// consumeAlways starts a new session after each that ended.
+func (b *Bus) consumeAlways(ctx context.Context, c *consumer) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := b.consume(ctx, c)
+		if ctx.Err() != nil || errors.Is(err, errIdle) {
+			continue
+		}
+		if time.Since(began) > maxBackoff {
+			c.failures = 0 // that was a good session, even if there was nothing to do
+		}
+		c.failures++
+		b.Log.WarnContext(ctx, "consumer has no session; trying again", "queue", c.queue, "failures", c.failures, "error", err)
+		if !backoff(ctx, c.failures) {
+			return
+		}
+	}
 }
 
 // consume is one session. It ends with ctx, after what was handed out to it has
 // been handled, or with an error, after which all that was not acknowledged
 // comes again.
 func (b *Bus) consume(ctx context.Context, c *consumer) error {
+	longer, cancel := worker.Grace(ctx)
+	defer cancel()
+	if c.failures > 0 {
+		// A handler that can not handle anything now would only use up attempts.
+		if err := c.handle(longer, nil); err != nil {
+			return fmt.Errorf("the handler is not ready: %w", err)
+		}
+	}
 	s, err := b.dial(ctx, "consume "+c.queue)
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	defer context.AfterFunc(longer, s.kill)()
 	if err := s.channel.Qos(prefetch, 0, false); err != nil {
 		return fmt.Errorf("set prefetch: %w", err)
 	}
@@ -76,39 +123,59 @@ func (b *Bus) consume(ctx context.Context, c *consumer) error {
 	if err != nil {
 		return fmt.Errorf("consume: %w", err)
 	}
-	// Cancelled, the consumer gets nothing new, and deliveries closes behind
-	// what it has: a stop gives nothing back, so it counts as no failed attempt.
-	stop := context.AfterFunc(ctx, func() { _ = s.channel.Cancel(c.queue, false) })
-	defer stop()
-	return s.handle(context.WithoutCancel(ctx), c, deliveries)
+	// Cancelled, the consumer gets nothing new, and deliveries closes behind what
+	// it has: a stop gives nothing back that would count as a failed attempt, but
+	// for what the queue sends in that very moment.
+	defer context.AfterFunc(ctx, func() { _ = s.channel.Cancel(c.queue, false) })()
+	return s.handle(longer, c, deliveries)
 }
 
 func (s *session) handle(ctx context.Context, c *consumer, deliveries <-chan amqp.Delivery) error {
 	for {
-		batch, last := collect(deliveries, c.atLeast)
-		if len(batch) == 0 {
-			return errConsumerEnded
+		first, err := s.next(c, deliveries)
+		if err != nil {
+			return err
 		}
+		batch, last := collect(first, deliveries, c.atLeast)
 		crashpoint.Here(crashpoint.RabbitTaken)
 		if err := c.handle(ctx, batch); err != nil {
 			return fmt.Errorf("handle a batch: %w", err)
 		}
 		crashpoint.Here(crashpoint.RabbitHandled)
 		if err := s.channel.Ack(last, true); err != nil {
-			return fmt.Errorf("acknowledge a batch: %w", err)
+			return fmt.Errorf("acknowledge a batch: %w", errors.Join(err, s.loss()))
 		}
 		c.failures = 0
 	}
 }
 
-// collect waits for a message and takes what comes with it. It gives the tag of
-// the last, which stands for all before it on this channel; no message means
-// that deliveries is closed.
-func collect(deliveries <-chan amqp.Delivery, atLeast int) (batch []bus.Delivery, last uint64) {
-	first, open := <-deliveries
-	if !open {
-		return nil, 0
+// next waits for a message. When there was none for long, the consumer resigns,
+// and what is on its way is still handled before errIdle ends the session.
+func (s *session) next(c *consumer, deliveries <-chan amqp.Delivery) (amqp.Delivery, error) {
+	timer := time.NewTimer(c.idle)
+	defer timer.Stop()
+	for {
+		select {
+		case d, open := <-deliveries:
+			switch {
+			case open:
+				return d, nil
+			case s.resigned:
+				return d, errIdle
+			}
+			return d, errors.Join(errConsumerEnded, s.loss())
+		case <-timer.C:
+			s.resigned = true
+			if err := s.channel.Cancel(c.queue, false); err != nil {
+				return amqp.Delivery{}, fmt.Errorf("resign: %w", err)
+			}
+		}
 	}
+}
+
+// collect takes what comes with the first message. It gives the tag of the last,
+// which stands for all before it on this channel.
+func collect(first amqp.Delivery, deliveries <-chan amqp.Delivery, atLeast int) (batch []bus.Delivery, last uint64) {
 	batch, last = append(batch, received(first, atLeast)), first.DeliveryTag
 	timer := time.NewTimer(gather)
 	defer timer.Stop()
@@ -145,4 +212,18 @@ func attempts(d amqp.Delivery) int {
 		return 1
 	}
 	return 0
+}
+
+// backoff waits longer after each failure in a row, with jitter so that a
+// fleet does not come back all at once. It reports whether ctx is still on.
+func backoff(ctx context.Context, failures int) bool {
+	wait := min(firstBackoff<<min(failures-1, 10), maxBackoff)
+	timer := time.NewTimer(wait/2 + rand.N(wait/2))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

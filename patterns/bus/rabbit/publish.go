@@ -1,10 +1,10 @@
 package rabbit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -21,9 +21,19 @@ const (
 	// confirmLimit is how long a batch may wait for its confirms. A broker that
 	// is out of memory or disk just stops reading.
 	confirmLimit = 10 * time.Second
+	// maxID and maxBody are what the protocol and RabbitMQ 4 take. More would end
+	// the session, and with it the chances of all other messages.
+	maxID   = 255
+	maxBody = 16 << 20
 )
 
-var errNotConfirmed = errors.New("RabbitMQ did not confirm the message")
+var (
+	errRefused = errors.New("RabbitMQ refused the message: a queue is full or has no majority of its nodes")
+	errTooBig  = fmt.Errorf("the id has more than %d or the body more than %d bytes", maxID, maxBody)
+	errSilent  = fmt.Errorf("RabbitMQ did not confirm within %v; it may be out of memory or disk", confirmLimit)
+	errClosed  = errors.New("the bus is closed")
+	errCutOff  = errors.New("the session ended")
+)
 
 // publisher is a session whose channel confirms.
 type publisher struct {
@@ -35,50 +45,74 @@ type publisher struct {
 // for all. A message is taken when a majority has it on disk in every queue
 // that should get it. What got no confirm may have arrived all the same.
 func (b *Bus) Publish(ctx context.Context, messages []bus.Message) []error {
-	b.publishing.Lock()
-	defer b.publishing.Unlock()
-	errs := make([]error, 0, len(messages))
-	for batch := range slices.Chunk(messages, outstanding) {
-		errs = append(errs, b.publishBatch(ctx, batch)...)
+	errs := make([]error, len(messages))
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done():
+		fill(errs, ctx.Err())
+		return errs
+	}
+	for from := 0; from < len(messages); from += outstanding {
+		to := min(from+outstanding, len(messages))
+		if err := b.publishBatch(ctx, messages[from:to], errs[from:to]); err != nil {
+			fill(errs[to:], err)
+			break
+		}
 	}
 	return errs
 }
 
-func (b *Bus) publishBatch(ctx context.Context, batch []bus.Message) []error {
+// fill blames the bus.
+func fill(errs []error, reason error) {
+	for i := range errs {
+		errs[i] = fmt.Errorf("%w: %w", bus.ErrUnavailable, reason)
+	}
+}
+
+// publishBatch sends at most outstanding messages. An error means that the
+// session is lost; it has been noted for every message without a confirm.
+func (b *Bus) publishBatch(ctx context.Context, batch []bus.Message, errs []error) error {
 	p, err := b.connected(ctx)
 	if err != nil {
-		return slices.Repeat([]error{fmt.Errorf("%w: %w", bus.ErrUnavailable, err)}, len(batch))
+		fill(errs, err)
+		return err
 	}
-	// The library looks at ctx only before it writes, and a write can block.
-	watchdog := time.AfterFunc(confirmLimit, p.kill)
-	defer watchdog.Stop()
-	confirms := make([]*amqp.DeferredConfirmation, len(batch))
-	errs := make([]error, len(batch))
-	for i, m := range batch {
-		confirms[i], errs[i] = b.send(p, m)
+	ctx, cancel := context.WithTimeoutCause(ctx, confirmLimit, errSilent)
+	defer cancel()
+	// The library looks at no context, and a write can block.
+	unguard := context.AfterFunc(ctx, p.kill)
+	lost := p.exchange(b.Topology, batch, errs)
+	if !unguard() {
+		lost = context.Cause(ctx) // it struck; what else went wrong follows from that
 	}
-	crashpoint.Here(crashpoint.RabbitSent)
-	for i, c := range confirms {
-		if c != nil && !c.Wait() {
-			errs[i] = errNotConfirmed
+	unroutable := p.mark(batch, errs)
+	for i, err := range errs {
+		if lost != nil && (errors.Is(err, errRefused) || errors.Is(err, errCutOff)) {
+			errs[i] = fmt.Errorf("%w: %w", bus.ErrUnavailable, lost) // nobody knows what became of it
 		}
 	}
-	if unroutable := p.mark(batch, errs); unroutable || p.channel.IsClosed() {
-		p.close() // the next session declares what is missing
-		b.publisher = nil
+	if unroutable || lost != nil {
+		b.hangUp() // the next session declares what is missing
 	}
-	return errs
+	return lost
 }
 
 // connected gives the publisher, a new one after a loss.
 func (b *Bus) connected(ctx context.Context) (*publisher, error) {
+	if b.closed {
+		return nil, errClosed
+	}
 	if b.publisher != nil && !b.publisher.channel.IsClosed() {
 		return b.publisher, nil
 	}
+	b.hangUp()
 	s, err := b.dial(ctx, "publish")
 	if err != nil {
 		return nil, err
 	}
+	unguard := context.AfterFunc(ctx, s.kill)
+	defer unguard()
 	if err := s.channel.Confirm(false); err != nil {
 		s.close()
 		return nil, fmt.Errorf("ask for confirms: %w", err)
@@ -87,12 +121,45 @@ func (b *Bus) connected(ctx context.Context) (*publisher, error) {
 	return b.publisher, nil
 }
 
-func (b *Bus) send(p *publisher, m bus.Message) (*amqp.DeferredConfirmation, error) {
-	hears, known := b.Topology[m.Type]
-	if !known {
-		return nil, fmt.Errorf("%q: %w", m.Type, bus.ErrUnknownType)
+func (b *Bus) hangUp() {
+	if b.publisher != nil {
+		b.publisher.close()
+		b.publisher = nil
 	}
-	mandatory := len(hears) > 0
+}
+
+// exchange sends a batch and waits for its confirms. An error means that the
+// session is lost.
+func (p *publisher) exchange(topology bus.Topology, batch []bus.Message, errs []error) (lost error) {
+	confirms := make([]*amqp.DeferredConfirmation, len(batch))
+	for i, m := range batch {
+		hears, known := topology[m.Type]
+		switch {
+		case lost != nil:
+			errs[i] = errCutOff
+		case !known:
+			errs[i] = fmt.Errorf("%q: %w", m.Type, bus.ErrUnknownType)
+		case len(m.ID) > maxID || len(m.Body) > maxBody:
+			errs[i] = errTooBig
+		default:
+			if confirms[i], lost = p.send(m, len(hears) > 0); lost != nil {
+				errs[i] = errCutOff
+			}
+		}
+	}
+	crashpoint.Here(crashpoint.RabbitSent)
+	for i, c := range confirms {
+		if c != nil && !c.Wait() {
+			errs[i] = errRefused
+		}
+	}
+	if lost != nil || p.channel.IsClosed() {
+		return cmp.Or(p.loss(), lost, errCutOff)
+	}
+	return nil
+}
+
+func (p *publisher) send(m bus.Message, mandatory bool) (*amqp.DeferredConfirmation, error) {
 	return p.channel.PublishWithDeferredConfirm(exchange, m.Type, mandatory, false, amqp.Publishing{
 		DeliveryMode: amqp.Persistent,
 		ContentType:  event.ContentType,

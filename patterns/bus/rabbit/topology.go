@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -25,45 +26,57 @@ func deadQueueOf(service string) string { return service + ".dead.v1" }
 // errDeclare marks a refusal of a declaration.
 var errDeclare = errors.New("declare the topology")
 
+// step declares one thing. optional says that one which is there with other
+// arguments will do.
+type step struct {
+	optional bool
+	declare  func(*amqp.Channel) error
+}
+
 // declare makes exchanges, queues and bindings that are missing. Every program
 // declares all of it, so that what a publisher says finds its queue whoever
 // starts first.
 func declare(connection *amqp.Connection, topology bus.Topology, log *slog.Logger) error {
-	steps := []func(*amqp.Channel) error{declareExchanges}
-	for _, service := range hearers(topology) {
-		steps = append(steps, deadQueue(service), queue(service))
-	}
-	for _, eventType := range slices.Sorted(maps.Keys(topology)) {
-		for _, service := range topology[eventType] {
-			steps = append(steps, func(ch *amqp.Channel) error {
-				return ch.QueueBind(queueOf(service), eventType, exchange, false, nil)
-			})
-		}
-	}
 	var channel *amqp.Channel
-	for _, step := range steps {
+	for _, step := range steps(topology) {
 		if channel == nil || channel.IsClosed() {
 			var err error
 			if channel, err = connection.Channel(); err != nil {
 				return fmt.Errorf("open a channel: %w", err)
 			}
 		}
-		if err := tolerable(step(channel), log); err != nil {
+		err := step.declare(channel)
+		if different, ok := errors.AsType[*amqp.Error](err); ok && step.optional && different.Code == amqp.PreconditionFailed {
+			log.Warn("RabbitMQ has a queue with other arguments; using it as it is", "difference", different.Reason)
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("%w: %w", errDeclare, err)
 		}
+	}
+	if channel.IsClosed() {
+		return nil
 	}
 	return channel.Close()
 }
 
-// tolerable lets a queue be that an operator, or an earlier version, declared
-// with other arguments: it works, and the difference is logged.
-func tolerable(err error, log *slog.Logger) error {
-	var refused *amqp.Error
-	if errors.As(err, &refused) && refused.Code == amqp.PreconditionFailed {
-		log.Warn("RabbitMQ has this declared otherwise; using it as it is", "difference", refused.Reason)
-		return nil
+func steps(topology bus.Topology) []step {
+	all := []step{
+		{declare: exchangeOf(exchange, amqp.ExchangeTopic)},
+		{declare: exchangeOf(deadExchange, amqp.ExchangeDirect)},
 	}
-	return err
+	for _, service := range hearers(topology) {
+		all = append(all,
+			step{declare: deadQueue(service), optional: true},
+			step{declare: binding(deadQueueOf(service), service, deadExchange)},
+			step{declare: queue(service), optional: true})
+	}
+	for _, eventType := range slices.Sorted(maps.Keys(topology)) {
+		for _, service := range topology[eventType] {
+			all = append(all, step{declare: binding(queueOf(service), eventType, exchange)})
+		}
+	}
+	return all
 }
 
 func hearers(topology bus.Topology) []string {
@@ -76,11 +89,14 @@ func hearers(topology bus.Topology) []string {
 	return slices.Sorted(maps.Keys(services))
 }
 
-func declareExchanges(ch *amqp.Channel) error {
-	if err := ch.ExchangeDeclare(exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
-		return err
+func exchangeOf(name, kind string) func(*amqp.Channel) error {
+	return func(ch *amqp.Channel) error {
+		return ch.ExchangeDeclare(name, kind, true, false, false, false, nil)
 	}
-	return ch.ExchangeDeclare(deadExchange, amqp.ExchangeDirect, true, false, false, false, nil)
+}
+
+func binding(queue, key, exchange string) func(*amqp.Channel) error {
+	return func(ch *amqp.Channel) error { return ch.QueueBind(queue, key, exchange, false, nil) }
 }
 
 // queue holds what a service has yet to hear. A message that was handed out too
@@ -100,14 +116,15 @@ func queue(service string) func(*amqp.Channel) error {
 	}
 }
 
-// deadQueue waits for the service itself to park what is in it. It has no
-// delivery limit of its own: nothing may be lost from here.
+// deadQueue waits for the service itself to park what is in it. Nothing may be
+// lost from here, so its limit is out of reach: left out it would be 20 in 4.x,
+// and -1 for none would be exceeded at once in 3.x.
 func deadQueue(service string) func(*amqp.Channel) error {
 	return func(ch *amqp.Channel) error {
-		name := deadQueueOf(service)
-		if _, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum}); err != nil {
-			return err
-		}
-		return ch.QueueBind(name, service, deadExchange, false, nil)
+		_, err := ch.QueueDeclare(deadQueueOf(service), true, false, false, false, amqp.Table{
+			amqp.QueueTypeArg:  amqp.QueueTypeQuorum,
+			"x-delivery-limit": math.MaxInt32,
+		})
+		return err
 	}
 }

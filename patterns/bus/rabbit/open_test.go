@@ -1,0 +1,190 @@
+package rabbit_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"troupe/patterns/bus"
+	"troupe/patterns/bus/rabbit"
+	"troupe/patterns/bus/rabbit/rabbittest"
+)
+
+// What trying again can not mend stops the start, with a sentence.
+func TestOpenSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(t *testing.T, url string) string // of the setting, or of the broker
+		want   string
+	}{
+		"wrong password": {wrongPassword, "RabbitMQ refuses user or password: check AMQP_URL"},
+		"no vhost":       {noVhost, "RabbitMQ has no such vhost for this user: check the path of AMQP_URL"},
+		"not its vhost":  {notItsVhost, "RabbitMQ has no such vhost for this user: check the path of AMQP_URL"},
+		"no rights":      {noRights, "RabbitMQ does not let this user declare exchanges and queues: give it configure, write and read rights on the vhost"},
+		"other exchange": {otherExchange, "RabbitMQ has an exchange of this name that works otherwise: delete it, or use another vhost"},
+		"old server":     {oldServer, "RabbitMQ is too old: run 3.10 or later: connect to RabbitMQ: the server is older than 3.10: 3.8.9"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := rabbit.Open(t.Context(), config(t, test.change(t, rabbittest.URL(t)), topology))
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func wrongPassword(t *testing.T, at string) string {
+	return rabbittest.At(t, at, func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "wrong") })
+}
+
+func noVhost(t *testing.T, at string) string {
+	return rabbittest.At(t, at, func(u *url.URL) { u.Path = "/nowhere" })
+}
+
+// stranger makes a user and gives its URL.
+func stranger(t *testing.T, at string) (name, itsURL string) {
+	var vhost string
+	itsURL = rabbittest.At(t, at, func(u *url.URL) {
+		vhost = u.Path
+		name = "stranger-of-" + u.Path[1:]
+		u.User = url.UserPassword(name, "secret")
+	})
+	rabbittest.Admin(t, http.MethodPut, "/api/users/"+name, `{"password":"secret","tags":""}`)
+	t.Cleanup(func() { rabbittest.Admin(t, http.MethodDelete, "/api/users/"+name, "") })
+	require.NotEmpty(t, vhost)
+	return name, itsURL
+}
+
+func notItsVhost(t *testing.T, at string) string {
+	_, its := stranger(t, at)
+	return its
+}
+
+func noRights(t *testing.T, at string) string {
+	name, its := stranger(t, at)
+	vhost := at[strings.LastIndex(at, "/")+1:]
+	rabbittest.Admin(t, http.MethodPut, "/api/permissions/"+vhost+"/"+name, `{"configure":"","write":".*","read":".*"}`)
+	return its
+}
+
+func otherExchange(t *testing.T, at string) string {
+	onChannel(t, at, func(ch *amqp.Channel) {
+		require.NoError(t, ch.ExchangeDeclare("troupe.events", amqp.ExchangeFanout, true, false, false, false, nil))
+	})
+	return at
+}
+
+// oldServer knows just enough of AMQP to say how old it is.
+func oldServer(t *testing.T, _ string) string {
+	return "amqp://guest:guest@" + serve(t, func(c net.Conn) error {
+		if _, err := io.ReadFull(c, make([]byte, 8)); err != nil { // "AMQP" and its version
+			return err
+		}
+		properties := "\x07versionS" + long("3.8.9")
+		for _, answer := range []string{
+			"\x00\x0a\x00\x0a\x00\x09" + long(properties) + long("PLAIN") + long("en_US"), // start
+			"\x00\x0a\x00\x1e\x00\x00\x00\x00\x00\x00\x00\x00",                            // tune
+			"\x00\x0a\x00\x29\x00", // open-ok
+		} {
+			if _, err := io.WriteString(c, "\x01\x00\x00"+long(answer)+"\xce"); err != nil {
+				return err
+			}
+		}
+		_, err := io.Copy(io.Discard, c)
+		return err
+	})
+}
+
+// long is a text behind its length, as AMQP writes it.
+func long(s string) string {
+	var b bytes.Buffer
+	_ = binary.Write(&b, binary.BigEndian, uint32(len(s))) // a buffer takes everything
+	return b.String() + s
+}
+
+// serve is a server for one connection.
+func serve(t *testing.T, talk func(net.Conn) error) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_ = talk(c) // it ends with the client
+	}()
+	t.Cleanup(func() {
+		require.NoError(t, listener.Close())
+		<-ended
+	})
+	return listener.Addr().String()
+}
+
+func TestABadURLIsNamedWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "localhost:5672", "http://guest:secret@localhost", "amqp://guest:sec ret@localhost", "amqp://guest:secret@localhost:port"} {
+		_, err := rabbit.Open(t.Context(), config(t, bad, topology))
+		require.ErrorContains(t, err, "AMQP_URL is not like amqp://user:password@host:5672/vhost")
+		require.NotContains(t, err.Error(), "sec")
+	}
+}
+
+func TestABrokerThatComesLaterIsFound(t *testing.T) {
+	t.Parallel()
+	proxy := rabbittest.NewProxy(t, rabbittest.URL(t))
+	proxy.Down()
+	b := open(t, proxy.URL, topology)
+	h := listen(t, b, nil)
+	require.ErrorIs(t, b.Publish(t.Context(), letters("early"))[0], bus.ErrUnavailable)
+	proxy.Restore(t)
+	publish(t, b, letters("late")...)
+	h.waits(t, "late")
+}
+
+func TestOpenWaitsNoLongerThanItsContext(t *testing.T) {
+	t.Parallel()
+	address := serve(t, func(c net.Conn) error { // it takes everything and says nothing
+		_, err := io.Copy(io.Discard, c)
+		return err
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	b, err := rabbit.Open(ctx, config(t, "amqp://guest:guest@"+address, topology))
+	require.NoError(t, err)
+	require.Less(t, time.Since(began), 5*time.Second)
+	require.NoError(t, b.Close())
+}
+
+// An operator may have declared a queue with other arguments, to which
+// RabbitMQ's answer is to close the channel.
+func TestAQueueDeclaredOtherwiseIsUsedAsItIs(t *testing.T) {
+	t.Parallel()
+	url := rabbittest.URL(t)
+	onChannel(t, url, func(ch *amqp.Channel) {
+		for _, name := range []string{queue, deadQueue} {
+			_, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": 5})
+			require.NoError(t, err)
+		}
+	})
+	b := open(t, url, topology)
+	publish(t, b, letters("a")...)
+	listen(t, b, nil).waits(t, "a")
+	onChannel(t, url, func(ch *amqp.Channel) {
+		require.NoError(t, ch.Publish("troupe.dead", "house", true, false, amqp.Publishing{MessageId: "dead"}))
+	})
+	holds(t, url, deadQueue, 0)
+}
