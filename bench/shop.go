@@ -129,7 +129,7 @@ func (b *shop) untilPaid(ctx context.Context) error {
 	})
 }
 
-// poll asks ten times a second, which costs next to nothing.
+// poll asks five times a second: counting costs the database something.
 func poll(ctx context.Context, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -138,7 +138,7 @@ func poll(ctx context.Context, done func() (bool, error)) error {
 			return err
 		}
 		select {
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():
 			return fmt.Errorf("the orders do not come to their end: %w", ctx.Err())
 		}

@@ -22,17 +22,17 @@ var Topology = map[string][]string{
 	"stock.released.v1":  {"orders"},
 
 	"order.created.v1":   {"inventory", "payments", "notifications"},
-	"order.confirmed.v1": {"inventory", "payments", "notifications"},
+	"order.confirmed.v1": {"inventory", "payments"},
 	"order.paid.v1":      {"notifications"},
 	"order.cancelled.v1": {"inventory", "payments", "notifications"},
 	"order.shipped.v1":   {"notifications"},
 	"order.delivered.v1": {"notifications"},
 
-	"payment.authorized.v1":     {"orders", "notifications"},
+	"payment.authorized.v1":     {"orders"},
 	"payment.declined.v1":       {"orders", "notifications"},
-	"payment.captured.v1":       {"orders", "notifications"},
-	"payment.capture_failed.v1": {"orders", "notifications"},
-	"payment.voided.v1":         {"orders", "notifications"},
+	"payment.captured.v1":       {"orders"},
+	"payment.capture_failed.v1": {"orders"},
+	"payment.voided.v1":         {"orders"},
 	"payment.refunded.v1":       {"orders", "notifications"},
 
 	"notification.sent.v1":   {},

@@ -13,8 +13,9 @@ import (
 	"troupe/services/notifications/internal/store"
 )
 
-// reactions are to all that we hear. What a customer would not want to be told,
-// because a neighbour of the event tells them, is heard and left.
+// reactions are to all that customers want to be told. Not order.confirmed and
+// payment.captured, because order.paid follows within a moment; nor what became of
+// the money of a cancelled order before it was paid, because order.cancelled says it.
 func (s *service) reactions() []inbox.Reaction {
 	return []inbox.Reaction{
 		inbox.On(s.userRegistered), inbox.On(s.userUpdated), inbox.On(s.userDeleted),
@@ -43,12 +44,6 @@ func (s *service) reactions() []inbox.Reaction {
 		tells(s, func(e events.PaymentRefunded) telling {
 			return telling{userID: e.UserID, notice: message.Notice{OrderID: e.OrderID, Amount: money.Money(e.Amount)}, mail: true, inbox: true}
 		}),
-
-		leaves[events.OrderConfirmed](),       // order.paid follows within a moment
-		leaves[events.PaymentAuthorized](),    // nothing is paid yet
-		leaves[events.PaymentCaptured](),      // order.paid says it
-		leaves[events.PaymentCaptureFailed](), // order.cancelled says it
-		leaves[events.PaymentVoided](),        // order.cancelled said that nothing is owed
 	}
 }
 
@@ -72,11 +67,6 @@ func tells[E event.Fact](s *service, of func(E) telling) inbox.Reaction {
 		}
 		return s.tell(ctx, tx, ts)
 	})
-}
-
-// leaves hears a fact and does nothing.
-func leaves[E event.Fact]() inbox.Reaction {
-	return inbox.OnBatch(func(context.Context, sqldb.Tx, []inbox.Received[E]) error { return nil })
 }
 
 // tell puts tellings into inboxes and queues their mails, but for customers whose

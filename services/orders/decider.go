@@ -68,7 +68,7 @@ type minutes struct {
 	now     time.Time
 	newID   func() string
 	metrics *metrics
-	saves   sqldb.Batch
+	changed []*order.Order
 	notes   []store.Entry
 	said    []event.Draft
 	counts  []func() // what to count once it is committed
@@ -94,7 +94,7 @@ func (m *minutes) attend(o *order.Order, heard []store.Entry, act action) error 
 	m.advance(o, name, nil)
 	if o.State != state || o.Forget != forget {
 		o.UpdatedAt = m.now
-		store.Save(&m.saves, o)
+		m.changed = append(m.changed, o)
 	}
 	return nil
 }
@@ -145,10 +145,8 @@ func (m *minutes) say(o *order.Order, fact event.Fact, detail, who string, cause
 
 // write down and say what the minutes hold.
 func (s *service) write(ctx context.Context, tx sqldb.Tx, m *minutes) error {
-	if m.saves.Len() > 0 {
-		if err := tx.Run(ctx, &m.saves); err != nil {
-			return fmt.Errorf("save orders: %w", err)
-		}
+	if err := store.Save(ctx, tx, m.changed); err != nil {
+		return err
 	}
 	if len(m.said) == 0 {
 		return nil

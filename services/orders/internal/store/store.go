@@ -30,21 +30,30 @@ const columns = "id, user_id, lines, amount, currency, payment_method, ship_to, 
 
 // Insert has b write a new order.
 func Insert(b *sqldb.Batch, o *order.Order) error {
+	row, err := rowOf(o, o.Version)
+	if err != nil {
+		return err
+	}
+	b.Exec(nil, "INSERT INTO orders ("+columns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, row...)
+	return nil
+}
+
+func rowOf(o *order.Order, version int64) ([]any, error) {
 	lines, err := json.Marshal(o.Lines)
 	if err != nil {
-		return fmt.Errorf("encode lines of order %s: %w", o.ID, err)
+		return nil, fmt.Errorf("encode lines of order %s: %w", o.ID, err)
 	}
 	shipTo, err := encodeAddress(o.ShipTo)
 	if err != nil {
-		return fmt.Errorf("encode address of order %s: %w", o.ID, err)
+		return nil, fmt.Errorf("encode address of order %s: %w", o.ID, err)
 	}
-	b.Exec(nil, "INSERT INTO orders ("+columns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+	return []any{
 		o.ID, o.UserID, string(lines), o.Total.Amount, o.Total.Currency, o.PaymentMethod, shipTo,
 		string(o.Status), string(o.Facts.Stock), string(o.Facts.Payment), string(o.Facts.Cancel),
 		o.Paid, string(o.Reason), o.Forget, sqldb.Micros(o.Deadline), sqldb.Micros(o.CreatedAt),
-		sqldb.Micros(o.UpdatedAt), o.Version)
-	return nil
+		sqldb.Micros(o.UpdatedAt), version,
+	}, nil
 }
 
 func encodeAddress(a *order.Address) (string, error) {
@@ -55,21 +64,36 @@ func encodeAddress(a *order.Address) (string, error) {
 	return string(text), err
 }
 
-// Save has b write what can change of an order, provided that it is still the
-// version that was read.
-func Save(b *sqldb.Batch, o *order.Order) {
-	untouched := func(affected int64) error {
-		if affected != 1 {
-			return fmt.Errorf("save order %s: version %d is not the newest any more", o.ID, o.Version)
+// onlyTheNext lets a row replace the version before it and no other: many changed
+// rows cost one statement, and one that was changed meanwhile is not returned.
+const onlyTheNext = `ON CONFLICT (id) DO UPDATE SET status = excluded.status, stock = excluded.stock,
+	payment = excluded.payment, cancel = excluded.cancel, paid = excluded.paid, reason = excluded.reason,
+	forget = excluded.forget, ship_to = excluded.ship_to, updated_at = excluded.updated_at, version = excluded.version
+	WHERE orders.version = excluded.version - 1 RETURNING id`
+
+// Save writes what changed of orders. Fails if one of them is not the version that
+// was read any more.
+func Save(ctx context.Context, tx sqldb.Tx, orders []*order.Order) error {
+	rows := make([][]any, len(orders))
+	for i, o := range orders {
+		var err error
+		if rows[i], err = rowOf(o, o.Version+1); err != nil {
+			return err
 		}
-		o.Version++
-		return nil
 	}
-	b.Exec(untouched, `UPDATE orders SET status = $1, stock = $2, payment = $3, cancel = $4, paid = $5, reason = $6,
-		forget = $7, ship_to = CASE WHEN $8 THEN ship_to ELSE '' END, updated_at = $9, version = version + 1
-		WHERE id = $10 AND version = $11`,
-		string(o.Status), string(o.Facts.Stock), string(o.Facts.Payment), string(o.Facts.Cancel), o.Paid,
-		string(o.Reason), o.Forget, o.ShipTo != nil, sqldb.Micros(o.UpdatedAt), o.ID, o.Version)
+	saved := 0
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO orders ("+columns+")", rows, onlyTheNext,
+		func(r sqldb.Row) error { saved++; return r.Scan(new(string)) })
+	if err != nil {
+		return fmt.Errorf("save orders: %w", err)
+	}
+	if saved < len(rows) {
+		return fmt.Errorf("save orders: %d of %d are not the newest version any more", len(rows)-saved, len(rows))
+	}
+	for _, o := range orders {
+		o.Version++
+	}
+	return nil
 }
 
 // Get reads an order. Fails with fault.NotFound.

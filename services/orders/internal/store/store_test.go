@@ -48,9 +48,7 @@ func TestAnOrderIsReadAsItWasWritten(t *testing.T) {
 		require.Equal(t, order.Cancel, o.Advance())
 		o.CustomerLeft()
 		o.UpdatedAt = noon.Add(time.Hour)
-		var b sqldb.Batch
-		Save(&b, o)
-		require.NoError(t, db.Run(ctx, &b))
+		require.NoError(t, save(ctx, db, o))
 		again, err := Get(ctx, db, "1")
 		require.NoError(t, err)
 		require.Equal(t, o, again)
@@ -62,10 +60,12 @@ func TestAnOldVersionIsNotSaved(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
 		o := anOrder("1")
 		o.Version = 7
-		var b sqldb.Batch
-		Save(&b, o)
-		require.ErrorContains(t, db.Run(ctx, &b), "version 7 is not the newest any more")
+		require.ErrorContains(t, save(ctx, db, o), "1 of 1 are not the newest version any more")
 	})
+}
+
+func save(ctx context.Context, db sqldb.DB, o *order.Order) error {
+	return db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error { return Save(ctx, tx, []*order.Order{o}) })
 }
 
 func TestWhatIsHeardOfAnUnknownOrderIsRefused(t *testing.T) {

@@ -100,54 +100,35 @@ func After(ctx context.Context, q sqldb.Querier, after string, limit int) ([]*pa
 // Fails with ErrLostRace if one of them was changed since it was loaded.
 func Save(ctx context.Context, tx sqldb.Tx, ps []*payment.Payment) error {
 	ps = slices.SortedFunc(slices.Values(ps), func(a, b *payment.Payment) int { return strings.Compare(a.OrderID, b.OrderID) })
-	var fresh [][]any
-	var updates sqldb.Batch
-	for _, p := range ps {
+	rows := make([][]any, len(ps))
+	for i, p := range ps {
 		operations, err := json.Marshal(p.Operations)
 		if err != nil {
 			return fmt.Errorf("encode operations of payment %s: %w", p.ID, err)
 		}
-		if p.Version == 0 {
-			fresh = append(fresh, []any{
-				p.ID, p.OrderID, p.UserID, p.Amount.Amount, p.Amount.Currency, p.Method, int(p.Goal),
-				string(p.State), p.Code, p.Reason, string(operations), sqldb.Micros(p.CreatedAt), 1, dueAt(p),
-			})
-			continue
+		rows[i] = []any{
+			p.ID, p.OrderID, p.UserID, p.Amount.Amount, p.Amount.Currency, p.Method, int(p.Goal),
+			string(p.State), p.Code, p.Reason, string(operations), sqldb.Micros(p.CreatedAt), p.Version + 1, dueAt(p),
 		}
-		updates.Exec(touchedOne, `UPDATE payments SET user_id = $1, amount = $2, currency = $3, method = $4, goal = $5, state = $6,
-			code = $7, reason = $8, operations = $9, due_at = $10, version = version + 1 WHERE id = $11 AND version = $12`,
-			p.UserID, p.Amount.Amount, p.Amount.Currency, p.Method, int(p.Goal), string(p.State),
-			p.Code, p.Reason, string(operations), dueAt(p), p.ID, p.Version)
 	}
-	if err := insert(ctx, tx, fresh); err != nil {
-		return fmt.Errorf("insert payments: %w", err)
+	saved := 0
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO payments ("+columns+", due_at)", rows, onlyTheNext,
+		func(row sqldb.Row) error { saved++; return row.Scan(new(string)) })
+	if err != nil {
+		return fmt.Errorf("save payments: %w", err)
 	}
-	if updates.Len() == 0 {
-		return nil
-	}
-	if err := tx.Run(ctx, &updates); err != nil {
-		return fmt.Errorf("update payments: %w", err)
-	}
-	return nil
-}
-
-func insert(ctx context.Context, tx sqldb.Tx, rows [][]any) error {
-	inserted := 0
-	err := sqldb.InsertRows(ctx, tx, "INSERT INTO payments ("+columns+", due_at)", rows,
-		"ON CONFLICT (order_id) DO NOTHING RETURNING id",
-		func(row sqldb.Row) error { inserted++; return row.Scan(new(string)) })
-	if err == nil && inserted < len(rows) {
-		return ErrLostRace
-	}
-	return err
-}
-
-func touchedOne(affected int64) error {
-	if affected != 1 {
+	if saved < len(rows) {
 		return ErrLostRace
 	}
 	return nil
 }
+
+// onlyTheNext lets a row replace the version before it and no other: many changed
+// rows cost one statement, and one that lost a race is not returned.
+const onlyTheNext = `ON CONFLICT (order_id) DO UPDATE SET user_id = excluded.user_id, amount = excluded.amount,
+	currency = excluded.currency, method = excluded.method, goal = excluded.goal, state = excluded.state, code = excluded.code,
+	reason = excluded.reason, operations = excluded.operations, due_at = excluded.due_at, version = excluded.version
+	WHERE payments.version = excluded.version - 1 RETURNING id`
 
 func dueAt(p *payment.Payment) any {
 	if open := p.Open(); open != nil {

@@ -1,0 +1,7 @@
+-- +goose Up
+-- Every heard fact is pending for a moment: the index of those grows dead entries
+-- as fast as events come, and is walked from its oldest end.
+ALTER TABLE order_timeline SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+
+-- +goose Down
+ALTER TABLE order_timeline RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay);
