@@ -12,8 +12,9 @@ import (
 // has subscribers: the topology is broken, the message stays in the outbox.
 var ErrUnroutable = errors.New("no queue takes this message")
 
-// ErrUnavailable is the error of every message of a batch when the bus can not be
-// reached at all: no message is to blame.
+// ErrUnavailable is the error of every message of a batch that the bus did not
+// take because it can not be reached, or was lost on the way: no message is to
+// blame, and one that was lost on the way may have arrived.
 var ErrUnavailable = errors.New("the bus can not be reached")
 
 // ErrUnknownType is the error of a message whose type is not in the topology.

@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -140,6 +141,32 @@ func TestARefusedMessageWaitsLongerEachTime(t *testing.T) {
 		}
 		w.refuse = nil
 		w.step(t, 1)
+	})
+}
+
+func TestNoEventIsPutOffWhileThereIsNoBus(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, w *world) {
+		w.add(t, parcelSent{"p1"}, parcelLost{"p1"}, parcelSent{"p2"})
+		for range 3 {
+			w.refuse = func(bus.Message) error { return fmt.Errorf("%w: connection refused", bus.ErrUnavailable) }
+			_, err := w.Step(t.Context())
+			require.ErrorIs(t, err, bus.ErrUnavailable)
+		}
+		w.refuse = func(m bus.Message) error { // it goes away in the middle, and refuses one before
+			if m.Type == "parcel.lost.v1" {
+				return bus.ErrUnroutable
+			}
+			return fmt.Errorf("%w: connection reset", bus.ErrUnavailable)
+		}
+		_, err := w.Step(t.Context())
+		require.ErrorIs(t, err, bus.ErrUnavailable)
+		require.ErrorIs(t, err, bus.ErrUnroutable)
+
+		w.refuse = nil
+		w.step(t, 2)
+		w.now = w.now.Add(time.Second)
+		w.step(t, 1)
+		require.Equal(t, []string{"id-00001", "id-00003", "id-00002"}, w.saidIDs())
 	})
 }
 

@@ -1,7 +1,9 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,7 +27,8 @@ func (o *Outbox) Relay() worker.Worker {
 
 // Step relays one batch and says how many messages the bus took. What the bus
 // refuses stays, waits a little longer after each refusal, and holds nothing
-// else up; it is also reported as an error.
+// else up; it is also reported as an error. While there is no bus, no event is to
+// blame, and none is put off.
 //
 // Where several relays can meet (PostgreSQL), the rows are claimed, so the
 // transaction is held open while the bus confirms. Where there is one writer
@@ -71,18 +74,20 @@ func scanMessage(r sqldb.Row) (m bus.Message, err error) {
 type outcome struct {
 	taken, refused []any
 	reason         error // of the first refusal
+	away           error // why there was no bus for the rest
 }
 
 func (o *Outbox) publish(ctx context.Context, batch []bus.Message) (out outcome) {
 	crashpoint.Here(crashpoint.OutboxRead)
 	for i, err := range o.publisher.Publish(ctx, batch) {
-		if err == nil {
+		switch {
+		case err == nil:
 			out.taken = append(out.taken, batch[i].ID)
-			continue
-		}
-		out.refused = append(out.refused, batch[i].ID)
-		if out.reason == nil {
-			out.reason = fmt.Errorf("%s %s: %w", batch[i].Type, batch[i].ID, err)
+		case errors.Is(err, bus.ErrUnavailable):
+			out.away = err
+		default:
+			out.refused = append(out.refused, batch[i].ID)
+			out.reason = cmp.Or(out.reason, fmt.Errorf("%s %s: %w", batch[i].Type, batch[i].ID, err))
 		}
 	}
 	return out
@@ -107,8 +112,9 @@ func (o *Outbox) settle(ctx context.Context, tx sqldb.Tx, out outcome) error {
 
 func (out outcome) err() error {
 	if len(out.refused) == 0 {
-		return nil
+		return out.away
 	}
-	return fmt.Errorf("the bus refused %d of %d messages, first %w",
+	refusal := fmt.Errorf("the bus refused %d of %d messages, first %w",
 		len(out.refused), len(out.refused)+len(out.taken), out.reason)
+	return errors.Join(refusal, out.away)
 }
