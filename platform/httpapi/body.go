@@ -14,8 +14,10 @@ import (
 	"troupe/platform/fault"
 )
 
+// MaxBody is how many bytes the body of a request may have.
+const MaxBody = 1 << 20
+
 const (
-	maxBody = 1 << 20
 	// firstRead is how much is set aside on the mere word of Content-Length.
 	firstRead = 16 << 10
 	jsonType  = "application/json"
@@ -26,7 +28,7 @@ var (
 	errBadURL = fault.New(fault.Malformed, "malformed_url",
 		"the path and the query must be percent-encoded UTF-8 text without U+0000")
 	errTooLarge = fault.New(fault.TooLarge, "body_too_large",
-		"the body must not be larger than %d bytes", maxBody)
+		"the body must not be larger than %d bytes", MaxBody)
 )
 
 // bodyType is the media type an operation takes, "" if it takes no body.
@@ -82,7 +84,7 @@ func readBody(r *http.Request, want string) ([]byte, error) {
 	if err := checkType(r.Header["Content-Type"], want); err != nil {
 		return nil, err
 	}
-	if r.ContentLength > maxBody {
+	if r.ContentLength > MaxBody {
 		return nil, errTooLarge
 	}
 	var b bytes.Buffer

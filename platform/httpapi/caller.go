@@ -8,19 +8,24 @@ import (
 	"troupe/platform/fault"
 )
 
-var (
-	errNoToken = fault.New(fault.Unauthenticated, "token_missing",
-		"this needs an access token; get one from POST /token and send it as \"Authorization: Bearer <token>\"")
-	errBadHeader = fault.New(fault.Unauthenticated, "authorization_malformed",
-		"send exactly one Authorization header of the form \"Bearer <token>\"")
-)
+// ErrTokenMissing refuses who has to say who they are.
+var ErrTokenMissing = fault.New(fault.Unauthenticated, "token_missing",
+	"this needs an access token; get one from POST /token and send it as \"Authorization: Bearer <token>\"")
+
+var errBadHeader = fault.New(fault.Unauthenticated, "authorization_malformed",
+	"send exactly one Authorization header of the form \"Bearer <token>\"")
+
+// RoleRequired refuses who has not the role.
+func RoleRequired(role auth.Role) error {
+	return fault.New(fault.Forbidden, "role_required", "this needs the role %s", role)
+}
 
 // admit makes the caller known to the request and refuses who may not call.
 func (a *API) admit(o operation, r *http.Request) (*http.Request, error) {
 	if o.anonymous {
 		return r, nil
 	}
-	token, err := bearerToken(r.Header)
+	token, err := BearerToken(r.Header)
 	if err != nil {
 		return r, err
 	}
@@ -28,7 +33,7 @@ func (a *API) admit(o operation, r *http.Request) (*http.Request, error) {
 		if o.public {
 			return r, nil
 		}
-		return r, errNoToken
+		return r, ErrTokenMissing
 	}
 	if a.config.Verifier == nil {
 		return r, nil
@@ -38,13 +43,14 @@ func (a *API) admit(o operation, r *http.Request) (*http.Request, error) {
 		return r, err
 	}
 	if o.role != "" && caller.Role != o.role {
-		return r, fault.New(fault.Forbidden, "role_required", "this needs the role %s", o.role)
+		return r, RoleRequired(o.role)
 	}
 	return r.WithContext(auth.WithCaller(r.Context(), caller)), nil
 }
 
-// bearerToken gives "" if there is no Authorization header at all.
-func bearerToken(h http.Header) (string, error) {
+// BearerToken gives the token of a request, "" if it has no Authorization header
+// at all. Fails with fault.Unauthenticated if that is anything else than a token.
+func BearerToken(h http.Header) (string, error) {
 	values := h["Authorization"]
 	if len(values) == 0 {
 		return "", nil

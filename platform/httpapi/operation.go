@@ -107,7 +107,7 @@ func entry(o operation, method, path, id string) huma.Operation {
 		OperationID:   id,
 		Summary:       o.summary,
 		DefaultStatus: o.status,
-		MaxBodyBytes:  maxBody + 1, // readBody has already limited it
+		MaxBodyBytes:  MaxBody + 1, // readBody has already limited it
 		Metadata:      map[string]any{admission: o},
 		Tags:          []string{firstSegment(path)},
 		Responses:     refusals(o, method, path),

@@ -154,6 +154,14 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	writeProblem(w, problemOf(r.Context(), err))
 }
 
+// WriteStatus answers with the problem document of a status that no fault has:
+// 502 and 504 are a gateway's to give. retryAfter may be 0.
+func WriteStatus(w http.ResponseWriter, r *http.Request, status int, code, detail string, retryAfter time.Duration) {
+	p := newProblem(r.Context(), status, code, detail)
+	p.retryAfter = retryAfter
+	writeProblem(w, p)
+}
+
 func writeProblem(w http.ResponseWriter, p *problem) {
 	noteCause(w, p)
 	p.setHeaders(w.Header())

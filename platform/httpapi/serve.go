@@ -21,7 +21,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	defer span.End()
 	rec := &recorder{ResponseWriter: w}
 	r = r.WithContext(ctx)
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 	defer func() {
 		if cause := recover(); cause != nil {
 			rec.panicked(r, cause)

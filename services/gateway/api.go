@@ -71,6 +71,6 @@ func upstreams() []string {
 func exposed(service, method, path string) bool {
 	return slices.ContainsFunc(routes, func(r route) bool {
 		m, pattern, _ := strings.Cut(r.pattern, " ")
-		return r.upstream == service && m == method && openapi.Anonymous(pattern) == path
+		return r.upstream == service && m == method && openapi.Shape(pattern) == path
 	})
 }

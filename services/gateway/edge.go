@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -65,14 +64,6 @@ func stamp(r *http.Request, answer http.Header) {
 	}
 }
 
-var (
-	errNoToken = fault.New(fault.Unauthenticated, "token_missing",
-		"this needs an access token; get one from POST /token and send it as \"Authorization: Bearer <token>\"")
-	errBadToken = fault.New(fault.Unauthenticated, "authorization_malformed",
-		"send the access token as \"Authorization: Bearer <token>\"")
-	errNotAdmin = fault.New(fault.Forbidden, "role_required", "this needs the role admin")
-)
-
 // admit refuses whom the service would refuse too, before the service is troubled.
 // Where anybody may call, a token is the service's to judge.
 //
@@ -83,13 +74,12 @@ func (g *gateway) admit(who access, r *http.Request) error {
 	if who == anybody {
 		return nil
 	}
-	header := r.Header.Get("Authorization")
-	if header == "" {
-		return errNoToken
+	token, err := httpapi.BearerToken(r.Header)
+	if err != nil {
+		return err
 	}
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "bearer") || token == "" || strings.ContainsAny(token, " \t,") {
-		return errBadToken
+	if token == "" {
+		return httpapi.ErrTokenMissing
 	}
 	caller, err := g.verifier.Verify(r.Context(), token)
 	switch {
@@ -98,7 +88,7 @@ func (g *gateway) admit(who access, r *http.Request) error {
 	case err != nil:
 		return err
 	case who == admins && caller.Role != auth.Admin:
-		return errNotAdmin
+		return httpapi.RoleRequired(auth.Admin)
 	}
 	return nil
 }

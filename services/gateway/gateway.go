@@ -39,8 +39,6 @@ type settings struct {
 	CORSOrigins []string `env:"GATEWAY_CORS_ORIGINS"`
 }
 
-const maxBody = 1 << 20 // as in every service
-
 func build(env app.Env) (app.Parts, error) {
 	g := &gateway{verifier: env.Verifier, log: env.Log, upstreams: map[string]*upstream.Upstream{}}
 	if err := g.readSettings(env); err != nil {
@@ -85,7 +83,7 @@ func (g *gateway) upstreamConfig(env app.Env, name string, base *url.URL) upstre
 	return upstream.Config{
 		Name: name, Base: base, Transport: env.Transport,
 		Total: g.Timeout, Try: g.TryTimeout, Idle: g.Idle, SlowTry: g.SlowTry,
-		InFlight: g.InFlight, MaxBody: maxBody,
+		InFlight: g.InFlight, MaxBody: httpapi.MaxBody,
 		// A probe that streams a body may take as long as the body and a try.
 		Breaker: breaker.Config{Recovery: g.Recovery, ProbeTimeout: g.Timeout + 2*g.TryTimeout},
 		Now:     env.Now, Registry: env.Registry,

@@ -21,13 +21,13 @@ type Exposed func(service, method, path string) bool
 
 var pathParameter = regexp.MustCompile(`\{[^}]*\}`)
 
-// Anonymous takes the names out of a path's parameters, in which two ways to
+// Shape takes the names out of a path's parameters, in which two ways to
 // write the same path may differ.
-func Anonymous(path string) string { return pathParameter.ReplaceAllString(path, "{}") }
+func Shape(path string) string { return pathParameter.ReplaceAllString(path, "{}") }
 
-// Merge makes one document, which is introduced as info says. Components and operation ids get the name of their
-// service, so that two services may both have a "Product". Security schemes do
-// not: all services take the same tokens.
+// Merge makes one document, which is introduced as info says. Components and
+// operation ids get the name of their service, so that two services may both have
+// a "Product". Security schemes do not: all services take the same tokens.
 func Merge(info any, parts map[string]Document, exposed Exposed) ([]byte, error) {
 	paths, components := Document{}, Document{}
 	for _, service := range slices.Sorted(maps.Keys(parts)) {
@@ -53,7 +53,7 @@ func addPaths(into Document, service string, part Document, exposed Exposed) {
 		operations, _ := item.(Document)
 		for method, operation := range operations {
 			o, ok := operation.(Document)
-			if !ok || !exposed(service, strings.ToUpper(method), Anonymous(path)) {
+			if !ok || !exposed(service, strings.ToUpper(method), Shape(path)) {
 				continue
 			}
 			o["tags"] = []string{service}
