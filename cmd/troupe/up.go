@@ -142,9 +142,9 @@ func adminPassword(dir string, environ map[string]string) error {
 const bannerText = `
   Troupe is ready, after %d ms. Ctrl-C stops it.
 
-  gateway        %s      all requests go here
-  mailbox        %s/mailbox      the mails it sends
-  API docs       %s/docs  (and on every other service)
+  gateway        %s  (all requests go here)
+  API docs       %s/docs
+  mailbox        %s/mailbox  (the mails it sends)
 
   services       %s
   admin          %s  %s
@@ -164,7 +164,7 @@ func banner(out io.Writer, at func(service string) string, environ map[string]st
 	if at("gateway") != defaultGateway {
 		demo += " --url " + at("gateway")
 	}
-	fmt.Fprintf(out, bannerText, took.Milliseconds(), at("gateway"), at("notifications"), at("orders"),
+	fmt.Fprintf(out, bannerText, took.Milliseconds(), at("gateway"), at("gateway"), at("notifications"),
 		strings.Join(services, "  "), cmp.Or(environ["ADMIN_EMAIL"], defaultAdmin), environ["ADMIN_PASSWORD"],
 		data, at("gateway"), demo)
 }
