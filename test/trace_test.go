@@ -1,0 +1,110 @@
+package test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"troupe/client"
+	"troupe/test/process"
+)
+
+// One trace follows an order from the request through every service and back:
+// over HTTP, through the outbox, the bus and the inbox.
+func TestOneTraceFollowsAnOrderThroughEveryService(t *testing.T) {
+	t.Parallel()
+	binary, err := program()
+	require.NoError(t, err)
+	traces := newCollector(t)
+	troupe := &process.Troupe{
+		Binary: binary, Data: t.TempDir(), Output: t.Output(), Env: []string{
+			"ADMIN_PASSWORD=" + adminPassword, "PASSWORD_HASH_COST=insecure",
+			"OTEL_EXPORTER_OTLP_ENDPOINT=" + traces.url, "OTEL_BSP_SCHEDULE_DELAY=50",
+		},
+	}
+	require.NoError(t, troupe.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, troupe.Stop()) })
+	s := &system{url: troupe.URL}
+	s.admin = s.login(t, adminEmail, adminPassword)
+	s.offer(t, "lantern", 1299, 10)
+	ada := s.customer(t)
+
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	placed := s.send(t, raw{
+		method: "POST", path: "/orders", body: goodOrder, header: map[string]string{
+			"Authorization": "Bearer " + ada.Token(), "Content-Type": "application/json",
+			"Traceparent": "00-" + trace + "-00f067aa0ba902b7-01",
+		},
+	})
+	require.Equal(t, 201, placed.status)
+	var o client.Order
+	require.NoError(t, json.Unmarshal(placed.body, &o))
+	s.until(t, ada, o.ID, "order.paid.v1")
+	everybody := []string{"gateway", "inventory", "notifications", "orders", "payments"}
+	require.Eventually(t, func() bool { return slices.Equal(everybody, traces.services(trace)) }, patience, tick,
+		"the trace has spans of %v only", traces.services(trace))
+}
+
+// traceCollector takes spans as a tracing back-end does (OTLP over HTTP).
+type traceCollector struct {
+	url string
+
+	mu      sync.Mutex
+	byTrace map[string]map[string]bool // trace id -> services with a span in it
+}
+
+func newCollector(t *testing.T) *traceCollector {
+	t.Helper()
+	c := &traceCollector{byTrace: map[string]map[string]bool{}}
+	server := httptest.NewServer(c)
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	return c
+}
+
+func (c *traceCollector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var request collector.ExportTraceServiceRequest
+	body, err := io.ReadAll(r.Body)
+	if err != nil || proto.Unmarshal(body, &request) != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, resource := range request.ResourceSpans {
+		service := ""
+		for _, attribute := range resource.Resource.Attributes {
+			if attribute.Key == "service.name" {
+				service = attribute.Value.GetStringValue()
+			}
+		}
+		for _, scope := range resource.ScopeSpans {
+			for _, span := range scope.Spans {
+				c.add(hex.EncodeToString(span.TraceId), service)
+			}
+		}
+	}
+}
+
+func (c *traceCollector) add(trace, service string) {
+	if c.byTrace[trace] == nil {
+		c.byTrace[trace] = map[string]bool{}
+	}
+	c.byTrace[trace][service] = true
+}
+
+func (c *traceCollector) services(trace string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.byTrace[trace]))
+}
