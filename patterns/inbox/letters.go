@@ -31,7 +31,7 @@ func (i *Inbox) Letters(ctx context.Context, state string, limit int) ([]Letter,
 	if err != nil {
 		return nil, fmt.Errorf("list parked events: %w", err)
 	}
-	return letters, nil
+	return append([]Letter{}, letters...), nil // never null in JSON
 }
 
 // Letter shows one whole. Fails with fault.NotFound.

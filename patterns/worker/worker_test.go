@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,6 +111,33 @@ func TestARingWhileItIsBusyIsHeardOnceAfterwards(t *testing.T) {
 		r.after(time.Second)
 		require.Equal(t, []time.Duration{0, time.Second}, r.at)
 		r.end()
+	})
+}
+
+func TestAStepThatIsNotFullHasLeftNothingAndARingGathersMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		wake, began := worker.NewBell(), time.Now()
+		var at []time.Duration
+		w := worker.Worker{
+			Name: "relay", Every: time.Second, Wake: wake, Full: 100, Gather: 2 * time.Millisecond,
+			Step: func(context.Context) (int, error) {
+				at = append(at, time.Since(began))
+				return []int{100, 99, 5, 0}[min(len(at)-1, 3)], nil
+			},
+		}
+		var running sync.WaitGroup
+		running.Go(func() { w.Run(ctx, slog.New(slog.DiscardHandler)) })
+		synctest.Wait()
+		require.Equal(t, []time.Duration{0, 0}, at, "after a full step another, after one that is not full none")
+		time.Sleep(10 * time.Millisecond)
+		wake.Ring()
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		require.Equal(t, []time.Duration{0, 0, 12 * time.Millisecond}, at)
+		stop()
+		running.Wait()
 	})
 }
 

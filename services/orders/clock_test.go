@@ -1,0 +1,100 @@
+package orders_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"troupe/app"
+	"troupe/events"
+	"troupe/patterns/bus"
+	"troupe/patterns/event"
+	"troupe/platform/auth"
+	"troupe/platform/sqldb/sqldbtest"
+	"troupe/services/orders"
+)
+
+// diary notes when which type of event was said.
+type diary struct {
+	mu   sync.Mutex
+	said map[string]time.Time
+}
+
+func (d *diary) Publish(_ context.Context, messages []bus.Message) []error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, m := range messages {
+		d.said[m.Type] = time.Now()
+	}
+	return make([]error, len(messages))
+}
+
+// All loops of the service run here, as they do in earnest, on a clock that jumps
+// whenever all of them wait.
+func TestAnOrderThatNobodyAnswersEndsAtItsDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		key, err := auth.NewPrivateKey()
+		require.NoError(t, err)
+		signer, err := auth.NewSigner(key)
+		require.NoError(t, err)
+		heard := &diary{said: map[string]time.Time{}}
+		service, err := app.NewInstance(orders.Service, app.World{
+			Environ: map[string]string{}, Version: "test", DB: sqldbtest.SQLite(t, app.Migrations(orders.Service)...),
+			Publisher: heard, JWKS: signer.JWKS(), Peers: map[string]string{}, Transport: http.DefaultTransport,
+			Now: time.Now, NewID: uuid.NewString, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		})
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		var loops sync.WaitGroup
+		for _, w := range service.Workers {
+			loops.Go(func() { w.Run(ctx, service.Env.Log) })
+		}
+
+		tellOf(t, service, tea)
+		token, err := signer.Sign(auth.Caller{UserID: "ada", Role: auth.User, SessionID: "s", Expires: time.Now().Add(time.Hour)}, "t", time.Now())
+		require.NoError(t, err)
+		placed := time.Now()
+		require.Contains(t, ask(service, token, "POST", "/orders", twoTeas), `"status":"pending"`)
+		time.Sleep(2*time.Minute - time.Millisecond)
+		synctest.Wait()
+		require.Less(t, heard.said[events.OrderCreated{}.EventType()].Sub(placed), 10*time.Millisecond, "the commit woke the relay")
+		require.Contains(t, ask(service, token, "GET", "/orders", ""), `"status":"pending"`)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.Contains(t, ask(service, token, "GET", "/orders", ""), `"cancel_reason":"deadline"`)
+		require.WithinRange(t, heard.said[events.OrderCancelled{}.EventType()],
+			placed.Add(2*time.Minute), placed.Add(2*time.Minute+1100*time.Millisecond))
+
+		ended := time.Now()
+		stop()
+		loops.Wait()
+		require.Zero(t, time.Since(ended), "idle loops end at once")
+	})
+}
+
+func tellOf(t *testing.T, service *app.Instance, fact event.Fact) {
+	t.Helper()
+	e, err := event.New(uuid.NewString(), "test", time.Now(), fact)
+	require.NoError(t, err)
+	body, err := event.Encode(e)
+	require.NoError(t, err)
+	require.NoError(t, service.Inbox.HandleBatch(t.Context(), []bus.Delivery{{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}}))
+}
+
+func ask(service *app.Instance, token, method, path, body string) string {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+token)
+	answer := httptest.NewRecorder()
+	service.Handler.ServeHTTP(answer, r)
+	return answer.Body.String()
+}
