@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// loops are goroutines that end together.
+type loops struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+}
+
+func (l *loops) start(f func(ctx context.Context)) {
+	if l.ctx == nil {
+		l.ctx, l.cancel = context.WithCancel(context.Background())
+	}
+	l.wait.Go(func() { f(l.ctx) })
+}
+
+func (l *loops) stop() {
+	if l.cancel != nil {
+		l.cancel()
+	}
+	l.wait.Wait()
+}
+
+// Stop drains: readiness falls, requests finish, consumers finish their batch
+// or give it back, workers finish their step, relays say what is left to say,
+// databases close. What could not finish in DRAIN_TIMEOUT is cut off, and done
+// after the next start.
+func (s *System) Stop() error {
+	s.ready.Store(false)
+	<-time.After(s.settings.DrainDelay)
+	ctx, cancel := context.WithTimeout(context.Background(), s.settings.DrainLimit)
+	defer cancel()
+	err := errors.Join(s.stopServing(ctx), s.stopLoops(ctx))
+	return errors.Join(err, s.traces(ctx), s.close())
+}
+
+func (s *System) stopServing(ctx context.Context) error {
+	group := errgroup.Group{}
+	for _, m := range s.members {
+		group.Go(func() error {
+			if err := m.server.Shutdown(ctx); err != nil {
+				return fmt.Errorf("%s: requests cut off: %w", m.service.Name, errors.Join(err, m.server.Close()))
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	s.listening.stop()
+	return err
+}
+
+func (s *System) stopLoops(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.reacting.stop()
+		s.working.stop()
+		s.flushRelays(ctx)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errors.New("loops cut off: a step did not end in time")
+	}
+}
+
+// flushRelays says what is left to say; what a broker does not take now is said
+// after the next start.
+func (s *System) flushRelays(ctx context.Context) {
+	for _, m := range s.members {
+		if m.instance.Env.Outbox == nil {
+			continue
+		}
+		for {
+			if n, err := m.instance.Env.Outbox.Step(ctx); n == 0 || err != nil {
+				break
+			}
+		}
+	}
+}
+
+func (s *System) close() error {
+	var errs []error
+	for _, m := range s.members {
+		if m.instance != nil && m.instance.Parts.Close != nil {
+			errs = append(errs, m.instance.Parts.Close())
+		}
+		if m.listener != nil && m.server == nil {
+			errs = append(errs, m.listener.Close())
+		}
+	}
+	if s.bus != nil {
+		errs = append(errs, s.bus.Close())
+	}
+	for _, m := range s.members {
+		if m.db != nil {
+			errs = append(errs, m.db.Close())
+		}
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	s.transport.CloseIdleConnections()
+	return errors.Join(errs...)
+}
