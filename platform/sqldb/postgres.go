@@ -86,10 +86,10 @@ func (d *postgresDB) QueryRow(ctx context.Context, text string, args ...any) Row
 // Run needs no BEGIN for a batch that cannot fail halfway for reasons of ours:
 // the server treats what comes in one go as one transaction.
 func (d *postgresDB) Run(ctx context.Context, b *Batch) error {
-	if !b.reads() && b.hears() {
+	if !b.ReadsOnly() && b.hears() {
 		return d.Tx(ctx, func(ctx context.Context, tx Tx) error { return tx.Run(ctx, b) })
 	}
-	if _, err := d.enter(ctx); err != nil && !b.reads() {
+	if _, err := d.enter(ctx); err != nil && !b.ReadsOnly() {
 		return err
 	}
 	return retried(ctx, func() error {

@@ -132,7 +132,7 @@ func (d *sqliteDB) QueryRow(ctx context.Context, text string, args ...any) Row {
 }
 
 func (d *sqliteDB) Run(ctx context.Context, b *Batch) error {
-	if b.reads() {
+	if b.ReadsOnly() {
 		return RunEach(ctx, d, b)
 	}
 	return d.Tx(ctx, func(ctx context.Context, tx Tx) error { return tx.Run(ctx, b) })

@@ -104,8 +104,8 @@ func (r row) Scan(dest ...any) error {
 	return r.rows.Err()
 }
 
-// reads says whether b does nothing but read.
-func (b *Batch) reads() bool {
+// ReadsOnly says whether b does nothing but read.
+func (b *Batch) ReadsOnly() bool {
 	for _, item := range b.items {
 		if item.each == nil || !isSelect(item.sql) {
 			return false

@@ -1,0 +1,73 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"testing/fstest"
+
+	"troupe/app"
+	"troupe/events"
+	"troupe/patterns/bus"
+	"troupe/patterns/event"
+	"troupe/patterns/inbox"
+	"troupe/platform/sqldb"
+)
+
+// tally is a service that is as naive as can be: it counts what it hears, with
+// no thought of duplicates. The inbox alone stands between it and a wrong number,
+// where the effects of the real services would hide a second delivery.
+func tally(topology bus.Topology) app.Service {
+	return app.Service{
+		Name: "tally", Topology: topology,
+		Migrations: fstest.MapFS{"migrations/01001_tally.sql": {Data: []byte(
+			"-- +goose Up\nCREATE TABLE tally (type TEXT PRIMARY KEY, n BIGINT NOT NULL);\n-- +goose Down\nDROP TABLE tally;\n")}},
+		Build: func(app.Env) (app.Parts, error) {
+			return app.Parts{Reactions: []inbox.Reaction{
+				counts[events.OrderCreated](), counts[events.OrderPaid](), counts[events.OrderCancelled](), counts[events.PaymentRefunded](),
+			}}, nil
+		},
+	}
+}
+
+func counts[E event.Fact]() inbox.Reaction {
+	return inbox.On(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[E]) error {
+		_, err := tx.Exec(ctx, `INSERT INTO tally (type, n) VALUES ($1, 1)
+			ON CONFLICT (type) DO UPDATE SET n = tally.n + 1`, r.Event.Type)
+		return err
+	})
+}
+
+// heardByTally is what the tally hears.
+var heardByTally = []event.Fact{events.OrderCreated{}, events.OrderPaid{}, events.OrderCancelled{}, events.PaymentRefunded{}}
+
+// withTally is the system's topology with the tally in it.
+func withTally() bus.Topology {
+	topology := bus.Topology{}
+	for eventType, services := range events.Topology {
+		topology[eventType] = services
+	}
+	for _, f := range heardByTally {
+		hearers := topology[f.EventType()]
+		topology[f.EventType()] = append(hearers[:len(hearers):len(hearers)], "tally")
+	}
+	return topology
+}
+
+// checkTally demands that it counted everything once.
+func (w *world) checkTally(ctx context.Context) error {
+	said := map[string]int64{}
+	for _, f := range w.witness.journal {
+		said[f.Type]++
+	}
+	for _, f := range heardByTally {
+		var n int64
+		err := w.node("tally").store.QueryRow(ctx, "SELECT coalesce(sum(n), 0) FROM tally WHERE type = $1", f.EventType()).Scan(&n)
+		if err != nil {
+			return err
+		}
+		if n != said[f.EventType()] {
+			return fmt.Errorf("%s was said %d times and took effect %d times", f.EventType(), said[f.EventType()], n)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,83 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+
+	"troupe/platform/sqldb"
+)
+
+// change is what a committed transaction did to one row of a service's database.
+// Triggers write it down, so that after each step only what the step touched has
+// to be looked at, and nothing that it did goes unseen.
+type change struct {
+	n                             int64
+	what, id, before, after, more string
+}
+
+// trace is a trigger that writes changes.
+type trace struct {
+	what  string // kind of change
+	on    string // "INSERT ON orders"
+	id    string // SQL of the other columns
+	from  string
+	to    string
+	extra string
+}
+
+// everywhere is traced in every service.
+var everywhere = []trace{
+	{"said", "INSERT ON outbox", "NEW.event_id", "''", "NEW.type", "NEW.body"},
+	{"relayed", "DELETE ON outbox", "OLD.event_id", "''", "OLD.type", "''"},
+	{"heard", "INSERT ON inbox", "NEW.event_id", "''", "''", "''"},
+	{"heard", "UPDATE ON inbox", "NEW.event_id", "''", "''", "''"},
+	{"parked", "INSERT ON parked", "NEW.event_id", "''", "NEW.state", "NEW.last_error"},
+	{"parked", "UPDATE OF state ON parked", "NEW.event_id", "OLD.state", "NEW.state", "NEW.last_error"},
+	{"unparked", "DELETE ON parked", "OLD.event_id", "OLD.state", "''", "''"},
+}
+
+// traces is what is traced in one service beside that.
+var traces = map[string][]trace{
+	"orders": {
+		{"order", "INSERT ON orders", "NEW.id", "''", "NEW.status", "NEW.user_id"},
+		{"order", "UPDATE OF status ON orders", "NEW.id", "OLD.status", "NEW.status", "NEW.user_id"},
+	},
+	"inventory": {
+		{"reservation", "INSERT ON reservations", "NEW.order_id", "''", "NEW.state", "NEW.lines"},
+		{"reservation", "UPDATE OF state ON reservations", "NEW.order_id", "OLD.state", "NEW.state", "NEW.lines"},
+		{"stock", "INSERT ON stock", "NEW.sku", "''", levels, "''"},
+		{"stock", "UPDATE ON stock", "NEW.sku", "''", levels, "''"},
+	},
+	"payments": {
+		{"payment", "INSERT ON payments", "NEW.order_id", "''", "NEW.state", "NEW.id || ' ' || NEW.amount"},
+		{"payment", "UPDATE ON payments", "NEW.order_id", "OLD.state", "NEW.state", "NEW.id || ' ' || NEW.amount"},
+		{"ledger", "INSERT ON provider_ledger", "NEW.charge", "NEW.denied", "NEW.kind", "NEW.held || ' ' || NEW.paid"},
+	},
+}
+
+const levels = "NEW.stocked || ' ' || NEW.available || ' ' || NEW.held || ' ' || NEW.committed"
+
+// watch puts the triggers into a service's database.
+func watch(ctx context.Context, db sqldb.DB, service string) error {
+	statements := []string{`CREATE TABLE sim_changes (n INTEGER PRIMARY KEY, what TEXT NOT NULL, id TEXT NOT NULL,
+		before TEXT NOT NULL, after TEXT NOT NULL, more TEXT NOT NULL)`}
+	for i, t := range append(everywhere[:len(everywhere):len(everywhere)], traces[service]...) {
+		statements = append(statements, fmt.Sprintf(`CREATE TRIGGER sim_%d AFTER %s BEGIN
+			INSERT INTO sim_changes (what, id, before, after, more) VALUES ('%s', %s, %s, %s, %s); END`,
+			i, t.on, t.what, t.id, t.from, t.to, t.extra))
+	}
+	for _, s := range statements {
+		if _, err := db.Exec(ctx, s); err != nil {
+			return fmt.Errorf("watch %s: %w", service, err)
+		}
+	}
+	return nil
+}
+
+// changes gives what was committed after change number n.
+func changes(ctx context.Context, db sqldb.DB, n int64) ([]change, error) {
+	return sqldb.All(ctx, db, func(r sqldb.Row) (c change, err error) {
+		err = r.Scan(&c.n, &c.what, &c.id, &c.before, &c.after, &c.more)
+		return c, err
+	}, "SELECT n, what, id, before, after, more FROM sim_changes WHERE n > $1 ORDER BY n", n)
+}
