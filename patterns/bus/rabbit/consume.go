@@ -22,7 +22,7 @@ const (
 	prefetch  = 512
 	takeBatch = 256
 	// gather is how long a batch waits for more once it has its first message.
-	gather = 2 * time.Millisecond
+	gather = 500 * time.Microsecond
 	// idleLimit is after how long without a message a consumer starts a new
 	// session. Brokers forget consumers: RabbitMQ 3.10 may not tell one that its
 	// queue was deleted and declared anew, and keep from it what comes next.
@@ -110,19 +110,19 @@ func (b *Bus) consume(ctx context.Context, c *consumer) error {
 			return fmt.Errorf("the handler is not ready: %w", err)
 		}
 	}
-	s, err := b.dial(ctx, "consume "+c.queue)
+	var deliveries <-chan amqp.Delivery
+	s, err := b.dial(ctx, "consume "+c.queue, func(s *session) (err error) {
+		if err := s.channel.Qos(prefetch, 0, false); err != nil {
+			return fmt.Errorf("set prefetch: %w", err)
+		}
+		deliveries, err = s.channel.Consume(c.queue, c.queue, false, false, false, false, nil)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	defer context.AfterFunc(longer, s.kill)()
-	if err := s.channel.Qos(prefetch, 0, false); err != nil {
-		return fmt.Errorf("set prefetch: %w", err)
-	}
-	deliveries, err := s.channel.Consume(c.queue, c.queue, false, false, false, false, nil)
-	if err != nil {
-		return fmt.Errorf("consume: %w", err)
-	}
 	// Cancelled, the consumer gets nothing new, and deliveries closes behind what
 	// it has: a stop gives nothing back that would count as a failed attempt, but
 	// for what the queue sends in that very moment.

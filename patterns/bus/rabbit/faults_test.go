@@ -160,7 +160,7 @@ func TestABrokerThatStopsReadingHoldsNobodyForLong(t *testing.T) {
 		require.ErrorIs(t, err, bus.ErrUnavailable)
 		require.ErrorContains(t, err, "did not confirm within 10s")
 	}
-	require.Less(t, time.Since(began), 13*time.Second)
+	require.Less(t, time.Since(began), 20*time.Second)
 	proxy.Resume()
 	publish(t, b, letters("after")...)
 	listen(t, b, nil).waits(t, "before", "between", "after")
@@ -177,7 +177,7 @@ func TestTheEndDoesNotWaitForABrokerThatStopsReading(t *testing.T) {
 	began := time.Now()
 	h.end()
 	require.NoError(t, b.Close())
-	require.Less(t, time.Since(began), 10*time.Second)
+	require.Less(t, time.Since(began), 18*time.Second) // 6 s, on a machine with nothing else to do
 }
 
 func TestAGracefulEndGivesNothingBack(t *testing.T) {

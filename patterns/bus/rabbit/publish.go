@@ -107,18 +107,17 @@ func (b *Bus) connected(ctx context.Context) (*publisher, error) {
 		return b.publisher, nil
 	}
 	b.hangUp()
-	s, err := b.dial(ctx, "publish")
+	p := &publisher{}
+	var err error
+	p.session, err = b.dial(ctx, "publish", func(s *session) error {
+		p.returned = s.channel.NotifyReturn(make(chan amqp.Return, outstanding))
+		return s.channel.Confirm(false)
+	})
 	if err != nil {
 		return nil, err
 	}
-	unguard := context.AfterFunc(ctx, s.kill)
-	defer unguard()
-	if err := s.channel.Confirm(false); err != nil {
-		s.close()
-		return nil, fmt.Errorf("ask for confirms: %w", err)
-	}
-	b.publisher = &publisher{session: s, returned: s.channel.NotifyReturn(make(chan amqp.Return, outstanding))}
-	return b.publisher, nil
+	b.publisher = p
+	return p, nil
 }
 
 func (b *Bus) hangUp() {
@@ -132,6 +131,7 @@ func (b *Bus) hangUp() {
 // session is lost.
 func (p *publisher) exchange(topology bus.Topology, batch []bus.Message, errs []error) (lost error) {
 	confirms := make([]*amqp.DeferredConfirmation, len(batch))
+	p.wire.cork()
 	for i, m := range batch {
 		hears, known := topology[m.Type]
 		switch {
@@ -148,6 +148,9 @@ func (p *publisher) exchange(topology bus.Topology, batch []bus.Message, errs []
 		}
 	}
 	crashpoint.Here(crashpoint.RabbitSent)
+	if lost = cmp.Or(lost, p.wire.uncork()); lost != nil {
+		p.kill() // or the confirms of what went out before are waited for
+	}
 	for i, c := range confirms {
 		if c != nil && !c.Wait() {
 			errs[i] = errRefused

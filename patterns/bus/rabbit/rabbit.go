@@ -51,7 +51,7 @@ func Open(ctx context.Context, c Config) (*Bus, error) {
 		return nil, fmt.Errorf("AMQP_URL is not like amqp://user:password@host:5672/vhost: %w", err)
 	}
 	b := &Bus{Config: c, turn: make(chan struct{}, 1), idle: idleLimit}
-	s, err := b.dial(ctx, "start")
+	s, err := b.dial(ctx, "start", nil)
 	if err == nil {
 		s.close()
 		return b, nil

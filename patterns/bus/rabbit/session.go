@@ -29,13 +29,13 @@ var (
 type session struct {
 	connection *amqp.Connection
 	channel    *amqp.Channel
-	wire       net.Conn
+	wire       *wire
 	ended      chan *amqp.Error // why, once the channel is closed
 	resigned   bool             // it consumes no more
 }
 
-// dial opens a session with the topology declared.
-func (b *Bus) dial(ctx context.Context, use string) (*session, error) {
+// dial opens a session with the topology declared, and prepares it for its use.
+func (b *Bus) dial(ctx context.Context, use string, prepare func(*session) error) (*session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, setupLimit, errSetupSlow)
 	defer cancel()
 	s, unguard := &session{}, func() bool { return true }
@@ -45,16 +45,21 @@ func (b *Bus) dial(ctx context.Context, use string) (*session, error) {
 		Properties: properties,
 		Heartbeat:  heartbeat,
 		Dial: func(network, address string) (net.Conn, error) {
-			wire, err := (&net.Dialer{}).DialContext(ctx, network, address)
-			if err == nil {
-				s.wire, unguard = wire, context.AfterFunc(ctx, func() { _ = wire.Close() })
+			c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
 			}
-			return wire, err
+			s.wire = &wire{Conn: c}
+			unguard = context.AfterFunc(ctx, s.kill)
+			return s.wire, nil
 		},
 	})
 	if err == nil {
 		s.connection = connection
-		err = s.prepare(b)
+		err = s.open(b)
+	}
+	if err == nil && prepare != nil {
+		err = prepare(s)
 	}
 	if !unguard() {
 		err = context.Cause(ctx) // it struck; what else went wrong follows from that
@@ -66,7 +71,7 @@ func (b *Bus) dial(ctx context.Context, use string) (*session, error) {
 	return s, nil
 }
 
-func (s *session) prepare(b *Bus) error {
+func (s *session) open(b *Bus) error {
 	version, _ := s.connection.Properties["version"].(string)
 	if !recent(version) {
 		return fmt.Errorf("%w: %s", errOldServer, version)
