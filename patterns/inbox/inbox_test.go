@@ -14,6 +14,7 @@ import (
 	"troupe/patterns/event"
 	"troupe/patterns/inbox"
 	"troupe/platform/sqldb"
+	"troupe/platform/sqldb/sqldbtest"
 	"troupe/platform/telemetry"
 )
 
@@ -134,6 +135,22 @@ func TestWhatCanNotBeReadIsDeadAtOnceAndKept(t *testing.T) {
 			})
 		})
 	}
+}
+
+// FuzzWhateverComesIsTakenIn: an error would have the bus hand the same bytes out
+// for ever.
+func FuzzWhateverComesIsTakenIn(f *testing.F) {
+	f.Add("id-1", "letter.came.v1", []byte(`{"specversion":"1.0","id":"id-1","source":"post","type":"letter.came.v1","data":{"text":"a"}}`))
+	db := sqldbtest.SQLite(f, inbox.Migrations)
+	_, err := db.Exec(f.Context(), "CREATE TABLE kept (thing TEXT NOT NULL)")
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, id, eventType string, body []byte) {
+		h := newHouse(t, db)
+		h.hears(t, bus.Delivery{Message: bus.Message{ID: id, Type: eventType, Body: body}})
+		h.now = h.now.Add(time.Hour)
+		_, err := h.Step(t.Context())
+		require.NoError(t, err)
+	})
 }
 
 func TestATypeThatNobodyKnowsIsDropped(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,19 +70,47 @@ func TestArithmeticIsExactOrRefused(t *testing.T) {
 		m, n := money.Money{Amount: a, Currency: "EUR"}, money.Money{Amount: b, Currency: "EUR"}
 
 		sum, err := m.Add(n)
-		requireExact(t, new(big.Int).Add(big.NewInt(a), big.NewInt(b)), sum, err)
+		requireExact(t, new(big.Int).Add(big.NewInt(a), big.NewInt(b)), "EUR", sum, err)
 		product, err := m.Times(b)
-		requireExact(t, new(big.Int).Mul(big.NewInt(a), big.NewInt(b)), product, err)
+		requireExact(t, new(big.Int).Mul(big.NewInt(a), big.NewInt(b)), "EUR", product, err)
 	})
 }
 
-func requireExact(t *rapid.T, want *big.Int, got money.Money, err error) {
+// FuzzMoney reckons with anything: what comes out is exact and can be read, or is
+// refused.
+func FuzzMoney(f *testing.F) {
+	f.Add(int64(1299), int64(3), "EUR")
+	f.Fuzz(func(t *testing.T, a, b int64, code string) {
+		m, err := money.New(a, code)
+		if err != nil {
+			require.True(t, fault.Is(err, fault.Invalid))
+			return
+		}
+		require.Equal(t, a, read(t, m.String(), code), "what people see is what it is")
+		sum, err := m.Add(money.Money{Amount: b, Currency: code})
+		requireExact(t, new(big.Int).Add(big.NewInt(a), big.NewInt(b)), code, sum, err)
+		product, err := m.Times(b)
+		requireExact(t, new(big.Int).Mul(big.NewInt(a), big.NewInt(b)), code, product, err)
+	})
+}
+
+// read is the reverse of String.
+func read(t *testing.T, text, code string) int64 {
+	t.Helper()
+	digits, ok := strings.CutSuffix(text, " "+code)
+	require.True(t, ok)
+	amount, err := strconv.ParseInt(strings.Replace(digits, ".", "", 1), 10, 64)
+	require.NoError(t, err)
+	return amount
+}
+
+func requireExact(t require.TestingT, want *big.Int, code string, got money.Money, err error) {
 	if !want.IsInt64() {
 		require.True(t, fault.Is(err, fault.Invalid), "overflow must be refused")
 		return
 	}
 	require.NoError(t, err)
-	require.Equal(t, money.Money{Amount: want.Int64(), Currency: "EUR"}, got)
+	require.Equal(t, money.Money{Amount: want.Int64(), Currency: code}, got)
 }
 
 // CLDR's decimals are those that people write today, where inflation has made the
