@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -12,15 +14,30 @@ import (
 var Version = "dev"
 
 // Main runs services with the settings of the environment until SIGINT or
-// SIGTERM, drains, and exits: 0 if all ended well, 1 if not.
+// SIGTERM, drains, and exits: 0 if all ended well, 1 if not. With the argument
+// "health" it asks whether they run and are ready instead, and with "version" it
+// prints the version.
 func Main(services ...Service) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := Run(ctx, services...)
+	err := command(ctx, os.Args[1:], services)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
+}
+
+func command(ctx context.Context, arguments []string, services []Service) error {
+	switch {
+	case len(arguments) == 0:
+		return Run(ctx, services...)
+	case slices.Equal(arguments, []string{"health"}):
+		return Health(ctx, os.Stdout, Environ(os.Environ()), services...)
+	case slices.Equal(arguments, []string{"version"}):
+		_, err := fmt.Fprintln(os.Stdout, Version)
+		return err
+	}
+	return fmt.Errorf("%q is no command: give none to run, or health, or version", strings.Join(arguments, " "))
 }
 
 // Run runs services with the settings of the environment until ctx ends, and drains.

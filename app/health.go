@@ -1,0 +1,58 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// healthLimit is less than the time-out of any check that calls this.
+const healthLimit = 3 * time.Second
+
+// Health asks each of services, which another process of this host runs, whether
+// it is ready, and says so to out. The first that is not is the error. It is for
+// the health checks of containers, whose images hold no other program.
+func Health(ctx context.Context, out io.Writer, environ map[string]string, services ...Service) error {
+	ctx, cancel := context.WithTimeout(ctx, healthLimit)
+	defer cancel()
+	for _, s := range services {
+		if err := askReady(ctx, ListenAddress(s.Name, environ)); err != nil {
+			return fmt.Errorf("%s is not ready: %w", s.Name, err)
+		}
+		fmt.Fprintln(out, s.Name, "is ready")
+	}
+	return nil
+}
+
+func askReady(ctx context.Context, listens string) error {
+	host, port, err := net.SplitHostPort(listens)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "127.0.0.1" // it listens on every address of this host
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK {
+		return nil
+	}
+	var problem struct {
+		Detail string `json:"detail"`
+	}
+	if err := json.NewDecoder(io.LimitReader(response.Body, 4<<10)).Decode(&problem); err != nil || problem.Detail == "" {
+		return fmt.Errorf("it answers %s", response.Status)
+	}
+	return fmt.Errorf("it says: %s", problem.Detail)
+}
