@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"reflect"
 	"strings"
 	"time"
@@ -33,7 +34,26 @@ func readSettings(environ map[string]string) (Settings, error) {
 	if s.Environment != "development" && s.Environment != "production" {
 		return Settings{}, fmt.Errorf("TROUPE_ENV is %q: set it to development or production", s.Environment)
 	}
+	if s.Environment == "production" {
+		return s, s.refuseKnownPasswords()
+	}
 	return s, nil
+}
+
+// knownPassword ends every password that stands in a public file of this project.
+const knownPassword = "development-only"
+
+func (s Settings) refuseKnownPasswords() error {
+	for _, setting := range [][2]string{{"DATABASE_URL", s.DatabaseURL}, {"AMQP_URL", s.AMQPURL}} {
+		where, err := url.Parse(setting[1])
+		if err != nil {
+			continue // who connects there says what is wrong with it
+		}
+		if password, _ := where.User.Password(); strings.HasSuffix(password, knownPassword) {
+			return fmt.Errorf("the password in %s is one that everybody knows: choose your own for production", setting[0])
+		}
+	}
+	return nil
 }
 
 // parseEnv fills into from environ; its error names the variable and what it wants.

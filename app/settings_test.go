@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,21 @@ func TestABadSettingStopsTheStartWithASentence(t *testing.T) {
 	} {
 		_, err := readSettings(map[string]string{name: want.value})
 		require.ErrorContains(t, err, want.sentence)
+	}
+}
+
+func TestProductionRefusesPasswordsThatEverybodyKnows(t *testing.T) {
+	t.Parallel()
+	for name, known := range map[string]string{
+		"DATABASE_URL": "postgres://orders:orders-development-only@postgres/orders",
+		"AMQP_URL":     "amqp://troupe:rabbitmq-development-only@rabbitmq:5672/",
+	} {
+		_, err := readSettings(map[string]string{name: known})
+		require.NoError(t, err)
+		_, err = readSettings(map[string]string{name: known, "TROUPE_ENV": "production"})
+		require.EqualError(t, err, "the password in "+name+" is one that everybody knows: choose your own for production")
+		_, err = readSettings(map[string]string{name: strings.Replace(known, "development-only", "kXv81", 1), "TROUPE_ENV": "production"})
+		require.NoError(t, err)
 	}
 }
 
