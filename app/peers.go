@@ -1,6 +1,9 @@
 package app
 
 import (
+	"context"
+	"errors"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
@@ -39,16 +42,65 @@ func peers(environ map[string]string) map[string]string {
 	return urls
 }
 
-// newTransport keeps enough idle connections to each peer for a busy gateway:
-// the standard two per host make every burst dial anew.
-func newTransport() *http.Transport {
-	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}).DialContext,
+// transport reaches the services. It keeps enough idle connections to each for a
+// busy gateway: the standard two per host make every burst dial anew.
+//
+// A name may stand for several replicas, each with an address of its own. A
+// connection goes to one of them at random, and ends after about a thousand
+// requests, so that replicas which came later get their share, the sooner the
+// busier the system is.
+type transport struct {
+	http.Transport
+	last func() bool // is this request to be the last of its connection?
+}
+
+func newTransport() *transport {
+	dialer := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
+	return &transport{last: onceInAThousand, Transport: http.Transport{
+		DialContext:         replicas{net.DefaultResolver.LookupHost, dialer.DialContext}.dial,
 		MaxIdleConnsPerHost: 512,
 		IdleConnTimeout:     45 * time.Second,
 		// A body announced with Expect is sent after this even if the peer says nothing.
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true, // what a peer sends goes through as it is
+	}}
+}
+
+func onceInAThousand() bool { return rand.IntN(1000) == 0 }
+
+// RoundTrip sends r and gives the answer.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.last() {
+		r = r.WithContext(r.Context()) // a copy: the caller's own must stay as it is
+		r.Close = true
 	}
+	return t.Transport.RoundTrip(r)
+}
+
+// replicas dials the addresses of a name in random order until one answers.
+type replicas struct {
+	lookup  func(ctx context.Context, host string) ([]string, error)
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+func (r replicas) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := r.lookup(ctx, host)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err} // as the standard dialer says it
+	}
+	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
+	var refusals []error
+	for _, a := range addresses {
+		connection, err := r.connect(ctx, network, net.JoinHostPort(a, port))
+		if err == nil {
+			return connection, nil
+		}
+		refusals = append(refusals, err)
+	}
+	return nil, errors.Join(refusals...)
 }

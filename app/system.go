@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,7 +33,7 @@ type Config struct {
 type System struct {
 	settings  Settings
 	log       *slog.Logger
-	transport *http.Transport
+	transport *transport
 	ready     atomic.Bool
 	members   []*member
 	bus       connectedBus
@@ -119,7 +120,7 @@ func (e *PortTakenError) Error() string {
 }
 
 func (s *System) openDatabases(ctx context.Context) error {
-	if s.settings.DatabaseURL == "" {
+	if s.settings.DatabaseURL == "" && slices.ContainsFunc(s.members, hasDatabase) {
 		if err := os.MkdirAll(s.settings.DataDir, 0o700); err != nil {
 			return fmt.Errorf("can not make the data folder; set TROUPE_DATA to one that can be written: %w", err)
 		}
@@ -130,7 +131,7 @@ func (s *System) openDatabases(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, m := range s.members {
-		if m.service.Migrations == nil {
+		if !hasDatabase(m) {
 			continue
 		}
 		group.Go(func() (err error) {
@@ -145,6 +146,8 @@ func (s *System) openDatabases(ctx context.Context) error {
 	}
 	return group.Wait()
 }
+
+func hasDatabase(m *member) bool { return m.service.Migrations != nil }
 
 func (s *System) databaseURL(service string) string {
 	if s.settings.DatabaseURL != "" {

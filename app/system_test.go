@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -142,6 +143,17 @@ func TestADataFolderHasOneSystem(t *testing.T) {
 	second, err := Start(t.Context(), c)
 	require.NoError(t, err)
 	require.NoError(t, second.Stop())
+}
+
+func TestAServiceWithoutADatabaseNeedsNoDisk(t *testing.T) {
+	t.Parallel()
+	c := config(t, Service{Name: "gateway", Build: func(Env) (Parts, error) { return Parts{}, nil }})
+	c.Environ["GATEWAY_LISTEN"] = "127.0.0.1:0"
+	c.Environ["TROUPE_DATA"] = filepath.Join(c.Environ["TROUPE_DATA"], "data")
+	s, err := Start(t.Context(), c)
+	require.NoError(t, err)
+	require.NoError(t, s.Stop())
+	require.NoDirExists(t, c.Environ["TROUPE_DATA"])
 }
 
 func TestAHearerElsewhereNeedsABroker(t *testing.T) {

@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var errRefused = errors.New("connection refused")
+
+// three are the replicas of one name; those that answer are counted.
+func three(answering ...string) (replicas, map[string]int) {
+	answered := map[string]int{}
+	return replicas{
+		lookup: func(context.Context, string) ([]string, error) {
+			return []string{"10.0.0.1", "10.0.0.2", "fd00::3"}, nil
+		},
+		connect: func(_ context.Context, _, address string) (net.Conn, error) {
+			for _, a := range answering {
+				if a == address {
+					answered[address]++
+					return nil, nil //nolint:nilnil // nobody speaks on it
+				}
+			}
+			return nil, &net.OpError{Op: "dial", Err: errRefused}
+		},
+	}, answered
+}
+
+func TestConnectionsSpreadOverTheReplicas(t *testing.T) {
+	t.Parallel()
+	r, answered := three("10.0.0.1:8002", "10.0.0.2:8002", "[fd00::3]:8002")
+	for range 300 {
+		_, err := r.dial(t.Context(), "tcp", "orders:8002")
+		require.NoError(t, err)
+	}
+	require.Len(t, answered, 3)
+	for replica, n := range answered {
+		require.Greater(t, n, 50, replica)
+	}
+}
+
+func TestAReplicaThatIsGoneIsPassedOver(t *testing.T) {
+	t.Parallel()
+	r, answered := three("10.0.0.2:8002")
+	for range 30 {
+		_, err := r.dial(t.Context(), "tcp", "orders:8002")
+		require.NoError(t, err)
+	}
+	require.Equal(t, map[string]int{"10.0.0.2:8002": 30}, answered)
+}
+
+// The gateway tries again whatever never reached a service, and knows it by this.
+func TestNobodyAnsweringIsAFailureToDial(t *testing.T) {
+	t.Parallel()
+	var op *net.OpError
+	gone, _ := three()
+	_, err := gone.dial(t.Context(), "tcp", "orders:8002")
+	require.ErrorIs(t, err, errRefused)
+	require.ErrorAs(t, err, &op)
+	require.Equal(t, "dial", op.Op)
+
+	gone.lookup = func(context.Context, string) ([]string, error) {
+		return nil, &net.DNSError{Err: "no such host", Name: "orders"}
+	}
+	_, err = gone.dial(t.Context(), "tcp", "orders:8002")
+	op = nil
+	require.ErrorAs(t, err, &op)
+	require.Equal(t, "dial", op.Op)
+}
+
+func TestAConnectionIsRenewedOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	var sent int
+	client := newTransport()
+	client.last = func() bool { sent++; return sent%4 == 0 }
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+	require.NoError(t, err)
+	for range 12 {
+		response, err := client.RoundTrip(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+	}
+	require.EqualValues(t, 3, connections.Load())
+	require.False(t, request.Close, "a request belongs to who made it")
+}
