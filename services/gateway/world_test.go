@@ -1,0 +1,205 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app"
+	"troupe/platform/auth"
+	"troupe/services/gateway"
+)
+
+// world is a gateway in front of services that the test plays.
+type world struct {
+	URL      string
+	clock    *clock
+	signer   *auth.Signer
+	services map[string]*service
+	client   *http.Client
+}
+
+// service is played by a handler that can be exchanged. It counts what reaches it.
+type service struct {
+	*httptest.Server
+	handler atomic.Pointer[http.HandlerFunc]
+	calls   atomic.Int64
+}
+
+func (s *service) does(h http.HandlerFunc) { s.handler.Store(&h) }
+
+func (s *service) answers(status int) {
+	s.does(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+}
+
+// says answers with the service's name and what it was asked.
+func says(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(heard{name, r.Method, r.RequestURI, r.Header, string(body)})
+	}
+}
+
+type heard struct {
+	Service, Method, URI string
+	Header               http.Header
+	Body                 string
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+var names = []string{"users", "inventory", "orders", "payments", "notifications"}
+
+// start runs a gateway; environ are settings of it.
+func start(t *testing.T, environ map[string]string) *world {
+	t.Helper()
+	return startWith(t, environ, &http.Transport{
+		DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, MaxIdleConnsPerHost: 64, DisableCompression: true,
+		ExpectContinueTimeout: time.Second,
+	}, nil)
+}
+
+// startWith takes a transport, and a key set if it is not to be the signer's.
+func startWith(t *testing.T, environ map[string]string, transport *http.Transport, keys []byte) *world {
+	t.Helper()
+	w := &world{
+		clock:    &clock{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)},
+		services: map[string]*service{}, client: &http.Client{Transport: &http.Transport{DisableCompression: true}},
+	}
+	key, err := auth.NewPrivateKey()
+	require.NoError(t, err)
+	w.signer, err = auth.NewSigner(key)
+	require.NoError(t, err)
+	if keys == nil {
+		keys = w.signer.JWKS()
+	}
+	peers := map[string]string{"gateway": "http://127.0.0.1:1"}
+	for _, name := range names {
+		w.services[name] = play(t, name)
+		peers[name] = w.services[name].URL
+	}
+	instance, err := app.NewInstance(gateway.Service, app.World{
+		Environ: maps.Clone(environ), Version: "test", JWKS: keys, Peers: peers, Transport: transport,
+		Now: w.clock.Now, NewID: func() string { return "" }, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	require.NoError(t, err)
+	server := httptest.NewServer(instance.Handler)
+	w.URL = server.URL
+	t.Cleanup(func() {
+		w.client.CloseIdleConnections()
+		server.Close()
+		transport.CloseIdleConnections()
+	})
+	return w
+}
+
+func play(t *testing.T, name string) *service {
+	s := &service{}
+	s.does(says(name))
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.calls.Add(1)
+		(*s.handler.Load())(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (w *world) token(t *testing.T, role auth.Role) string {
+	t.Helper()
+	token, err := w.signer.Sign(auth.Caller{UserID: "ann", Role: role, SessionID: "s", Expires: w.clock.Now().Add(10 * time.Minute)}, "id", w.clock.Now())
+	require.NoError(t, err)
+	return token
+}
+
+type reply struct {
+	*http.Response
+	body []byte
+}
+
+// call makes a request as that role, "" for nobody; more are pairs of header and value.
+func (w *world) call(t *testing.T, role auth.Role, method, path, body string, more ...string) reply {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(body))
+	require.NoError(t, err)
+	if role != "" {
+		req.Header.Set("Authorization", "Bearer "+w.token(t, role))
+	}
+	for i := 0; i < len(more); i += 2 {
+		req.Header.Set(more[i], more[i+1])
+	}
+	res, err := w.client.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	answer, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return reply{res, answer}
+}
+
+// heard is what the service says it was asked.
+func (r reply) heard(t *testing.T) heard {
+	t.Helper()
+	require.Equal(t, 200, r.StatusCode, string(r.body))
+	var h heard
+	require.NoError(t, json.Unmarshal(r.body, &h))
+	return h
+}
+
+// problem demands a complete problem document.
+func (r reply) problem(t *testing.T, status int, code string) {
+	t.Helper()
+	require.Equal(t, status, r.StatusCode, string(r.body))
+	require.Equal(t, "application/problem+json", r.Header.Get("Content-Type"))
+	var p struct {
+		Type, Title, Detail, Instance, Code string
+		Status                              int
+	}
+	require.NoError(t, json.Unmarshal(r.body, &p))
+	require.Equal(t, code, p.Code)
+	require.Equal(t, status, p.Status)
+	require.Equal(t, "urn:troupe:problem:"+code, p.Type)
+	require.NotEmpty(t, p.Title)
+	require.NotEmpty(t, p.Detail)
+	require.NotEmpty(t, r.Header.Get("X-Request-Id"))
+	require.Equal(t, "urn:troupe:request:"+r.Header.Get("X-Request-Id"), p.Instance)
+	if status == 503 {
+		require.NotEmpty(t, r.Header.Get("Retry-After"))
+	}
+}
+
+// metric is the line of that series in /metrics, "" if there is none.
+func (w *world) metric(t *testing.T, series string) string {
+	t.Helper()
+	for line := range strings.Lines(string(w.call(t, "", "GET", "/metrics", "").body)) {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
