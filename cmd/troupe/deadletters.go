@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -31,7 +32,7 @@ type deadLettersCommand struct {
 
 type letterFlags struct {
 	operator
-	At map[string]string `placeholder:"SERVICE=URL" help:"Where a service listens, for example --at orders=http://127.0.0.1:9002."`
+	At map[string]string `placeholder:"SERVICE=URL" help:"Where a service listens, for example --at orders=http://127.0.0.1:9002; default: NAME_URL, or its own port on this host."`
 }
 
 // at gives the admin's client of one service.
@@ -40,9 +41,7 @@ func (f letterFlags) at(ctx context.Context, service string) (*client.Client, er
 	if !ok {
 		return nil, fmt.Errorf("%q hears no events: give one of %s", service, strings.Join(slices.Sorted(maps.Keys(hearers)), ", "))
 	}
-	if elsewhere := f.At[service]; elsewhere != "" {
-		base = elsewhere
-	}
+	base = cmp.Or(f.At[service], os.Getenv(strings.ToUpper(service)+"_URL"), base)
 	admin, err := f.login(ctx)
 	if err != nil {
 		return nil, err
