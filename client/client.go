@@ -19,6 +19,7 @@ import (
 type Client struct {
 	Base  string
 	token string
+	key   string // of idempotency
 	http  *http.Client
 }
 
@@ -33,6 +34,12 @@ func (c *Client) Token() string { return c.token }
 // At is the same user calling another base URL.
 func (c *Client) At(base string) *Client {
 	return &Client{Base: strings.TrimSuffix(base, "/"), token: c.token, http: c.http}
+}
+
+// Once is the same user sending one request, which may be sent again under the
+// same key and takes effect once.
+func (c *Client) Once(key string) *Client {
+	return &Client{Base: c.Base, token: c.token, key: key, http: c.http}
 }
 
 // Problem is a refusal (RFC 9457).
@@ -105,6 +112,9 @@ func (c *Client) do(ctx context.Context, method, path, contentType string, body 
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if c.key != "" {
+		request.Header.Set("Idempotency-Key", c.key)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {

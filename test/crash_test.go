@@ -35,7 +35,7 @@ func TestEveryAcceptedOrderSurvivesAKill(t *testing.T) {
 	binary, err := program()
 	require.NoError(t, err)
 	troupe := &process.Troupe{
-		Binary: binary, Data: t.TempDir(), Output: t.Output(), Env: []string{"ADMIN_PASSWORD=" + adminPassword, "LOG_LEVEL=error", "PASSWORD_HASH_COST=insecure"},
+		Binary: binary, Data: t.TempDir(), Output: t.Output(), Env: []string{"ADMIN_PASSWORD=" + adminPassword, "LOG_LEVEL=error", "PASSWORD_HASH_COST=insecure", "PROVIDER_DELAYS=false"},
 	}
 	require.NoError(t, troupe.Start(t.Context()))
 	s := &system{url: troupe.URL}
@@ -45,12 +45,14 @@ func TestEveryAcceptedOrderSurvivesAKill(t *testing.T) {
 
 	accepted := placeUntilDeath(t, ada, 500, func() { require.NoError(t, troupe.Kill()) })
 	require.GreaterOrEqual(t, len(accepted), 400)
+	databases := databasesIn(t, troupe.Data)
+	require.NoError(t, invariants.LeasesRunOut(t.Context(), databases))
 	require.NoError(t, troupe.Start(t.Context()))
 	for _, id := range accepted {
 		_, err := ada.Order(t.Context(), id)
 		require.NoError(t, err, "an accepted order is lost")
 	}
-	comesToRest(t, databasesIn(t, troupe.Data))
+	comesToRest(t, databases)
 	require.NoError(t, troupe.Stop())
 }
 

@@ -1,0 +1,174 @@
+// Package crowd is customers who order through the gateway and do not give up:
+// what gets no answer they send again under the same key, until it is taken. So
+// however often the system dies meanwhile, there must be one order for each wish.
+package crowd
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"troupe/client"
+	"troupe/platform/money"
+)
+
+// Crowd is everybody outside of one system.
+type Crowd struct {
+	Gateway       string
+	AdminEmail    string
+	AdminPassword string
+	Customers     int      // at once
+	Methods       []string // of payment, taken in turns
+
+	admin *visitor
+
+	mu       sync.Mutex
+	wishes   map[string]string // order ids, by the key that they were asked for with
+	accepted atomic.Int64
+	again    atomic.Int64
+}
+
+// What there is to order: plenty of one, too few of the other.
+const (
+	plenty = "lantern"
+	scarce = "relic"
+)
+
+// Open has the admin put things on the shelf, and waits until they can be ordered.
+// Of the scarce one, rare orders find some.
+func (c *Crowd) Open(ctx context.Context, rare int64) error {
+	c.wishes = map[string]string{}
+	c.admin = &visitor{crowd: c, email: c.AdminEmail, password: c.AdminPassword}
+	for sku, stock := range map[string]int64{plenty: 1_000_000, scarce: rare} {
+		product := map[string]any{"name": "A " + sku, "price": money.Money{Amount: 1299, Currency: "EUR"}, "active": true}
+		if err := c.admin.persist(ctx, func(api *client.Client) error { return api.Put(ctx, "/products/"+sku, product, nil) }); err != nil {
+			return fmt.Errorf("offer %s: %w", sku, err)
+		}
+		added, key := map[string]any{"delta": stock, "reason": "for the crowd"}, rand.Text()
+		if err := c.admin.persist(ctx, func(api *client.Client) error {
+			return api.Once(key).Post(ctx, "/products/"+sku+"/stock", added, nil)
+		}); err != nil {
+			return fmt.Errorf("stock %s: %w", sku, err)
+		}
+	}
+	scout, err := c.newcomer(ctx)
+	if err != nil {
+		return err
+	}
+	for _, sku := range []string{plenty, scarce} {
+		if err := c.untilKnown(ctx, scout, sku); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// untilKnown orders until orders has heard of the product.
+func (c *Crowd) untilKnown(ctx context.Context, scout *visitor, sku string) error {
+	for {
+		err := scout.order(ctx, "pm_card_chargeDeclined", client.Wanted{SKU: sku, Quantity: 1}, func(string) error { return nil })
+		if problem, refused := errors.AsType[*client.Problem](err); !refused || problem.Status != http.StatusUnprocessableEntity {
+			return err
+		}
+		if !pause(ctx, 20*time.Millisecond) {
+			return fmt.Errorf("orders does not hear of %s: %w", sku, err)
+		}
+	}
+}
+
+// Order has n orders placed, and done with them what their customers want, by as
+// many customers as there are, all of them new.
+func (c *Crowd) Order(ctx context.Context, n int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range c.Customers {
+		group.Go(func() error {
+			v, err := c.newcomer(ctx)
+			if err != nil {
+				return err
+			}
+			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
+				if err := c.shop(ctx, v, int(i)); err != nil {
+					return fmt.Errorf("order number %d: %w", i, err)
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// shop has the i-th order placed. Every few orders come to each end.
+func (c *Crowd) shop(ctx context.Context, v *visitor, i int) error {
+	wanted := client.Wanted{SKU: plenty, Quantity: int64(1 + i%3)}
+	if i%10 == 0 {
+		wanted.SKU = scarce
+	}
+	after := func(string) error { return nil }
+	switch i % 8 {
+	case 1:
+		after = func(id string) error { return v.cancel(ctx, id) }
+	case 3:
+		after = func(id string) error { return v.regret(ctx, id) }
+	case 5:
+		after = func(id string) error { return c.admin.deliver(ctx, id) }
+	}
+	return v.order(ctx, c.Methods[i%len(c.Methods)], wanted, after)
+}
+
+// newcomer registers somebody.
+func (c *Crowd) newcomer(ctx context.Context) (*visitor, error) {
+	v := &visitor{crowd: c, email: strings.ToLower(rand.Text()) + "@example.com", password: "a customer's own passphrase"}
+	account := map[string]string{"email": v.email, "password": v.password, "name": "Ada"}
+	key := rand.Text()
+	err := v.insist(ctx, func() error { return client.New(c.Gateway).Once(key).Post(ctx, "/users", account, nil) })
+	if problem, refused := errors.AsType[*client.Problem](err); refused && problem.Status == http.StatusConflict {
+		err = nil // the answer to the first try got lost
+	}
+	if err != nil {
+		return nil, fmt.Errorf("register: %w", err)
+	}
+	return v, nil
+}
+
+// Accepted is how many orders were taken so far.
+func (c *Crowd) Accepted() int64 { return c.accepted.Load() }
+
+// Again is how often a request had to be sent again.
+func (c *Crowd) Again() int64 { return c.again.Load() }
+
+// Orders are the ids of all orders that were taken.
+func (c *Crowd) Orders() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []string
+	for id := range maps.Values(c.wishes) {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (c *Crowd) note(key, id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wishes[key] = id
+	c.accepted.Add(1)
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
