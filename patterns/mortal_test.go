@@ -82,6 +82,7 @@ type mortalTx struct {
 
 func (m mortalTx) OnCommit(f func())  { m.tx.OnCommit(f) }
 func (m mortalTx) SkipLocked() string { return m.tx.SkipLocked() }
+func (m mortalTx) ForUpdate() string  { return m.tx.ForUpdate() }
 
 type mortalStatements struct {
 	sqldb.Querier

@@ -177,6 +177,34 @@ func deposit(t *testing.T, db sqldb.DB, id string) bool {
 	return n == 1 || err != nil
 }
 
+func TestWhoReadsForUpdateLosesNothing(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		require.NoError(t, db.Tx(t.Context(), opening("jar")))
+		const depositors = 8
+		outcomes := make(chan error, depositors)
+		for range depositors {
+			go func() {
+				outcomes <- db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+					var balance int
+					err := tx.QueryRow(ctx, "SELECT balance FROM accounts WHERE id = $1"+tx.ForUpdate(), "jar").Scan(&balance)
+					if err != nil {
+						return err
+					}
+					_, err = tx.Exec(ctx, "UPDATE accounts SET balance = $1 WHERE id = $2", balance+1, "jar")
+					return err
+				})
+			}()
+		}
+		for range depositors {
+			require.NoError(t, <-outcomes)
+		}
+		var balance int
+		require.NoError(t, db.QueryRow(t.Context(), "SELECT balance FROM accounts WHERE id = $1", "jar").Scan(&balance))
+		require.Equal(t, depositors, balance)
+	}, bank)
+}
+
 func TestClaimsNeverOverlap(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {

@@ -130,6 +130,9 @@ func (t *postgresTx) Run(ctx context.Context, b *Batch) error {
 // SkipLocked lets several replicas claim different rows.
 func (t *postgresTx) SkipLocked() string { return " FOR UPDATE SKIP LOCKED" }
 
+// ForUpdate lets several replicas change the same rows in turn.
+func (t *postgresTx) ForUpdate() string { return " FOR UPDATE" }
+
 // begin puts the beginning of the transaction in front, if it is yet to come,
 // and says how many statements that is.
 func (t *postgresTx) begin(out *pgx.Batch) int {

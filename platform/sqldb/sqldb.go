@@ -59,6 +59,9 @@ type Tx interface {
 	// transaction: " FOR UPDATE SKIP LOCKED" where several writers can meet,
 	// nothing where there is only one.
 	SkipLocked() string
+	// ForUpdate is the same for a SELECT that waits for the rows instead of
+	// leaving out those that others have: " FOR UPDATE", or nothing.
+	ForUpdate() string
 }
 
 // DB is one service's database. A duplicate key is reported so that

@@ -48,3 +48,6 @@ func (t *sqliteTx) Run(ctx context.Context, b *Batch) error {
 
 // SkipLocked is empty: there is one writer.
 func (t *sqliteTx) SkipLocked() string { return "" }
+
+// ForUpdate is empty for the same reason.
+func (t *sqliteTx) ForUpdate() string { return "" }

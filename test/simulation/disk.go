@@ -133,6 +133,7 @@ func (t diskTx) OnCommit(f func()) {
 }
 
 func (t diskTx) SkipLocked() string { return t.tx.SkipLocked() }
+func (t diskTx) ForUpdate() string  { return t.tx.ForUpdate() }
 
 func (t diskTx) Run(ctx context.Context, b *sqldb.Batch) error { return sqldb.RunEach(ctx, t, b) }
 

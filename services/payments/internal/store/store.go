@@ -35,8 +35,7 @@ func OfOrders(ctx context.Context, q sqldb.Querier, orderIDs []string) (map[stri
 // does until tx ends. They are locked in the order of the order ids, so that two
 // who want the same ones queue up and do not deadlock.
 func LockOrders(ctx context.Context, tx sqldb.Tx, orderIDs []string) (map[string]*payment.Payment, error) {
-	wait := strings.TrimSuffix(tx.SkipLocked(), " SKIP LOCKED")
-	return load(ctx, tx, "order_id", slices.Sorted(slices.Values(orderIDs)), "ORDER BY order_id"+wait,
+	return load(ctx, tx, "order_id", slices.Sorted(slices.Values(orderIDs)), "ORDER BY order_id"+tx.ForUpdate(),
 		func(p *payment.Payment) string { return p.OrderID })
 }
 
