@@ -54,10 +54,13 @@ type transport struct {
 	last func() bool // is this request to be the last of its connection?
 }
 
-func newTransport() *transport {
+func newTransport(lookup func(ctx context.Context, host string) ([]string, error)) *transport {
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupHost
+	}
 	dialer := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
 	return &transport{last: onceInAThousand, Transport: http.Transport{
-		DialContext:         replicas{net.DefaultResolver.LookupHost, dialer.DialContext}.dial,
+		DialContext:         replicas{lookup, dialer.DialContext}.dial,
 		MaxIdleConnsPerHost: 512,
 		IdleConnTimeout:     45 * time.Second,
 		// A body announced with Expect is sent after this even if the peer says nothing.

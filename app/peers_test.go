@@ -87,7 +87,7 @@ func TestAConnectionIsRenewedOnceInAWhile(t *testing.T) {
 	server.Start()
 	t.Cleanup(server.Close)
 	var sent int
-	client := newTransport()
+	client := newTransport(nil)
 	client.last = func() bool { sent++; return sent%4 == 0 }
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
 	require.NoError(t, err)

@@ -27,6 +27,8 @@ type Config struct {
 	Environ  map[string]string // see Settings; the services' own are in there too
 	Version  string
 	Log      *slog.Logger // nil: to standard error, as the settings say
+	// Lookup finds the addresses of the replicas behind the host of a NAME_URL; nil: by DNS.
+	Lookup func(ctx context.Context, host string) ([]string, error)
 }
 
 // System is a running list of services.
@@ -63,7 +65,7 @@ func Start(ctx context.Context, c Config) (*System, error) {
 	if c.Log == nil {
 		c.Log = telemetry.Logger(os.Stderr, settings.LogLevel, settings.LogFormat)
 	}
-	s := &System{settings: settings, log: c.Log, transport: newTransport(), failed: make(chan error, 1)}
+	s := &System{settings: settings, log: c.Log, transport: newTransport(c.Lookup), failed: make(chan error, 1)}
 	for _, service := range c.Services {
 		s.members = append(s.members, &member{service: service})
 	}
@@ -198,7 +200,7 @@ func (s *System) readiness(context.Context) error {
 func (s *System) run() {
 	for _, m := range s.members {
 		m.server = &http.Server{
-			Handler:           m.instance.Handler,
+			Handler:           s.farewell(m.instance.Handler),
 			ReadHeaderTimeout: 5 * time.Second,
 			IdleTimeout:       75 * time.Second,
 			MaxHeaderBytes:    16 << 10,
@@ -212,6 +214,17 @@ func (s *System) run() {
 			s.working.start(func(ctx context.Context) { w.Run(ctx, m.instance.Env.Log) })
 		}
 	}
+}
+
+// farewell has every answer end its connection while the process drains, so that
+// the peer's next request goes to another replica.
+func (s *System) farewell(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.ready.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *System) serve(m *member) {

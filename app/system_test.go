@@ -117,6 +117,30 @@ func post(url string) int {
 	return response.StatusCode
 }
 
+func TestADrainingProcessSendsItsPeersElsewhere(t *testing.T) {
+	t.Parallel()
+	var heard atomic.Int64
+	c := config(t, butler(t, &heard))
+	c.Environ["DRAIN_DELAY"] = "1s"
+	s, err := Start(t.Context(), c)
+	require.NoError(t, err)
+	url := s.URL("payments") + "/livez"
+	require.False(t, endsConnection(url))
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop() }()
+	require.Eventually(t, func() bool { return endsConnection(url) }, waitLimit, waitStep)
+	require.NoError(t, <-stopped)
+}
+
+func endsConnection(url string) bool {
+	response, err := http.Get(url)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.Close
+}
+
 func TestATakenPortIsNamed(t *testing.T) {
 	t.Parallel()
 	var heard atomic.Int64
