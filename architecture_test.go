@@ -23,7 +23,7 @@ var layers = []string{"cmd", "services", "app", "patterns", "platform"}
 // homes are the only packages that may import a third party, and why there.
 var homes = map[string][]string{
 	"modernc.org/sqlite":               {"platform/sqldb"},                                           // one seam over both databases
-	"github.com/jackc/pgx/v5":          {"platform/sqldb", "platform/sqldb/sqldbtest"},               // likewise; the test package makes databases
+	"github.com/jackc/pgx/v5":          {"platform/sqldb", "platform/sqldb/sqldbtest", "bench"},      // likewise; databases for tests, and bare clients to compare with
 	"github.com/pressly/goose/v3":      {"platform/sqldb"},                                           // migrations belong to the seam
 	"github.com/rabbitmq/amqp091-go":   {"patterns/bus/rabbit", "bench"},                             // one session type must own every channel
 	"github.com/danielgtaylor/huma/v2": {"platform/httpapi"},                                         // so that it can be left in a day
