@@ -78,7 +78,7 @@ func rawRabbit(url string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer connection.Close()
+	defer connection.Close() //nolint:errcheck // all was confirmed by then
 	channel, err := connection.Channel()
 	if err != nil {
 		return 0, err
