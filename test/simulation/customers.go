@@ -46,7 +46,7 @@ func (w *world) openShop() {
 		w.send(&request{service: "inventory", method: "PUT", path: "/products/" + sku,
 			body: fmt.Sprintf(`{"name":"A %s","price":{"amount":%d,"currency":"EUR"}}`, sku, 500*(i+1)), what: "offers " + sku})
 		w.send(&request{service: "inventory", method: "POST", path: "/products/" + sku + "/stock",
-			body: `{"delta":25,"reason":"opening"}`, key: w.newKey(), what: "brings in " + sku})
+			body: `{"delta":12,"reason":"opening"}`, key: w.newKey(), what: "brings in " + sku})
 	}
 }
 
@@ -135,7 +135,7 @@ func (w *world) send(r *request) (status int, answer []byte) {
 	}
 	status, answer = rec.Code, rec.Body.Bytes()
 	w.tell(r.service, "answers %d%s", status, code(status, answer))
-	if status >= 500 && n.life.hurt {
+	if status >= 500 && n.life.hurt != "" {
 		w.repeatLater(r)
 		return status, answer
 	}
@@ -210,17 +210,32 @@ func (w *world) orderRequest(c *customer, body, what string) *request {
 	return &request{service: "orders", method: "POST", path: "/orders", by: c, key: w.newKey(), body: body, what: what}
 }
 
-// someOrder is one of the latest, nil if there is none.
-func (w *world) someOrder() *orderSeen {
-	all := w.witness.orders
-	if len(all) == 0 {
+// anyOrder is one of the latest of its kind, nil if there is none.
+func (w *world) anyOrder(of func(*orderSeen) bool) *orderSeen {
+	var some []*orderSeen
+	for _, o := range slices.Backward(w.witness.orders) {
+		if of(o) {
+			some = append(some, o)
+		}
+		if len(some) == 8 {
+			break
+		}
+	}
+	if len(some) == 0 {
 		return nil
 	}
-	return all[max(0, len(all)-1-w.chance.IntN(20))]
+	return some[w.chance.IntN(len(some))]
 }
 
+func anyAtAll(*orderSeen) bool      { return true }
+func shippable(o *orderSeen) bool   { return o.status == "confirmed" && o.paid }
+func onItsWay(o *orderSeen) bool    { return o.status == "shipped" }
+func undelivered(o *orderSeen) bool { return o.status == "pending" || o.status == "confirmed" }
+func captured(o *orderSeen) bool    { return o.moneyIs == "captured" }
+
+// cancelOrder has a customer try to cancel.
 func (w *world) cancelOrder() {
-	if o := w.someOrder(); o != nil {
+	if o := w.anyOrder(undelivered); o != nil {
 		w.act(o, w.byID(o.user), "cancel")
 	}
 }
@@ -233,23 +248,31 @@ func (w *world) act(o *orderSeen, by *customer, verb string) {
 	w.send(&request{service: "orders", method: "POST", path: "/orders/" + o.id + "/" + verb, by: by, key: w.newKey(), what: verb + "s " + w.names.of(o.id)})
 }
 
-// serve has an admin do what is due with some order.
+// serve has an admin do something with an order, mostly something sensible.
 func (w *world) serve() {
-	o := w.someOrder()
-	switch {
-	case o == nil:
-	case o.status == "confirmed" && o.paid && w.maybe(70):
-		w.act(o, nil, "ship")
-	case o.status == "shipped":
-		w.act(o, nil, "deliver")
-	case w.maybe(30):
-		w.act(o, nil, "cancel")
-	case o.payment != "" && w.maybe(50):
-		w.send(&request{service: "payments", method: "POST", path: "/payments/" + o.payment + "/refund", key: w.newKey(),
-			body: `{"reason":"goodwill"}`, what: "refunds " + w.names.of(o.id)})
-	default:
-		w.send(&request{service: "orders", method: "GET", path: "/orders/" + o.id + "/timeline", what: "looks at " + w.names.of(o.id)})
+	deeds := []struct {
+		of func(*orderSeen) bool
+		do func(*orderSeen)
+	}{
+		{shippable, func(o *orderSeen) { w.act(o, nil, "ship") }},
+		{onItsWay, func(o *orderSeen) { w.act(o, nil, "deliver") }},
+		{captured, w.refund},
+		{anyAtAll, func(o *orderSeen) { w.act(o, nil, []string{"cancel", "ship", "deliver"}[w.chance.IntN(3)]) }},
+		{anyAtAll, func(o *orderSeen) {
+			w.send(&request{service: "orders", method: "GET", path: "/orders/" + o.id + "/timeline", what: "looks at " + w.names.of(o.id)})
+		}},
 	}
+	deed := deeds[w.chance.IntN(len(deeds))]
+	if o := w.anyOrder(deed.of); o != nil {
+		deed.do(o)
+	}
+}
+
+func (w *world) refund(o *orderSeen) {
+	w.send(&request{
+		service: "payments", method: "POST", path: "/payments/" + o.payment + "/refund", key: w.newKey(),
+		body: `{"reason":"goodwill"}`, what: "refunds " + w.names.of(o.id),
+	})
 }
 
 // keepShop has an admin change the stock or a price.

@@ -3,13 +3,15 @@ package simulation
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"troupe/platform/sqldb"
 )
 
 var (
-	errDead   = errors.New("the process is dead")
-	errHiccup = errors.New("the database has a hiccup")
+	errDead    = errors.New("the process is dead")
+	errHiccup  = errors.New("the database has a hiccup")
+	errTimeout = errors.New("the provider does not answer")
 )
 
 // life is what is ahead of a process, counted in what it does to the world
@@ -17,8 +19,8 @@ var (
 type life struct {
 	left   int // operations until it dies
 	dead   bool
-	smooth int  // operations until one fails, and the process goes on
-	hurt   bool // one has failed
+	smooth int    // operations until one fails, and the process goes on
+	hurt   string // what has failed meanwhile
 }
 
 // forever is more operations than any simulation has.
@@ -36,7 +38,7 @@ func (l *life) tick() error {
 	}
 	l.left--
 	if l.smooth--; l.smooth == 0 {
-		l.hurt = true
+		l.hurt = errHiccup.Error()
 		return errHiccup
 	}
 	return nil
@@ -52,6 +54,9 @@ type disk struct {
 	service   string
 	fault     *Fault
 	committed *bool // set when anything was
+	// lost says whether a call to the payment provider, or its answer, gets lost.
+	// The provider's books lie on this disk too, but it is not of this process.
+	lost func() bool
 }
 
 func (d disk) Tx(ctx context.Context, fn func(context.Context, sqldb.Tx) error) error {
@@ -68,9 +73,12 @@ func (d disk) transact(ctx context.Context, begin func(context.Context, func(con
 	if err := d.life.tick(); err != nil {
 		return err
 	}
+	var doomed error
+	called := false
 	err := begin(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		var doomed error
-		if err := fn(ctx, diskTx{statements{tx, d, &doomed}, tx}); err != nil {
+		s := statements{tx, d, &doomed, &called}
+		doomed, called = nil, false
+		if err := fn(ctx, diskTx{s, tx}); err != nil {
 			return err
 		}
 		if doomed != nil {
@@ -85,6 +93,9 @@ func (d disk) transact(ctx context.Context, begin func(context.Context, func(con
 		return err
 	}
 	*d.committed = true
+	if called && d.lost() {
+		return errTimeout
+	}
 	return d.life.tick()
 }
 
@@ -99,11 +110,11 @@ func (d disk) Exec(ctx context.Context, sql string, args ...any) (n int64, err e
 }
 
 func (d disk) Query(ctx context.Context, sql string, args ...any) (sqldb.Rows, error) {
-	return statements{d.DB, d, new(error)}.Query(ctx, sql, args...)
+	return statements{d.DB, d, new(error), new(bool)}.Query(ctx, sql, args...)
 }
 
 func (d disk) QueryRow(ctx context.Context, sql string, args ...any) sqldb.Row {
-	return statements{d.DB, d, new(error)}.QueryRow(ctx, sql, args...)
+	return statements{d.DB, d, new(error), new(bool)}.QueryRow(ctx, sql, args...)
 }
 
 func (d disk) Run(ctx context.Context, b *sqldb.Batch) error {
@@ -141,18 +152,24 @@ type statements struct {
 	sqldb.Querier
 	disk   disk
 	doomed *error // a statement failed: nothing is left but rolling back
+	called *bool  // this is the provider's transaction
 }
 
 // ready says whether the next statement can be run.
-func (s statements) ready() error {
+func (s statements) ready(sql string) error {
 	if *s.doomed == nil {
 		*s.doomed = s.disk.life.tick()
+	}
+	if *s.doomed == nil && !*s.called && strings.Contains(sql, "provider_ledger") {
+		if *s.called = true; s.disk.lost() {
+			*s.doomed = errTimeout
+		}
 	}
 	return *s.doomed
 }
 
 func (s statements) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(sql); err != nil {
 		return 0, err
 	}
 	sql, args = s.disk.fault.rewrite(s.disk.service, sql, args)
@@ -160,7 +177,7 @@ func (s statements) Exec(ctx context.Context, sql string, args ...any) (int64, e
 }
 
 func (s statements) Query(ctx context.Context, sql string, args ...any) (sqldb.Rows, error) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(sql); err != nil {
 		return nil, err
 	}
 	sql, args = s.disk.fault.rewrite(s.disk.service, sql, args)
@@ -168,7 +185,7 @@ func (s statements) Query(ctx context.Context, sql string, args ...any) (sqldb.R
 }
 
 func (s statements) QueryRow(ctx context.Context, sql string, args ...any) sqldb.Row {
-	if err := s.ready(); err != nil {
+	if err := s.ready(sql); err != nil {
 		return deadRow{err}
 	}
 	sql, args = s.disk.fault.rewrite(s.disk.service, sql, args)

@@ -9,11 +9,23 @@ import (
 
 // history is what happened, a line for each thing that somebody did.
 type history struct {
-	step  int
-	lines []string
+	step   int
+	lines  []string
+	passed time.Duration // if the last line only says that time passed: how much
+}
+
+// wait adds that time passed, to the last line if that says so too.
+func (h *history) wait(at, d time.Duration) {
+	passed := h.passed + d
+	if h.passed > 0 {
+		h.lines = h.lines[:len(h.lines)-1]
+	}
+	h.add(at, "time", passed.String()+" pass")
+	h.passed = passed
 }
 
 func (h *history) add(at time.Duration, who, what string) {
+	h.passed = 0
 	h.lines = append(h.lines, fmt.Sprintf("%5d %9.3fs  %-13s %s", h.step, at.Seconds(), who, what))
 }
 

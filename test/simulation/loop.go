@@ -51,7 +51,7 @@ func (n *node) step(l *loop) (did int) {
 	l.failures++
 	l.next = w.now.Add(min(100*time.Millisecond<<min(l.failures-1, 10), 10*time.Second))
 	w.tell(n.name, "%s: did %d, then failed: %v", l.Name, did, err)
-	if l.Name != "outbox relay" && !n.life.hurt { // the relay fails with the broker
+	if l.Name != "outbox relay" && n.life.hurt == "" { // the relay fails with the broker
 		w.complain("%s: %s failed: %w", n.name, l.Name, err)
 	}
 	return did

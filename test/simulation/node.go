@@ -55,7 +55,7 @@ func (n *node) now() time.Time { return n.world.now.Add(n.skew) }
 func (n *node) start() error {
 	w := n.world
 	n.life = newLife()
-	db := disk{DB: n.store, life: n.life, service: n.name, fault: w.fault, committed: &n.dirty}
+	db := disk{DB: n.store, life: n.life, service: n.name, fault: w.fault, committed: &n.dirty, lost: n.losesCall}
 	service := n.service
 	service.Build = func(env app.Env) (app.Parts, error) {
 		parts, err := n.service.Build(env)
@@ -81,6 +81,15 @@ func (n *node) start() error {
 		return nil
 	}
 	return n.connect()
+}
+
+// losesCall says whether the way to the payment provider fails now.
+func (n *node) losesCall() bool {
+	lost := n.world.weather.has(provider) && n.world.maybe(10)
+	if lost {
+		n.life.hurt = errTimeout.Error()
+	}
+	return lost
 }
 
 func (n *node) newID() string { return n.world.ids.next(n.now()) }
@@ -131,13 +140,13 @@ func (n *node) up() bool { return n.instance != nil }
 // do has the process do something, which it may not survive. It says whether it did.
 func (n *node) do(f func(ctx context.Context)) bool {
 	w := n.world
-	if w.weather.dying && w.maybe(3) {
+	if w.weather.has(dying) && w.maybe(3) {
 		n.life.left = w.chance.IntN(25)
 	}
-	if w.weather.hiccups && w.maybe(3) {
+	if w.weather.has(hiccups) && w.maybe(3) {
 		n.life.smooth = 1 + w.chance.IntN(15)
 	}
-	n.life.hurt = false
+	n.life.hurt = ""
 	f(context.Background())
 	n.life.smooth = forever
 	if n.life.dead {
@@ -145,8 +154,8 @@ func (n *node) do(f func(ctx context.Context)) bool {
 		n.crash()
 		return false
 	}
-	if n.life.hurt {
-		w.tell(n.name, "has had a hiccup of its database")
+	if n.life.hurt != "" {
+		w.tell(n.name, "%s", n.life.hurt)
 	}
 	n.life.left = forever
 	return true
@@ -183,7 +192,7 @@ func (n *node) hear() {
 	switch {
 	case err == nil:
 		n.acks = append(n.acks, a)
-	case n.life.hurt:
+	case n.life.hurt != "":
 		n.lose()
 		n.asking = true
 	default:
@@ -230,7 +239,7 @@ func (p publisher) Publish(_ context.Context, messages []bus.Message) []error {
 	var sent []bus.Message
 	var indices []int
 	for i, m := range messages {
-		if w.weather.confirms && w.maybe(2) {
+		if w.weather.has(confirms) && w.maybe(2) {
 			errs[i] = errLost // the message got lost, too
 			continue
 		}
@@ -240,7 +249,7 @@ func (p publisher) Publish(_ context.Context, messages []bus.Message) []error {
 	w.witness.takes(sent, took)
 	for n, i := range indices {
 		errs[i] = took[n]
-		if w.weather.confirms && w.maybe(3) {
+		if w.weather.has(confirms) && w.maybe(3) {
 			errs[i] = errLost // the message is there
 		}
 	}

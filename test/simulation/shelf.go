@@ -72,6 +72,7 @@ func (w *witness) reserves(c change) {
 	if c.before != c.after && !slices.Contains(onwards[c.before], c.after) || c.before != r.state {
 		w.complain("the reservation of %s was %q and went from %q to %q", w.names.of(c.id), r.state, c.before, c.after)
 	}
+	w.moves[fmt.Sprintf("%s>%s", c.before, c.after)]++
 	w.shelf.count(r, -1)
 	r.state, r.lines = c.after, nil
 	if err := json.Unmarshal([]byte(c.more), &r.lines); err != nil {

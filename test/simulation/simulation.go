@@ -46,11 +46,16 @@ func (p *Player) Close() error { return p.disks.Close() }
 // Play plays the world of a seed for a number of steps. fault may be nil. It
 // fails with a *Failure, or because ctx ended.
 func (p *Player) Play(ctx context.Context, seed uint64, steps int, fault *Fault) (Summary, error) {
-	all := make([]int, steps)
+	return p.play(ctx, seed, numbers(steps), fault)
+}
+
+// numbers counts from 1 to n.
+func numbers(n int) []int {
+	all := make([]int, n)
 	for i := range all {
 		all[i] = i + 1
 	}
-	return p.play(ctx, seed, all, fault)
+	return all
 }
 
 // Summary is what happened in a world.
@@ -68,26 +73,31 @@ func (p *Player) play(ctx context.Context, seed uint64, steps []int, fault *Faul
 	if err != nil {
 		return Summary{}, fmt.Errorf("make the world of seed %d: %w", seed, err)
 	}
-	weather := w.forecast.String()
-	if err := w.open(ctx); err != nil {
-		return w.summary(weather, 0), &Failure{Seed: seed, Err: err, History: w.history.lines}
+	played, err := w.run(ctx, steps)
+	if ctx.Err() != nil {
+		return Summary{}, ctx.Err()
 	}
-	for n, step := range steps {
-		if ctx.Err() != nil {
-			return Summary{}, ctx.Err()
-		}
-		if err := w.step(ctx, step); err != nil {
-			return w.summary(weather, n), &Failure{Seed: seed, Steps: steps[:n+1], Err: err, History: w.history.lines}
-		}
+	if err != nil {
+		err = &Failure{Seed: seed, Steps: steps[:played], Err: err, History: w.history.lines}
 	}
-	if err := w.finish(ctx); err != nil {
-		return w.summary(weather, len(steps)), &Failure{Seed: seed, Steps: steps, Err: err, History: w.history.lines}
-	}
-	return w.summary(weather, len(steps)), nil
+	return w.summary(played), err
 }
 
-func (w *world) summary(weather string, steps int) Summary {
-	s := Summary{Seed: w.seed, Weather: weather, Steps: steps, Orders: map[string]int{}, Events: len(w.witness.journal), Fingerprint: w.history.fingerprint()}
+// run plays the steps and the end, and says how many steps it came to.
+func (w *world) run(ctx context.Context, steps []int) (played int, err error) {
+	if err := w.open(ctx); err != nil {
+		return 0, err
+	}
+	for n, step := range steps {
+		if err := w.step(ctx, step); err != nil {
+			return n + 1, err
+		}
+	}
+	return len(steps), w.finish(ctx)
+}
+
+func (w *world) summary(steps int) Summary {
+	s := Summary{Seed: w.seed, Weather: w.forecast.String(), Steps: steps, Orders: map[string]int{}, Events: len(w.witness.journal), Fingerprint: w.history.fingerprint()}
 	for _, o := range w.witness.orders {
 		s.Orders[o.status]++
 	}
@@ -119,6 +129,6 @@ func (p *Player) Shorten(ctx context.Context, f *Failure, fault *Fault, tries in
 
 // kind is what a failure is about, whichever order it met.
 func kind(f *Failure) string {
-	first, _, _ := strings.Cut(f.Err.Error(), "\n")
-	return strings.Join(strings.FieldsFunc(first, func(r rune) bool { return r < 'a' || r > 'z' }), " ")
+	words := strings.FieldsFunc(f.Err.Error(), func(r rune) bool { return r < 'a' || r > 'z' })
+	return strings.Join(words[:min(3, len(words))], " ")
 }

@@ -38,10 +38,10 @@ func (w *world) moves() []move {
 	}
 	moves = append(moves, move{3, func() { w.wait(time.Duration(1+w.chance.IntN(200)) * time.Millisecond) }},
 		move{2, func() { w.wait(time.Duration(1+w.chance.IntN(5)) * time.Second) }})
-	if w.weather.leaps {
+	if w.weather.has(leaps) {
 		moves = append(moves, move{1, func() { w.wait(time.Duration(10+w.chance.IntN(140)) * time.Second) }})
 	}
-	if w.weather.repeats && len(w.witness.journal) > 0 {
+	if w.weather.has(repeats) && len(w.witness.journal) > 0 {
 		moves = append(moves, move{2, w.duplicate})
 	}
 	for _, n := range w.nodes {
@@ -52,11 +52,11 @@ func (w *world) moves() []move {
 
 // business is what people do.
 func (w *world) business() (moves []move) {
-	if w.witness.open() < 12 {
+	if w.witness.open() < 8 {
 		moves = append(moves, move{6, w.placeOrder})
 	}
 	return append(moves,
-		move{1, w.cancelOrder}, move{4, w.serve}, move{1, w.keepShop},
+		move{1, w.cancelOrder}, move{6, w.serve}, move{1, w.keepShop},
 		move{2, func() {
 			switch c := w.pick(); {
 			case c.gone:
@@ -75,10 +75,10 @@ func (n *node) moves(moves []move) []move {
 		return append(moves, move{8, n.restart})
 	}
 	if n.mayHear() {
-		moves = append(moves, move{14, n.hear})
+		moves = append(moves, move{20, n.hear})
 	}
 	if len(n.acks) > 0 {
-		moves = append(moves, move{14, n.acknowledge})
+		moves = append(moves, move{16, n.acknowledge})
 	}
 	if len(n.answers) > 0 {
 		moves = append(moves, move{6, n.answer})
@@ -88,7 +88,7 @@ func (n *node) moves(moves []move) []move {
 		case due && byTime:
 			moves = append(moves, move{2, func() { n.step(l) }})
 		case due:
-			moves = append(moves, move{14, func() { n.step(l) }})
+			moves = append(moves, move{20, func() { n.step(l) }})
 		}
 	}
 	return n.troubles(moves)
@@ -96,33 +96,42 @@ func (n *node) moves(moves []move) []move {
 
 func (n *node) troubles(moves []move) []move {
 	w := n.world
-	if w.weather.crashes && w.maybe(50) {
+	if w.weather.has(crashes) && w.maybe(50) {
 		moves = append(moves, move{1, func() { w.tell(n.name, "crashes"); n.crash() }})
 	}
-	if w.weather.breaks && !n.cut {
+	if w.weather.has(breaks) && !n.cut {
 		moves = append(moves, move{1, n.lose})
 	}
-	if w.weather.crashLoops && n.doomed == 0 && w.maybe(10) {
+	if w.weather.has(crashLoops) && n.doomed == 0 && w.maybe(10) {
 		moves = append(moves, move{1, func() { n.doomed = 10 + w.chance.IntN(10); w.tell(n.name, "enters a crash loop") }})
 	}
 	switch {
 	case n.cut:
 		moves = append(moves, move{2, n.heal})
-	case w.weather.cuts && w.maybe(30):
+	case w.weather.has(cuts) && w.maybe(30):
 		moves = append(moves, move{1, n.partition})
 	}
-	if w.weather.skews && w.maybe(20) {
+	if w.weather.has(skews) && w.maybe(20) {
 		moves = append(moves, move{1, func() {
-			n.skew = time.Duration(w.chance.IntN(6000)-3000) * time.Millisecond
+			n.skew = w.skew()
 			w.tell(n.name, "its clock is %s off now", n.skew)
 		}})
 	}
 	return moves
 }
 
+// skew is how far off a clock can be: seconds, or rarely minutes.
+func (w *world) skew() time.Duration {
+	skew := time.Duration(w.chance.IntN(6000)-3000) * time.Millisecond
+	if w.maybe(10) {
+		skew *= 60
+	}
+	return skew
+}
+
 func (w *world) wait(d time.Duration) {
 	w.now = w.now.Add(d)
-	w.tell("time", "%s pass", d)
+	w.history.wait(w.now.Sub(dawn), d)
 }
 
 // duplicate has the broker hand out something again, however long ago it was said.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"troupe/app"
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
 )
@@ -17,11 +18,13 @@ type witness struct {
 	topology bus.Topology
 	names    *names
 
-	journal []*fact          // all that was ever said, in the order of the commits
-	said    map[string]*fact // by event id
-	taken   map[string]bool  // event ids that the broker took
-	heard   map[string]map[string]bool
-	parked  map[string]map[string]bool
+	journal  []*fact          // all that was ever said, in the order of the commits
+	said     map[string]*fact // by event id
+	taken    map[string]bool  // event ids that the broker took
+	heard    map[string]map[string]bool
+	parked   map[string]map[string]bool
+	moves    map[string]int // how often a reservation went from one state to another
+	parkings int            // how often an event was parked
 
 	orders       []*orderSeen
 	ordersByID   map[string]*orderSeen
@@ -48,15 +51,15 @@ type orderSeen struct {
 	moneyIs          string // the payment's state
 }
 
-func newWitness(topology bus.Topology, services []string, n *names) *witness {
+func newWitness(topology bus.Topology, services []app.Service, n *names) *witness {
 	w := &witness{
-		topology: topology, names: n, said: map[string]*fact{}, taken: map[string]bool{},
+		topology: topology, names: n, said: map[string]*fact{}, moves: map[string]int{}, taken: map[string]bool{},
 		heard: map[string]map[string]bool{}, parked: map[string]map[string]bool{},
 		ordersByID: map[string]*orderSeen{}, shelf: newShelf(),
 		reservations: map[string]*reservation{}, ended: map[string]bool{}, charges: map[string]*charge{},
 	}
 	for _, s := range services {
-		w.heard[s], w.parked[s] = map[string]bool{}, map[string]bool{}
+		w.heard[s.Name], w.parked[s.Name] = map[string]bool{}, map[string]bool{}
 	}
 	return w
 }
@@ -178,6 +181,7 @@ func (w *witness) mark(service, id string, handled bool) {
 // itself: only what was handed out again and again, or met a hiccup, may be put aside.
 func (w *witness) parks(service string, c change) {
 	w.parked[service][c.id] = true
+	w.parkings++
 	w.mark(service, c.id, false)
 	excused := strings.HasPrefix(c.more, "handed out") || strings.Contains(c.more, errHiccup.Error())
 	if c.after == "dead" || !excused {

@@ -1,0 +1,78 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"troupe/app"
+	"troupe/platform/auth"
+	"troupe/platform/sqldb"
+)
+
+// disks are databases that one world after another is played on: emptying them
+// takes a fraction of making them.
+type disks struct {
+	dbs    map[string]sqldb.DB
+	signer *auth.Signer
+}
+
+func newDisks() (*disks, error) {
+	key, err := auth.NewPrivateKey()
+	if err != nil {
+		return nil, err
+	}
+	signer, err := auth.NewSigner(key)
+	return &disks{dbs: map[string]sqldb.DB{}, signer: signer}, err
+}
+
+// get gives an empty database with the service's tables, watched.
+func (d *disks) get(ctx context.Context, s app.Service) (sqldb.DB, error) {
+	if db := d.dbs[s.Name]; db != nil {
+		return db, empty(ctx, db)
+	}
+	db, err := sqldb.Open(ctx, "sqlite::memory:", sqldb.Options{NoGroupCommit: true, MaxConns: 2})
+	if err != nil {
+		return nil, err
+	}
+	d.dbs[s.Name] = db
+	if err := sqldb.Migrate(ctx, db, app.Migrations(s)...); err != nil {
+		return nil, fmt.Errorf("make the tables of %s: %w", s.Name, err)
+	}
+	return db, watch(ctx, db, s.Name)
+}
+
+// kept are the tables that are not emptied: they hold no data of a world.
+var kept = []string{"schema_migrations", "stock_turn", "sqlite_sequence"}
+
+func empty(ctx context.Context, db sqldb.DB) error {
+	tables, err := sqldb.All(ctx, db, func(r sqldb.Row) (name string, err error) { return name, r.Scan(&name) },
+		"SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name DESC")
+	if err != nil {
+		return err
+	}
+	return db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		if _, err := tx.Exec(ctx, "PRAGMA defer_foreign_keys = 1"); err != nil {
+			return err
+		}
+		for _, table := range append(tables, "sim_changes") { // once more: the triggers of the others wrote there
+			if slices.Contains(kept, table) {
+				continue
+			}
+			if _, err := tx.Exec(ctx, "DELETE FROM "+table); err != nil {
+				return fmt.Errorf("empty %s: %w", table, err)
+			}
+		}
+		return nil
+	})
+}
+
+// Close removes the databases.
+func (d *disks) Close() error {
+	var errs []error
+	for _, db := range d.dbs {
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
+}
