@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync/atomic"
 	"testing"
 
