@@ -8,8 +8,8 @@ import (
 )
 
 // loop is a worker between its steps, as worker.Run would have it: it steps again
-// at once after it did something, else when it is woken or its time has come, and
-// after a failure only when its time has come.
+// at once if there may be more to do, else when it is woken or its time has come,
+// and after a failure only when its time has come.
 type loop struct {
 	worker.Worker
 	next     time.Time // when its time has come
@@ -36,7 +36,7 @@ func (n *node) step(l *loop) (did int) {
 	if !n.do(func(ctx context.Context) { did, err = l.Step(ctx) }) {
 		return 0
 	}
-	l.again = did > 0
+	l.again = did > 0 && (did >= l.Full || err != nil)
 	every := l.Every
 	if every <= 0 {
 		every = time.Second

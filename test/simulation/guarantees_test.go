@@ -1,0 +1,40 @@
+package simulation
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var named = regexp.MustCompile("`([a-z/]+)\\.(Test[A-Za-z0-9]+)`")
+
+// TestEveryTestThatTheGuaranteesNameExists keeps the page honest.
+func TestEveryTestThatTheGuaranteesNameExists(t *testing.T) {
+	t.Parallel()
+	const root = "../.."
+	page, err := os.ReadFile(filepath.Join(root, "docs", "GUARANTEES.md"))
+	require.NoError(t, err)
+	all := named.FindAllStringSubmatch(string(page), -1)
+	require.Greater(t, len(all), 30, "hardly any test is named: the pattern looks for the wrong thing")
+	for _, m := range all {
+		files, err := filepath.Glob(filepath.Join(root, m[1], "*_test.go"))
+		require.NoError(t, err)
+		require.True(t, declares(t, files, m[2]), "docs/GUARANTEES.md names %s.%s, which does not exist", m[1], m[2])
+	}
+}
+
+func declares(t *testing.T, files []string, test string) bool {
+	t.Helper()
+	declaration := regexp.MustCompile(`(?m)^func ` + test + `\(t \*testing\.T\)`)
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		if declaration.Match(source) {
+			return true
+		}
+	}
+	return false
+}
