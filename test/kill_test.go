@@ -166,7 +166,7 @@ func (v *victim) survives(t *testing.T, name string, at crashpoint.Point, nth in
 			require.NoError(t, err)
 		}
 		ordered := make(chan error, 1)
-		go func() { ordered <- v.crowd.Order(t.Context(), 24) }()
+		go func() { ordered <- errors.Join(v.crowd.Order(t.Context(), 24), v.crowd.Finish()) }()
 		select {
 		case <-v.fleet.Ended(name):
 		case <-time.After(patience):
@@ -191,12 +191,7 @@ func (v *victim) comesToRest(t *testing.T) {
 		}
 		return wrong == nil
 	}, patience, 50*time.Millisecond, "%v", lazy{&wrong})
-	kept, err := sqldb.All(t.Context(), v.databases["orders"], func(r sqldb.Row) (id string, err error) {
-		err = r.Scan(&id)
-		return id, err
-	}, "SELECT id FROM orders")
-	require.NoError(t, err)
-	require.ElementsMatch(t, v.crowd.Orders(), kept)
+	require.NoError(t, invariants.Kept(t.Context(), v.databases, v.crowd.Orders()))
 	if v.post != nil {
 		v.post.delivered(t, v.databases["notifications"])
 	}

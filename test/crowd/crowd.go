@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,13 +27,16 @@ type Crowd struct {
 	Gateway       string
 	AdminEmail    string
 	AdminPassword string
-	Customers     int      // at once
-	Methods       []string // of payment, taken in turns
+	Customers     int           // at once
+	Pace          time.Duration // between two orders; 0: no wait
+	Methods       []string      // of payment, taken in turns
 
 	admin *visitor
 
 	mu       sync.Mutex
 	wishes   map[string]string // order ids, by the key that they were asked for with
+	failed   error             // of what follows orders
+	deeds    sync.WaitGroup    // what follows them
 	accepted atomic.Int64
 	again    atomic.Int64
 }
@@ -75,7 +79,7 @@ func (c *Crowd) Open(ctx context.Context, rare int64) error {
 // untilKnown orders until orders has heard of the product.
 func (c *Crowd) untilKnown(ctx context.Context, scout *visitor, sku string) error {
 	for {
-		err := scout.order(ctx, "pm_card_chargeDeclined", client.Wanted{SKU: sku, Quantity: 1}, func(string) error { return nil })
+		_, err := scout.order(ctx, "pm_card_chargeDeclined", client.Wanted{SKU: sku, Quantity: 1})
 		if problem, refused := errors.AsType[*client.Problem](err); !refused || problem.Status != http.StatusUnprocessableEntity {
 			return err
 		}
@@ -85,21 +89,27 @@ func (c *Crowd) untilKnown(ctx context.Context, scout *visitor, sku string) erro
 	}
 }
 
-// Order has n orders placed, and done with them what their customers want, by as
-// many customers as there are, all of them new.
+// Order has n orders placed by as many customers as there are, all of them new.
+// What they want afterwards goes on; see Finish. ctx bounds both.
 func (c *Crowd) Order(ctx context.Context, n int) error {
-	group, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
+	group, ordering := errgroup.WithContext(ctx)
+	numbers := make(chan int)
+	group.Go(func() error {
+		defer close(numbers)
+		return c.count(ordering, n, numbers)
+	})
 	for range c.Customers {
 		group.Go(func() error {
-			v, err := c.newcomer(ctx)
+			v, err := c.newcomer(ordering)
 			if err != nil {
 				return err
 			}
-			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
-				if err := c.shop(ctx, v, int(i)); err != nil {
+			for i := range numbers {
+				id, err := v.order(ordering, c.Methods[i%len(c.Methods)], wanted(i))
+				if err != nil {
 					return fmt.Errorf("order number %d: %w", i, err)
 				}
+				c.follow(ctx, v, i, id)
 			}
 			return nil
 		})
@@ -107,22 +117,52 @@ func (c *Crowd) Order(ctx context.Context, n int) error {
 	return group.Wait()
 }
 
-// shop has the i-th order placed. Every few orders come to each end.
-func (c *Crowd) shop(ctx context.Context, v *visitor, i int) error {
-	wanted := client.Wanted{SKU: plenty, Quantity: int64(1 + i%3)}
+// wanted has every tenth order want what there is too little of.
+func wanted(i int) client.Wanted {
+	w := client.Wanted{SKU: plenty, Quantity: int64(1 + i%3)}
 	if i%10 == 0 {
-		wanted.SKU = scarce
+		w.SKU = scarce
 	}
-	after := func(string) error { return nil }
-	switch i % 8 {
-	case 1:
-		after = func(id string) error { return v.cancel(ctx, id) }
-	case 3:
-		after = func(id string) error { return v.regret(ctx, id) }
-	case 5:
-		after = func(id string) error { return c.admin.deliver(ctx, id) }
+	return w
+}
+
+// follow has the customer of some orders change their mind, or get a parcel.
+func (c *Crowd) follow(ctx context.Context, v *visitor, i int, id string) {
+	deeds := map[int]func(context.Context, string) error{1: v.cancel, 3: v.regret, 5: c.admin.deliver}
+	deed := deeds[i%8]
+	if deed == nil {
+		return
 	}
-	return v.order(ctx, c.Methods[i%len(c.Methods)], wanted, after)
+	c.deeds.Go(func() {
+		if err := deed(ctx, id); err != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.failed = errors.Join(c.failed, fmt.Errorf("after order %s: %w", id, err))
+		}
+	})
+}
+
+// Finish waits until what customers want after their orders is done.
+func (c *Crowd) Finish() error {
+	c.deeds.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
+}
+
+// count hands out the numbers of n orders, at the pace.
+func (c *Crowd) count(ctx context.Context, n int, numbers chan<- int) error {
+	for i := 1; i <= n; i++ {
+		select {
+		case numbers <- i:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if c.Pace > 0 && !pause(ctx, c.Pace) {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // newcomer registers somebody.
@@ -150,11 +190,7 @@ func (c *Crowd) Again() int64 { return c.again.Load() }
 func (c *Crowd) Orders() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var ids []string
-	for id := range maps.Values(c.wishes) {
-		ids = append(ids, id)
-	}
-	return ids
+	return slices.Collect(maps.Values(c.wishes))
 }
 
 func (c *Crowd) note(key, id string) {

@@ -21,19 +21,18 @@ type visitor struct {
 	api *client.Client // nil until logged in
 }
 
-// order places one order and does what is to be done after it.
-func (v *visitor) order(ctx context.Context, method string, wanted client.Wanted, after func(id string) error) error {
+// order places one order and gives its id.
+func (v *visitor) order(ctx context.Context, method string, wanted client.Wanted) (id string, err error) {
 	key := rand.Text()
 	var placed client.Order
-	err := v.persist(ctx, func(api *client.Client) (err error) {
+	err = v.persist(ctx, func(api *client.Client) (err error) {
 		placed, err = api.Once(key).PlaceOrder(ctx, method, wanted)
 		return err
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		v.crowd.note(key, placed.ID)
 	}
-	v.crowd.note(key, placed.ID)
-	return after(placed.ID)
+	return placed.ID, err
 }
 
 // cancel cancels at once, whatever is going on.
@@ -103,13 +102,15 @@ func (v *visitor) persist(ctx context.Context, call func(*client.Client) error) 
 
 // insist calls until there is an answer.
 func (v *visitor) insist(ctx context.Context, call func() error) error {
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+	const soon, lost = 10 * time.Millisecond, 250 * time.Millisecond
+	for wait, longest := soon, time.Second; ; wait = min(2*wait, longest) {
 		err := call()
 		if err == nil || final(err) {
 			return err
 		}
 		if !errors.Is(err, errNotYet) {
 			v.crowd.again.Add(1)
+			longest = lost
 		}
 		if !pause(ctx, wait) {
 			return fmt.Errorf("given up: %w", err)
