@@ -1,0 +1,270 @@
+// Package deploy_test checks the files that run Troupe elsewhere against the code
+// they run: compose.yaml as Docker Compose itself reads it, the Dockerfile, the
+// databases' script on a real PostgreSQL, and the Kubernetes manifests.
+package deploy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/stretchr/testify/require"
+
+	"troupe/app"
+)
+
+var (
+	// servicePorts are the six services and where they listen.
+	servicePorts = map[string]string{
+		"gateway": "8000", "users": "8001", "orders": "8002", "notifications": "8003", "inventory": "8004", "payments": "8005",
+	}
+	withDatabase = []string{"users", "orders", "notifications", "inventory", "payments"}
+	servers      = []string{"postgres", "rabbitmq", "mailpit", "jaeger"}
+)
+
+// compose loads compose.yaml as Docker Compose does, with these variables set.
+func compose(t *testing.T, variables ...string) *types.Project {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{"../compose.yaml"}, cli.WithEnv(variables), cli.WithProfiles([]string{"*"}))
+	require.NoError(t, err)
+	project, err := options.LoadProject(t.Context())
+	require.NoError(t, err)
+	return project
+}
+
+func environment(s types.ServiceConfig) map[string]string {
+	values := map[string]string{}
+	for name, value := range s.Environment {
+		if value != nil {
+			values[name] = *value
+		}
+	}
+	return values
+}
+
+func TestComposeRunsTheWholeSystem(t *testing.T) {
+	t.Parallel()
+	want := append(slices.Collect(maps.Keys(servicePorts)), servers...)
+	require.ElementsMatch(t, append(want, "troupe"), compose(t).ServiceNames())
+}
+
+func TestOnlyTheGatewayAndTheConsolesCanBeReached(t *testing.T) {
+	t.Parallel()
+	var published []string
+	for name, s := range compose(t).Services {
+		for _, p := range s.Ports {
+			published = append(published, fmt.Sprintf("%s %s:%s", name, p.HostIP, p.Published))
+		}
+	}
+	require.ElementsMatch(t, []string{
+		"gateway 127.0.0.1:8000", "rabbitmq 127.0.0.1:15672", "mailpit 127.0.0.1:8025", "jaeger 127.0.0.1:16686",
+	}, published)
+}
+
+func TestTheGatewayReachesNeitherDatabaseNorBroker(t *testing.T) {
+	t.Parallel()
+	project := compose(t)
+	for _, server := range []string{"postgres", "rabbitmq"} {
+		for network := range project.Services[server].Networks {
+			require.NotContains(t, project.Services["gateway"].Networks, network)
+		}
+	}
+	for _, name := range []string{"users", "orders", "inventory", "payments", "postgres"} {
+		for network := range project.Services[name].Networks {
+			require.True(t, bool(project.Networks[network].Internal), "%s has no business outside, but %s leads there", name, network)
+		}
+	}
+}
+
+func TestEveryContainerIsWatchedLimitedAndRestarted(t *testing.T) {
+	t.Parallel()
+	for name, s := range compose(t).Services {
+		limits := s.Deploy.Resources.Limits
+		require.Positive(t, limits.MemoryBytes, name)
+		require.Positive(t, limits.NanoCPUs, name)
+		require.Equal(t, []string{"ALL"}, s.CapDrop, name)
+		require.Equal(t, []string{"no-new-privileges:true"}, s.SecurityOpt, name)
+		require.Equal(t, "json-file", s.Logging.Driver, name)
+		require.NotEmpty(t, s.Logging.Options["max-size"], name)
+		if slices.Contains(s.Profiles, "operator") {
+			continue // a command that ends
+		}
+		require.Equal(t, "unless-stopped", s.Restart, name)
+		require.False(t, s.HealthCheck.Disable, name)
+		require.NotEmpty(t, s.HealthCheck.Test, name)
+	}
+}
+
+var pinned = regexp.MustCompile(`:v?\d+\.\d+(\.\d+)?(-[a-z]+)?$`)
+
+func TestImagesArePinned(t *testing.T) {
+	t.Parallel()
+	for _, name := range servers {
+		require.Regexp(t, pinned, compose(t).Services[name].Image)
+	}
+	dockerfile, err := os.ReadFile("../Dockerfile")
+	require.NoError(t, err)
+	var bases []string
+	for _, m := range regexp.MustCompile(`(?m)^FROM (?:--\S+ )?(\S+)`).FindAllStringSubmatch(string(dockerfile), -1) {
+		bases = append(bases, m[1])
+	}
+	require.Len(t, bases, 2)
+	require.Regexp(t, pinned, bases[0])
+	require.Equal(t, "scratch", bases[1])
+	require.Regexp(t, `(?m)^USER \d+:\d+$`, string(dockerfile))
+}
+
+func TestAServiceCanRunAsManyReplicas(t *testing.T) {
+	t.Parallel()
+	for name := range servicePorts {
+		s := compose(t).Services[name]
+		require.Equal(t, name, *s.Build.Args["SERVICE"])
+		require.True(t, s.ReadOnly, name)
+		require.Empty(t, s.Volumes, name)
+		require.Empty(t, s.ContainerName, "%s: two containers can not share a name", name)
+		if name != "gateway" {
+			require.Empty(t, s.Ports, "%s: two containers can not share a port of the host", name)
+		}
+	}
+}
+
+func TestAServiceIsAskedForItsHealthAndGivenTimeToDrain(t *testing.T) {
+	t.Parallel()
+	for name, port := range servicePorts {
+		s := compose(t).Services[name]
+		environ := environment(s)
+		require.Equal(t, ":"+port, app.ListenAddress(name, environ))
+		require.Equal(t, types.HealthCheckTest{"CMD", "/service", "health"}, s.HealthCheck.Test)
+		drain, err := time.ParseDuration(environ["DRAIN_TIMEOUT"])
+		require.NoError(t, err)
+		require.Greater(t, time.Duration(*s.StopGracePeriod), drain, name)
+		for other, port := range servicePorts {
+			if at, ok := environ[strings.ToUpper(other)+"_URL"]; ok {
+				require.Equal(t, "http://"+other+":"+port, at, name)
+			}
+		}
+	}
+}
+
+func TestTheStartIsGatedByHealth(t *testing.T) {
+	t.Parallel()
+	project := compose(t)
+	waitsFor := func(name string) []string {
+		var names []string
+		for other, dependency := range project.Services[name].DependsOn {
+			require.Equal(t, types.ServiceConditionHealthy, dependency.Condition)
+			names = append(names, other)
+		}
+		return names
+	}
+	require.ElementsMatch(t, withDatabase, waitsFor("gateway"))
+	for _, name := range withDatabase {
+		require.ElementsMatch(t, []string{"postgres", "rabbitmq"}, waitsFor(name))
+	}
+}
+
+// settings reads which variables docs/SETTINGS.md, made from the code, lists
+// under a heading.
+func settings(t *testing.T, heading string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../docs/SETTINGS.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(text), "\n## "+heading+"\n")
+	require.True(t, found, heading)
+	section, _, _ = strings.Cut(section, "\n## ")
+	var names []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\|").FindAllStringSubmatch(section, -1) {
+		names = append(names, m[1])
+	}
+	require.NotEmpty(t, names)
+	return names
+}
+
+func TestEveryVariableIsOneThatTheServiceReads(t *testing.T) {
+	t.Parallel()
+	for name := range servicePorts {
+		known := append(settings(t, "Every process"), settings(t, name)...)
+		known = append(known, strings.ToUpper(name)+"_LISTEN", "OTEL_EXPORTER_OTLP_ENDPOINT", "GOMEMLIMIT")
+		for other := range servicePorts {
+			known = append(known, strings.ToUpper(other)+"_URL")
+		}
+		require.Subset(t, known, slices.Collect(maps.Keys(environment(compose(t).Services[name]))), name)
+	}
+}
+
+// secrets are all passwords that a service is given, by where they are.
+func secrets(s types.ServiceConfig) map[string]string {
+	found := map[string]string{}
+	for name, value := range environment(s) {
+		if strings.HasSuffix(name, "_PASSWORD") || strings.HasSuffix(name, "_PASS") {
+			found[name] = value
+		}
+		if at, err := url.Parse(value); err == nil && at.User != nil {
+			found[name], _ = at.User.Password()
+		}
+	}
+	return found
+}
+
+// passwords are the variables by which an operator gives their own.
+var passwords = []string{
+	"POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "ADMIN_PASSWORD", "USERS_DATABASE_PASSWORD", "ORDERS_DATABASE_PASSWORD",
+	"NOTIFICATIONS_DATABASE_PASSWORD", "INVENTORY_DATABASE_PASSWORD", "PAYMENTS_DATABASE_PASSWORD",
+}
+
+func TestEverySecretIsForDevelopmentOnlyAndCanBeReplaced(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for name, s := range compose(t).Services {
+		for where, secret := range secrets(s) {
+			require.Regexp(t, "-development-only$", secret, "%s %s", name, where)
+			found++
+		}
+	}
+	require.Greater(t, found, len(passwords))
+
+	var own []string
+	for i, name := range passwords {
+		own = append(own, fmt.Sprintf("%s=s3cret%d", name, i))
+	}
+	replaced, err := json.Marshal(compose(t, own...))
+	require.NoError(t, err)
+	require.NotContains(t, string(replaced), "development-only")
+}
+
+func TestAServiceHasTheDatabaseThatPostgresMakesForItAlone(t *testing.T) {
+	t.Parallel()
+	project := compose(t)
+	server := environment(project.Services["postgres"])
+	require.ElementsMatch(t, withDatabase, strings.Fields(server["SERVICES"]))
+	for _, name := range withDatabase {
+		at, err := url.Parse(environment(project.Services[name])["DATABASE_URL"])
+		require.NoError(t, err)
+		password, _ := at.User.Password()
+		require.Equal(t, name, at.User.Username())
+		require.Equal(t, "/"+name, at.Path)
+		require.Equal(t, server[strings.ToUpper(name)+"_DATABASE_PASSWORD"], password)
+	}
+}
+
+func TestInProductionNothingStartsWithTheSecretsOfDevelopment(t *testing.T) {
+	t.Parallel()
+	project := compose(t, "TROUPE_ENV=production")
+	for _, name := range withDatabase {
+		environ := environment(project.Services[name])
+		_, err := app.Start(t.Context(), app.Config{Environ: environ})
+		require.ErrorContains(t, err, "the password in DATABASE_URL is one that everybody knows", name)
+		environ["DATABASE_URL"] = "postgres://orders:own@postgres/orders"
+		_, err = app.Start(t.Context(), app.Config{Environ: environ})
+		require.ErrorContains(t, err, "the password in AMQP_URL is one that everybody knows", name)
+	}
+}
