@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -18,19 +19,30 @@ type simulateCommand struct {
 
 // Run plays worlds that are out to break the system until one does.
 func (c *simulateCommand) Run(ctx context.Context) error {
-	start, told := time.Now(), time.Now()
-	var worlds, steps, orders, events int
-	plan := simulation.Plan{First: c.Seed, Seeds: c.Seeds, Steps: c.Steps, Players: c.Workers}
-	err := simulation.Run(ctx, plan, func(s simulation.Summary) {
-		worlds, steps, events = worlds+1, steps+s.Steps, events+s.Events
-		for _, n := range s.Orders {
-			orders += n
-		}
-		if time.Since(told) >= time.Second || worlds == c.Seeds {
-			told = time.Now()
-			fmt.Fprintf(os.Stdout, "%d of %d worlds, %d steps, %d orders, %d events: all as promised. %.0f steps a minute\n",
-				worlds, c.Seeds, steps, orders, events, float64(steps)/time.Since(start).Minutes())
-		}
-	})
+	p := progress{worlds: c.Seeds, start: time.Now()}
+	err := simulation.Run(ctx, simulation.Plan{First: c.Seed, Seeds: c.Seeds, Steps: c.Steps, Players: c.Workers}, p.tell)
+	if f, ok := errors.AsType[*simulation.Failure](err); ok {
+		return fmt.Errorf("%w\nThis is the shortest story found. The whole one is: troupe simulate --seed %d --seeds 1 --steps %d", f, f.Seed, c.Steps)
+	}
 	return err
+}
+
+// progress is what has been played so far.
+type progress struct {
+	worlds, played, steps, orders, events int
+	start, told                           time.Time
+}
+
+// tell adds a world, and prints a line now and then.
+func (p *progress) tell(s simulation.Summary) {
+	p.played, p.steps, p.events = p.played+1, p.steps+s.Steps, p.events+s.Events
+	for _, n := range s.Orders {
+		p.orders += n
+	}
+	if time.Since(p.told) < time.Second && p.played < p.worlds {
+		return
+	}
+	p.told = time.Now()
+	fmt.Fprintf(os.Stdout, "%d of %d worlds, %d steps, %d orders, %d events: all as promised. %.0f steps a minute\n",
+		p.played, p.worlds, p.steps, p.orders, p.events, float64(p.steps)/time.Since(p.start).Minutes())
 }

@@ -43,10 +43,8 @@ func (w *world) openShop() {
 	}
 	w.skus = []string{"glasses", "mask", "poster", "ticket"}
 	for i, sku := range w.skus {
-		w.send(&request{service: "inventory", method: "PUT", path: "/products/" + sku,
-			body: fmt.Sprintf(`{"name":"A %s","price":{"amount":%d,"currency":"EUR"}}`, sku, 500*(i+1)), what: "offers " + sku})
-		w.send(&request{service: "inventory", method: "POST", path: "/products/" + sku + "/stock",
-			body: `{"delta":12,"reason":"opening"}`, key: w.newKey(), what: "brings in " + sku})
+		w.send(w.pricing(sku, 500*(i+1)))
+		w.send(w.stocking(sku, 12))
 	}
 }
 
@@ -279,14 +277,22 @@ func (w *world) refund(o *orderSeen) {
 func (w *world) keepShop() {
 	sku := w.skus[w.chance.IntN(len(w.skus))]
 	if w.maybe(70) {
-		delta := w.chance.IntN(25) - 5
-		if delta == 0 {
-			delta = 3
-		}
-		w.send(&request{service: "inventory", method: "POST", path: "/products/" + sku + "/stock", key: w.newKey(),
-			body: fmt.Sprintf(`{"delta":%d,"reason":"count"}`, delta), what: fmt.Sprintf("changes %s by %d", sku, delta)})
+		w.send(w.stocking(sku, []int{-5, -1, 3, 8, 15}[w.chance.IntN(5)]))
 		return
 	}
-	w.send(&request{service: "inventory", method: "PUT", path: "/products/" + sku,
-		body: fmt.Sprintf(`{"name":"A %s","price":{"amount":%d,"currency":"EUR"}}`, sku, 100+w.chance.IntN(5000)), what: "reprices " + sku})
+	w.send(w.pricing(sku, 100+w.chance.IntN(5000)))
+}
+
+func (w *world) pricing(sku string, price int) *request {
+	return &request{
+		service: "inventory", method: "PUT", path: "/products/" + sku, what: fmt.Sprintf("offers %s for %d", sku, price),
+		body: fmt.Sprintf(`{"name":"A %s","price":{"amount":%d,"currency":"EUR"}}`, sku, price),
+	}
+}
+
+func (w *world) stocking(sku string, delta int) *request {
+	return &request{
+		service: "inventory", method: "POST", path: "/products/" + sku + "/stock", key: w.newKey(), what: fmt.Sprintf("changes %s by %d", sku, delta),
+		body: fmt.Sprintf(`{"delta":%d,"reason":"count"}`, delta),
+	}
 }

@@ -191,10 +191,7 @@ func (w *world) databases() invariants.Databases {
 // up for, shows.
 func (w *world) wakeUpCall(ctx context.Context) error {
 	w.tell("world", "time stands still")
-	w.send(&request{
-		service: "inventory", method: "POST", path: "/products/" + w.skus[0] + "/stock", key: w.newKey(),
-		body: `{"delta":25,"reason":"for one more order"}`, what: "brings in " + w.skus[0],
-	})
+	w.send(w.stocking(w.skus[0], 25))
 	for {
 		if did, err := w.drain(ctx); err != nil || did == 0 {
 			if err != nil {

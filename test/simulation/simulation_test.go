@@ -30,7 +30,6 @@ func TestTheSystemHolds(t *testing.T) {
 	require.Equal(t, plan.Seeds, worlds)
 }
 
-
 func TestTheSameSeedIsTheSameStory(t *testing.T) {
 	t.Parallel()
 	one, other := player(t), player(t)

@@ -3,6 +3,8 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"testing/fstest"
 
 	"troupe/app"
@@ -42,13 +44,9 @@ var heardByTally = []event.Fact{events.OrderCreated{}, events.OrderPaid{}, event
 
 // withTally is the system's topology with the tally in it.
 func withTally() bus.Topology {
-	topology := bus.Topology{}
-	for eventType, services := range events.Topology {
-		topology[eventType] = services
-	}
+	topology := bus.Topology(maps.Clone(events.Topology))
 	for _, f := range heardByTally {
-		hearers := topology[f.EventType()]
-		topology[f.EventType()] = append(hearers[:len(hearers):len(hearers)], "tally")
+		topology[f.EventType()] = append(slices.Clip(topology[f.EventType()]), "tally")
 	}
 	return topology
 }

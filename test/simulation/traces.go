@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"troupe/platform/sqldb"
 )
@@ -61,7 +62,7 @@ const levels = "NEW.stocked || ' ' || NEW.available || ' ' || NEW.held || ' ' ||
 func watch(ctx context.Context, db sqldb.DB, service string) error {
 	statements := []string{`CREATE TABLE sim_changes (n INTEGER PRIMARY KEY, what TEXT NOT NULL, id TEXT NOT NULL,
 		before TEXT NOT NULL, after TEXT NOT NULL, more TEXT NOT NULL)`}
-	for i, t := range append(everywhere[:len(everywhere):len(everywhere)], traces[service]...) {
+	for i, t := range slices.Concat(everywhere, traces[service]) {
 		statements = append(statements, fmt.Sprintf(`CREATE TRIGGER sim_%d AFTER %s BEGIN
 			INSERT INTO sim_changes (what, id, before, after, more) VALUES ('%s', %s, %s, %s, %s); END`,
 			i, t.on, t.what, t.id, t.from, t.to, t.extra))

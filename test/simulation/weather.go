@@ -26,9 +26,17 @@ var climate = []struct {
 	name    string
 	percent int
 }{
-	{dying, "deaths in the middle", 60}, {crashes, "crashes", 50}, {crashLoops, "crash loops", 30}, {hiccups, "hiccups", 30},
-	{breaks, "broken sessions", 50}, {cuts, "partitions", 40}, {confirms, "lost confirmations", 50}, {repeats, "duplicates", 50},
-	{provider, "lost calls", 50}, {leaps, "long waits", 50}, {skews, "skewed clocks", 40},
+	{dying, "deaths in the middle", 60},
+	{crashes, "crashes", 50},
+	{crashLoops, "crash loops", 30},
+	{hiccups, "hiccups", 30},
+	{breaks, "broken sessions", 50},
+	{cuts, "partitions", 40},
+	{confirms, "lost confirmations", 50},
+	{repeats, "duplicates", 50},
+	{provider, "lost calls", 50},
+	{leaps, "long waits", 50},
+	{skews, "skewed clocks", 40},
 }
 
 // foretell draws the weather of a world.

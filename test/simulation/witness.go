@@ -41,7 +41,6 @@ type fact struct {
 	bus.Message
 	about  string // its correlation
 	source string
-	user   string // of user.* events
 }
 
 type orderSeen struct {
