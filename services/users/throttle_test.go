@@ -95,6 +95,17 @@ func TestManyGuessesAtOnceCountOneByOne(t *testing.T) {
 	})
 }
 
+// Two come at the same moment, maybe to two replicas: the later one may be
+// counted first, and the other must not be taken for one that comes too early.
+func TestTheEarlierOfTwoMayBeCountedLater(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		trySignIn(t, form(h), "ada@example.com", "wrong password").Problem(t, 401, "invalid_grant")
+		h.Advance(-time.Millisecond)
+		trySignIn(t, form(h), "ada@example.com", goodPassword).Want(t, 200)
+	})
+}
+
 func TestAnAddressIsSlowedDownWhoeverItTries(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")

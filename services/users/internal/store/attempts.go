@@ -27,8 +27,11 @@ func ChargeAttempt(ctx context.Context, tx sqldb.Tx, key throttle.Key, rule thro
 	if err != nil {
 		return 0, fmt.Errorf("count attempt: %w", err)
 	}
-	if _, err = tx.Exec(ctx, `UPDATE sign_in_attempts SET blocked_until = $1 WHERE key = $2`,
-		sqldb.Micros(now.Add(rule.Delay(failures))), string(key)); err != nil {
+	var until int64 // none: of two at the same moment, the later one may be counted first
+	if delay := rule.Delay(failures); delay > 0 {
+		until = sqldb.Micros(now.Add(delay))
+	}
+	if _, err = tx.Exec(ctx, `UPDATE sign_in_attempts SET blocked_until = $1 WHERE key = $2`, until, string(key)); err != nil {
 		return 0, fmt.Errorf("delay next attempt: %w", err)
 	}
 	return 0, nil
