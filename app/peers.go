@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,7 +52,8 @@ func peers(environ map[string]string) map[string]string {
 // busier the system is.
 type transport struct {
 	http.Transport
-	last func() bool // is this request to be the last of its connection?
+	last func() bool  // is this request to be the last of its connection?
+	left atomic.Int64 // when a replica was last seen to leave, in Unix nanoseconds
 }
 
 func newTransport(lookup func(ctx context.Context, host string) ([]string, error)) *transport {
@@ -78,7 +80,21 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.WithContext(r.Context()) // a copy: the caller's own must stay as it is
 		r.Close = true
 	}
-	return t.Transport.RoundTrip(r)
+	response, err := t.Transport.RoundTrip(r)
+	if err == nil && response.Close && !r.Close {
+		t.replicaLeaves()
+	}
+	return response, err
+}
+
+// replicaLeaves gives up all idle connections, now and then: an answer that ends
+// its connection unasked may come from a replica that drains, and its other
+// connections would break under whoever used them at its end.
+func (t *transport) replicaLeaves() {
+	now, left := time.Now().UnixNano(), t.left.Load()
+	if now-left > int64(100*time.Millisecond) && t.left.CompareAndSwap(left, now) {
+		t.CloseIdleConnections()
+	}
 }
 
 // replicas dials the addresses of a name in random order until one answers.

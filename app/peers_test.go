@@ -98,3 +98,56 @@ func TestAConnectionIsRenewedOnceInAWhile(t *testing.T) {
 	require.EqualValues(t, 3, connections.Load())
 	require.False(t, request.Close, "a request belongs to who made it")
 }
+
+// A replica that drains closes its idle connections in the end. A request that
+// went out on one in that moment would be lost.
+func TestIdleConnectionsAreGivenUpWhenAReplicaLeaves(t *testing.T) {
+	t.Parallel()
+	var open atomic.Int64
+	both := make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/together":
+			both <- struct{}{}
+		case "/leaving":
+			w.Header().Set("Connection", "close")
+		}
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		default:
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	client := newTransport(nil)
+	client.last = func() bool { return false }
+	get := func(path string) error {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := client.RoundTrip(request)
+		if err != nil {
+			return err
+		}
+		return response.Body.Close()
+	}
+	answered := make(chan error, 3)
+	for range 3 {
+		go func() { answered <- get("/together") }()
+	}
+	for range 3 {
+		<-both
+	}
+	for range 3 {
+		require.NoError(t, <-answered)
+	}
+	require.EqualValues(t, 3, open.Load())
+	require.NoError(t, get("/leaving"))
+	require.Eventually(t, func() bool { return open.Load() == 0 }, waitLimit, waitStep)
+}
