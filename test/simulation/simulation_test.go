@@ -100,11 +100,11 @@ var reasons = []string{"stock_rejected", "payment_declined", "deadline", "custom
 func TestAFailureIsToldShortly(t *testing.T) {
 	t.Parallel()
 	fault := Fault{Name: "a cancel that comes first leaves no tombstone", BeforeCommit: executes("inventory", noTombstones)}
-	plan := Plan{Seeds: 60, Steps: 400, Fault: &fault, Tries: 80}
+	plan := Plan{Seeds: 60, Steps: 400, Fault: &fault, Tries: 200}
 	err := Run(t.Context(), plan, func(Summary) {})
 	var f *Failure
 	require.True(t, errors.As(err, &f), "%v", err)
-	require.Less(t, len(f.Steps), 60, "the story is still long")
+	require.Less(t, len(f.Steps), 100, "the story is still long")
 	require.Contains(t, f.Error(), "heard of its end")
 	_, again := player(t).play(t.Context(), f.Seed, f.Steps, &fault)
 	require.EqualError(t, again, f.Error())

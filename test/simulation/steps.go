@@ -34,7 +34,7 @@ func (w *world) step(ctx context.Context, number int) error {
 func (w *world) moves() []move {
 	moves := w.business()
 	if len(w.lost) > 0 {
-		moves = append(moves, move{3, w.repeat})
+		moves = append(moves, move{6, w.repeat})
 	}
 	moves = append(moves, move{3, func() { w.wait(time.Duration(1+w.chance.IntN(200)) * time.Millisecond) }},
 		move{2, func() { w.wait(time.Duration(1+w.chance.IntN(5)) * time.Second) }})
@@ -57,7 +57,7 @@ func (w *world) business() (moves []move) {
 	}
 	return append(moves,
 		move{1, w.cancelOrder}, move{6, w.serve}, move{1, w.keepShop},
-		move{2, func() {
+		move{3, func() {
 			switch c := w.pick(); {
 			case c.gone:
 			case w.maybe(2) && c != w.customers[1]:
