@@ -47,7 +47,7 @@ func peers(environ map[string]string) map[string]string {
 // busy gateway: the standard two per host make every burst dial anew.
 //
 // A name may stand for several replicas, each with an address of its own. A
-// connection goes to one of them at random, and ends after about a thousand
+// connection goes to one of them at random, and ends after about a hundred
 // requests, so that replicas which came later get their share, the sooner the
 // busier the system is.
 type transport struct {
@@ -61,7 +61,7 @@ func newTransport(lookup func(ctx context.Context, host string) ([]string, error
 		lookup = net.DefaultResolver.LookupHost
 	}
 	dialer := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
-	return &transport{last: onceInAThousand, Transport: http.Transport{
+	return &transport{last: onceInAHundred, Transport: http.Transport{
 		DialContext:         replicas{lookup, dialer.DialContext}.dial,
 		MaxIdleConnsPerHost: 512,
 		IdleConnTimeout:     45 * time.Second,
@@ -72,7 +72,7 @@ func newTransport(lookup func(ctx context.Context, host string) ([]string, error
 	}}
 }
 
-func onceInAThousand() bool { return rand.IntN(1000) == 0 }
+func onceInAHundred() bool { return rand.IntN(100) == 0 }
 
 // RoundTrip sends r and gives the answer.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
