@@ -130,6 +130,7 @@ func newVictim(t *testing.T, apart *servers, bySMTP bool) *victim {
 		Env: []string{
 			"ADMIN_PASSWORD=" + adminPassword, "LOG_LEVEL=error", "PASSWORD_HASH_COST=insecure",
 			"PROVIDER_DELAYS=false", "GATEWAY_RECOVERY=100ms",
+			"ORDER_DEADLINE=24h", "HOLD_EXPIRY=48h", // or they would clear away what got lost
 		},
 	}}
 	if apart != nil {
@@ -165,11 +166,13 @@ func (v *victim) survives(t *testing.T, name string, at crashpoint.Point, nth in
 		if !errors.Is(err, process.ErrEnded) {
 			require.NoError(t, err)
 		}
+		bound, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
 		ordered := make(chan error, 1)
-		go func() { ordered <- errors.Join(v.crowd.Order(t.Context(), 24), v.crowd.Finish()) }()
+		go func() { ordered <- errors.Join(v.crowd.Order(bound, 24), v.crowd.Finish()) }()
 		select {
 		case <-v.fleet.Ended(name):
-		case <-time.After(patience):
+		case <-bound.Done():
 			require.Fail(t, "the point is never passed", "%s, time %d", at, nth)
 		}
 		require.NoError(t, invariants.LeasesRunOut(t.Context(), v.databases))

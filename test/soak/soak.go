@@ -103,6 +103,7 @@ func (t *trial) start(ctx context.Context) (err error) {
 	}
 	t.fleet = &process.Fleet{Binary: binary, Data: filepath.Join(t.dir, "data"), Output: t.log, Env: []string{
 		"ADMIN_PASSWORD=" + adminPassword, "LOG_LEVEL=warn", "PASSWORD_HASH_COST=insecure", "GATEWAY_RECOVERY=1s",
+		"ORDER_DEADLINE=24h", "HOLD_EXPIRY=48h", // or they would clear away what got lost
 	}}
 	if t.Apart {
 		if err := t.useServers(ctx); err != nil {
