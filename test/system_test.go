@@ -24,6 +24,7 @@ import (
 	"troupe/services/orders"
 	"troupe/services/payments"
 	"troupe/services/users"
+	"troupe/test/apart"
 )
 
 var everything = []app.Service{
@@ -31,8 +32,8 @@ var everything = []app.Service{
 }
 
 const (
-	adminEmail    = "admin@troupe.local"
-	adminPassword = "a passphrase only for tests"
+	adminEmail    = apart.AdminEmail
+	adminPassword = apart.AdminPassword
 	password      = "a customer's own passphrase"
 	// patience bounds what should take milliseconds, on a machine that is busy.
 	patience = 60 * time.Second
@@ -54,6 +55,12 @@ func eachShape(t *testing.T, scenario func(t *testing.T, s *system)) {
 	t.Run("in one process", func(t *testing.T) {
 		t.Parallel()
 		scenario(t, inOneProcess(t))
+	})
+	t.Run("apart", func(t *testing.T) {
+		t.Parallel()
+		s := &system{url: apart.Start(t, 2).URL}
+		s.admin = s.login(t, adminEmail, adminPassword)
+		scenario(t, s)
 	})
 }
 
