@@ -80,7 +80,7 @@ func TestTheGatewayReachesNeitherDatabaseNorBroker(t *testing.T) {
 	}
 	for _, name := range []string{"users", "orders", "inventory", "payments", "postgres"} {
 		for network := range project.Services[name].Networks {
-			require.True(t, bool(project.Networks[network].Internal), "%s has no business outside, but %s leads there", name, network)
+			require.True(t, project.Networks[network].Internal, "%s has no business outside, but %s leads there", name, network)
 		}
 	}
 }

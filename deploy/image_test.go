@@ -19,7 +19,7 @@ func TestTheImageIsBuiltFromAllThatTheProgramsImport(t *testing.T) {
 	require.NoError(t, err)
 	let := strings.Fields(string(ignore))
 	var ours int
-	for _, path := range strings.Fields(string(imported)) {
+	for path := range strings.FieldsSeq(string(imported)) {
 		if inside, ok := strings.CutPrefix(path, "troupe/"); ok {
 			folder, _, _ := strings.Cut(inside, "/")
 			require.Contains(t, let, "!"+folder, "%s: let %s in", path, folder)
