@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -25,7 +26,11 @@ var (
 	errNested   = errors.New("sqldb: a transaction inside a transaction: use the Tx at hand")
 	errOver     = errors.New("sqldb: the transaction is over")
 	errReads    = errors.New("sqldb: a query that writes needs a Tx")
-	errBadText  = fault.New(fault.Invalid, "bad_text", "Text must be valid UTF-8 without null characters.")
+	errAway     = &fault.Error{
+		Kind: fault.Unavailable, Code: "data_unavailable", RetryAfter: time.Second,
+		Message: "The service can not reach its data now. Try again in a moment.",
+	}
+	errBadText = fault.New(fault.Invalid, "bad_text", "Text must be valid UTF-8 without null characters.")
 )
 
 // IsDuplicate says whether err is a violated primary key or unique index.

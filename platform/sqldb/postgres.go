@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+
+	"troupe/platform/fault"
 )
 
 // What PostgreSQL calls the errors that are told apart here.
@@ -199,7 +203,31 @@ func explained(text string, err error) error {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgBadText {
 		return errBadText.Because(err)
 	}
-	return failed(text, err)
+	said := failed(text, err)
+	if fault.KindOf(err) == fault.Internal && away(err) {
+		return errAway.Because(said)
+	}
+	return said
+}
+
+// away says that there is no server to talk to, or none that takes statements
+// now: it starts, stops, or has as many connections as it can.
+func away(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false // whoever asked has given up
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch e.Code {
+		case pgTooManyConnections, pgStopping, pgCrashed, pgStarting:
+			return true
+		}
+		return false
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true
+	}
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	return connecting || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, pgconn.ErrConnClosed)
 }
 
 // postgresRows are Rows that tell, once, when they are through.

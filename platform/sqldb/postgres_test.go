@@ -2,11 +2,15 @@ package sqldb_test
 
 import (
 	"context"
+	"io"
+	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"troupe/platform/fault"
 	"troupe/platform/sqldb"
 	"troupe/platform/sqldb/sqldbtest"
 )
@@ -85,4 +89,79 @@ func balance(t *testing.T, db sqldb.DB, id string) (n int) {
 	t.Helper()
 	require.NoError(t, db.QueryRow(t.Context(), "SELECT balance FROM accounts WHERE id = $1", id).Scan(&n))
 	return n
+}
+
+// Who asks while the server restarts is told to try again, not that we are broken.
+func TestAServerThatIsAwayIsNobodysFault(t *testing.T) {
+	t.Parallel()
+	at := postgres(t)
+	d := newDoor(t, at.Host)
+	at.Host = d.Addr().String()
+	db := sqldbtest.Open(t, at.String(), sqldb.Options{MaxConns: 2}, bank)
+	require.NoError(t, db.Tx(t.Context(), opening("a")))
+	d.shut()
+
+	_, exec := db.Exec(t.Context(), "DELETE FROM accounts")
+	for call, err := range map[string]error{
+		"Exec":     exec,
+		"QueryRow": db.QueryRow(t.Context(), "SELECT 1").Scan(new(int)),
+		"Tx":       db.Tx(t.Context(), opening("b")),
+	} {
+		var f *fault.Error
+		require.ErrorAs(t, err, &f, call)
+		require.Equal(t, fault.Unavailable, f.Kind, call)
+		require.Equal(t, "data_unavailable", f.Code, call)
+		require.Equal(t, time.Second, f.RetryAfter, call)
+		require.NotNil(t, f.Cause, call)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := db.Exec(gone, "DELETE FROM accounts")
+	require.ErrorIs(t, err, context.Canceled)
+	require.False(t, fault.Is(err, fault.Unavailable), "who has hung up needs no answer")
+}
+
+// door is the way to a server, until it is shut.
+type door struct {
+	net.Listener
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func newDoor(t *testing.T, server string) *door {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	d := &door{Listener: listener}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			in, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", server)
+			if err != nil {
+				_ = in.Close() // as the server would
+				continue
+			}
+			d.mu.Lock()
+			d.conns = append(d.conns, in, out)
+			d.mu.Unlock()
+			for _, way := range [][2]net.Conn{{in, out}, {out, in}} {
+				wg.Go(func() { _, _ = io.Copy(way[0], way[1]); _ = way[0].Close() })
+			}
+		}
+	})
+	t.Cleanup(func() { d.shut(); wg.Wait() })
+	return d
+}
+
+func (d *door) shut() {
+	_ = d.Close() // maybe for the second time
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.conns {
+		_ = c.Close() // likewise
+	}
 }

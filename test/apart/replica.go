@@ -91,6 +91,7 @@ func (s *System) environ(r replica) map[string]string {
 		"ADMIN_EMAIL": AdminEmail, "ADMIN_PASSWORD": AdminPassword,
 		"PASSWORD_HASH_COST": "insecure", "PROVIDER_DELAYS": "false", "GATEWAY_RECOVERY": "100ms",
 		"GATEWAY_TIMEOUT": "50s", "GATEWAY_TRY_TIMEOUT": "20s", "GATEWAY_SLOW_TRY": "20s", // the machine may be busy
+		"ORDER_DEADLINE": "24h", "HOLD_EXPIRY": "48h", // or they would clear away what got lost
 		"DRAIN_DELAY": "300ms", "LOG_LEVEL": "warn",
 		strings.ToUpper(r.service) + "_LISTEN": s.address(r),
 	}
