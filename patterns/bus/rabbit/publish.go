@@ -147,10 +147,10 @@ func (p *publisher) exchange(topology bus.Topology, batch []bus.Message, errs []
 			}
 		}
 	}
-	crashpoint.Here(crashpoint.RabbitSent)
 	if lost = cmp.Or(lost, p.wire.uncork()); lost != nil {
 		p.kill() // or the confirms of what went out before are waited for
 	}
+	crashpoint.Here(crashpoint.RabbitSent)
 	for i, c := range confirms {
 		if c != nil && !c.Wait() {
 			errs[i] = errRefused
