@@ -1,0 +1,239 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"troupe/app"
+)
+
+// manifest is as much of the Kubernetes kinds as the tests look at.
+type manifest struct {
+	Kind     string
+	Metadata struct{ Name string }
+	Data     map[string]string
+	Spec     struct {
+		Replicas int
+		Selector json.RawMessage
+		Ports    []struct {
+			Port       int
+			TargetPort string
+		}
+		MaxUnavailable int
+		Template       struct {
+			Metadata struct{ Labels map[string]string }
+			Spec     pod
+		}
+	}
+}
+
+type pod struct {
+	EnableServiceLinks            *bool
+	AutomountServiceAccountToken  *bool
+	TerminationGracePeriodSeconds int
+	SecurityContext               struct{ RunAsNonRoot bool }
+	Containers                    []container
+}
+
+type container struct {
+	Name, Image string
+	Ports       []struct {
+		Name          string
+		ContainerPort int
+	}
+	EnvFrom []struct{ ConfigMapRef struct{ Name string } }
+	Env     []struct {
+		Name, Value string
+		ValueFrom   *struct{ SecretKeyRef struct{ Name, Key string } }
+	}
+	StartupProbe, LivenessProbe, ReadinessProbe struct{ HTTPGet struct{ Path, Port string } }
+	Resources                                   struct{ Requests, Limits map[string]string }
+	SecurityContext                             struct {
+		AllowPrivilegeEscalation *bool
+		ReadOnlyRootFilesystem   bool
+		Capabilities             struct{ Drop []string }
+	}
+}
+
+// kustomization lists the files that are applied, and their images.
+type kustomization struct {
+	Resources []string
+	Images    []struct{ Name, NewName, NewTag string }
+}
+
+// decode reads all documents of a YAML file, with the names of fields as in JSON:
+// the case of letters does not matter.
+func decode[T any](t *testing.T, file string) []T {
+	t.Helper()
+	raw, err := os.Open(filepath.Join("kubernetes", file))
+	require.NoError(t, err)
+	defer raw.Close()
+	var all []T
+	for documents := yaml.NewDecoder(raw); ; {
+		var document any
+		err := documents.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		require.NoError(t, err, file)
+		asJSON, err := json.Marshal(document)
+		require.NoError(t, err, file)
+		var one T
+		require.NoError(t, json.Unmarshal(asJSON, &one), file)
+		all = append(all, one)
+	}
+}
+
+// manifests are those of one service, by kind.
+func manifests(t *testing.T, service string) map[string]manifest {
+	t.Helper()
+	byKind := map[string]manifest{}
+	for _, m := range decode[manifest](t, service+".yaml") {
+		require.Equal(t, service, m.Metadata.Name)
+		byKind[m.Kind] = m
+	}
+	return byKind
+}
+
+func settingsMap(t *testing.T) map[string]string {
+	t.Helper()
+	return decode[manifest](t, "settings.yaml")[0].Data
+}
+
+func TestKustomizeAppliesEveryFileAndPinsEveryImage(t *testing.T) {
+	t.Parallel()
+	k := decode[kustomization](t, "kustomization.yaml")[0]
+	files, err := filepath.Glob("kubernetes/*.yaml")
+	require.NoError(t, err)
+	for i, file := range files {
+		files[i] = filepath.Base(file)
+	}
+	require.ElementsMatch(t, files, append(k.Resources, "kustomization.yaml"))
+	var images []string
+	for _, image := range k.Images {
+		require.Regexp(t, `^\d+\.\d+\.\d+$`, image.NewTag)
+		images = append(images, image.Name)
+	}
+	for name := range servicePorts {
+		require.Contains(t, images, "troupe/"+name)
+	}
+}
+
+func TestAPodIsProbedLimitedAndCanHarmNobody(t *testing.T) {
+	t.Parallel()
+	for name := range servicePorts {
+		p := manifests(t, name)["Deployment"].Spec.Template.Spec
+		require.Len(t, p.Containers, 1)
+		c := p.Containers[0]
+		require.Equal(t, "troupe/"+name, c.Image)
+		require.Equal(t, "/livez", c.LivenessProbe.HTTPGet.Path)
+		require.Equal(t, "/livez", c.StartupProbe.HTTPGet.Path)
+		require.Equal(t, "/readyz", c.ReadinessProbe.HTTPGet.Path)
+		for _, port := range []string{c.LivenessProbe.HTTPGet.Port, c.StartupProbe.HTTPGet.Port, c.ReadinessProbe.HTTPGet.Port} {
+			require.Equal(t, c.Ports[0].Name, port)
+		}
+		require.NotEmpty(t, c.Resources.Limits["memory"])
+		require.NotEmpty(t, c.Resources.Requests["cpu"])
+		require.True(t, p.SecurityContext.RunAsNonRoot)
+		require.False(t, *p.AutomountServiceAccountToken)
+		require.False(t, *p.EnableServiceLinks, "ORDERS_PORT and the like are not ours")
+		require.True(t, c.SecurityContext.ReadOnlyRootFilesystem)
+		require.False(t, *c.SecurityContext.AllowPrivilegeEscalation)
+		require.Equal(t, []string{"ALL"}, c.SecurityContext.Capabilities.Drop)
+	}
+}
+
+func TestAPodHasTimeToLeave(t *testing.T) {
+	t.Parallel()
+	shared := settingsMap(t)
+	delay, err := time.ParseDuration(shared["DRAIN_DELAY"])
+	require.NoError(t, err)
+	require.Positive(t, delay)
+	limit, err := time.ParseDuration(shared["DRAIN_TIMEOUT"])
+	require.NoError(t, err)
+	for name := range servicePorts {
+		d := manifests(t, name)["Deployment"]
+		grace := time.Duration(d.Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second
+		require.Greater(t, grace, delay+limit, name)
+	}
+}
+
+func TestOneReplicaMayGoWhileAnotherServes(t *testing.T) {
+	t.Parallel()
+	for name := range servicePorts {
+		m := manifests(t, name)
+		labels := m["Deployment"].Spec.Template.Metadata.Labels
+		require.Equal(t, map[string]string{"app.kubernetes.io/name": name}, labels)
+		require.GreaterOrEqual(t, m["Deployment"].Spec.Replicas, 2)
+		require.Equal(t, 1, m["PodDisruptionBudget"].Spec.MaxUnavailable)
+		matching := `{"app.kubernetes.io/name":"` + name + `"}`
+		require.JSONEq(t, matching, string(m["Service"].Spec.Selector))
+		require.JSONEq(t, `{"matchLabels":`+matching+`}`, string(m["PodDisruptionBudget"].Spec.Selector))
+		require.JSONEq(t, `{"matchLabels":`+matching+`}`, string(m["Deployment"].Spec.Selector))
+	}
+}
+
+func TestAPodListensWhereTheOthersLookForIt(t *testing.T) {
+	t.Parallel()
+	shared := settingsMap(t)
+	for name, port := range servicePorts {
+		m := manifests(t, name)
+		c := m["Deployment"].Spec.Template.Spec.Containers[0]
+		environ := map[string]string{}
+		for _, e := range c.Env {
+			environ[e.Name] = e.Value
+		}
+		require.Equal(t, "troupe", c.EnvFrom[0].ConfigMapRef.Name)
+		require.Equal(t, ":"+port, app.ListenAddress(name, environ))
+		require.Equal(t, port, strconv.Itoa(c.Ports[0].ContainerPort))
+		require.Equal(t, port, strconv.Itoa(m["Service"].Spec.Ports[0].Port))
+		require.Equal(t, c.Ports[0].Name, m["Service"].Spec.Ports[0].TargetPort)
+		if name != "gateway" {
+			require.Equal(t, "http://"+name+":"+port, shared[strings.ToUpper(name)+"_URL"])
+		}
+	}
+}
+
+func TestSecretsAreNamedNotHeld(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "production", settingsMap(t)["TROUPE_ENV"])
+	for name := range servicePorts {
+		var asked []string
+		for _, e := range manifests(t, name)["Deployment"].Spec.Template.Spec.Containers[0].Env {
+			if e.ValueFrom == nil {
+				require.NotContains(t, e.Value, "://", "%s: %s may hold a password", name, e.Name)
+				continue
+			}
+			require.Equal(t, e.Name, e.ValueFrom.SecretKeyRef.Key)
+			asked = append(asked, e.Name)
+		}
+		if name == "gateway" {
+			require.Empty(t, asked)
+			continue
+		}
+		require.Subset(t, asked, []string{"DATABASE_URL", "AMQP_URL"}, name)
+	}
+}
+
+func TestEveryVariableOfAPodIsOneThatTheServiceReads(t *testing.T) {
+	t.Parallel()
+	for name := range servicePorts {
+		means := known(t, name)
+		for _, e := range manifests(t, name)["Deployment"].Spec.Template.Spec.Containers[0].Env {
+			require.Contains(t, means, e.Name, name)
+		}
+		for variable := range settingsMap(t) {
+			require.Contains(t, means, variable)
+		}
+	}
+}
