@@ -30,7 +30,10 @@ verify: generate ## Fail if a generated document is stale
 bench: ## Measure: orders per second, CPU per order, memory
 	$(GO) run ./bench
 
+soak: ## Carry 10,000 orders while processes are killed
+	$(GO) run ./test/soak -orders 10000 -shape together
+
 check: ## What CI runs
 	.ci/run
 
-.PHONY: help run test test-all lint fmt generate verify bench check
+.PHONY: help run test test-all lint fmt generate verify bench soak check
