@@ -112,7 +112,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 			}
 		}
 	})
-	require.Zero(t, c.Again(), "requests failed")
+	require.Zero(t, c.Again(), "requests failed, the last one: %v", c.Why())
 	s.ComesToRest()
 }
 

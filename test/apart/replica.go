@@ -90,9 +90,9 @@ func (s *System) environ(r replica) map[string]string {
 		"DATABASE_URL": s.Databases[r.service], "AMQP_URL": s.AMQP,
 		"ADMIN_EMAIL": AdminEmail, "ADMIN_PASSWORD": AdminPassword,
 		"PASSWORD_HASH_COST": "insecure", "PROVIDER_DELAYS": "false", "GATEWAY_RECOVERY": "100ms",
-		"GATEWAY_TIMEOUT": "50s", "GATEWAY_TRY_TIMEOUT": "20s", "GATEWAY_SLOW_TRY": "20s", // the machine may be busy
+		"GATEWAY_TIMEOUT": "50s", "GATEWAY_TRY_TIMEOUT": "20s", "GATEWAY_SLOW_TRY": "20s", "GATEWAY_IN_FLIGHT": "4096", // the machine may be busy
 		"ORDER_DEADLINE": "24h", "HOLD_EXPIRY": "48h", // or they would clear away what got lost
-		"DRAIN_DELAY": "300ms", "LOG_LEVEL": "warn",
+		"DRAIN_DELAY": "1s", "LOG_LEVEL": "warn",
 		strings.ToUpper(r.service) + "_LISTEN": s.address(r),
 	}
 	for service := range services {

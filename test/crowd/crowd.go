@@ -39,6 +39,7 @@ type Crowd struct {
 	deeds    sync.WaitGroup    // what follows them
 	accepted atomic.Int64
 	again    atomic.Int64
+	why      error // the last one had to be sent again
 }
 
 // What there is to order: plenty of one, too few of the other.
@@ -185,6 +186,20 @@ func (c *Crowd) Accepted() int64 { return c.accepted.Load() }
 
 // Again is how often a request had to be sent again.
 func (c *Crowd) Again() int64 { return c.again.Load() }
+
+// Why is the last reason for which a request had to be sent again.
+func (c *Crowd) Why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.why
+}
+
+func (c *Crowd) complain(err error) {
+	c.again.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.why = err
+}
 
 // Orders are the ids of all orders that were taken.
 func (c *Crowd) Orders() []string {

@@ -109,7 +109,7 @@ func (v *visitor) insist(ctx context.Context, call func() error) error {
 			return err
 		}
 		if !errors.Is(err, errNotYet) {
-			v.crowd.again.Add(1)
+			v.crowd.complain(err)
 			longest = lost
 		}
 		if !pause(ctx, wait) {
