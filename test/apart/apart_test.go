@@ -23,7 +23,8 @@ var methods = []string{
 func customersOf(t *testing.T, s *apart.System, n int) *crowd.Crowd {
 	t.Helper()
 	c := &crowd.Crowd{
-		Gateway: s.URL("gateway"), AdminEmail: apart.AdminEmail, AdminPassword: apart.AdminPassword, Customers: n, Methods: methods,
+		Gateway: s.URL("gateway"), AdminEmail: apart.AdminEmail, AdminPassword: apart.AdminPassword,
+		Customers: n, Methods: methods, Pace: 50 * time.Millisecond,
 	}
 	require.NoError(t, c.Open(t.Context(), 20))
 	return c
@@ -39,6 +40,7 @@ func meanwhile(t *testing.T, c *crowd.Crowd, happens func()) {
 	happens()
 	close(over)
 	require.NoError(t, <-ordered)
+	require.NoError(t, c.Finish())
 }
 
 func orderUntil(ctx context.Context, c *crowd.Crowd, over <-chan struct{}) error {
