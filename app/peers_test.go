@@ -104,11 +104,12 @@ func TestAConnectionIsRenewedOnceInAWhile(t *testing.T) {
 func TestIdleConnectionsAreGivenUpWhenAReplicaLeaves(t *testing.T) {
 	t.Parallel()
 	var open atomic.Int64
-	both := make(chan struct{})
+	arrived, answer := make(chan struct{}), make(chan struct{})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/together":
-			both <- struct{}{}
+			arrived <- struct{}{}
+			<-answer // an answer sooner would free its connection for the next request
 		case "/leaving":
 			w.Header().Set("Connection", "close")
 		}
@@ -142,8 +143,9 @@ func TestIdleConnectionsAreGivenUpWhenAReplicaLeaves(t *testing.T) {
 		go func() { answered <- get("/together") }()
 	}
 	for range 3 {
-		<-both
+		<-arrived
 	}
+	close(answer)
 	for range 3 {
 		require.NoError(t, <-answered)
 	}
