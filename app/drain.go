@@ -34,7 +34,8 @@ func (l *loops) stop() {
 // Stop drains: readiness falls, requests finish, consumers finish their batch
 // or give it back, workers finish their step, relays say what is left to say,
 // databases close. What could not finish in DRAIN_TIMEOUT is cut off, and done
-// after the next start.
+// after the next start. Requests get three quarters of it, so that one that never
+// ends leaves the loops time to finish theirs.
 func (s *System) Stop() error {
 	s.ready.Store(false)
 	<-time.After(s.settings.DrainDelay)
@@ -45,6 +46,8 @@ func (s *System) Stop() error {
 }
 
 func (s *System) stopServing(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.settings.DrainLimit*3/4)
+	defer cancel()
 	group := errgroup.Group{}
 	for _, m := range s.members {
 		group.Go(func() error {

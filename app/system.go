@@ -29,6 +29,8 @@ type Config struct {
 	Log      *slog.Logger // nil: to standard error, as the settings say
 	// Lookup finds the addresses of the replicas behind the host of a NAME_URL; nil: by DNS.
 	Lookup func(ctx context.Context, host string) ([]string, error)
+	// Listen opens a port; nil: of this machine.
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 }
 
 // System is a running list of services.
@@ -65,6 +67,9 @@ func Start(ctx context.Context, c Config) (*System, error) {
 	if c.Log == nil {
 		c.Log = telemetry.Logger(os.Stderr, settings.LogLevel, settings.LogFormat)
 	}
+	if c.Listen == nil {
+		c.Listen = (&net.ListenConfig{}).Listen
+	}
 	s := &System{settings: settings, log: c.Log, transport: newTransport(c.Lookup), failed: make(chan error, 1)}
 	for _, service := range c.Services {
 		s.members = append(s.members, &member{service: service})
@@ -82,7 +87,7 @@ func (s *System) start(ctx context.Context, c Config) error {
 	}
 	s.traces = shutdown
 	steps := []func() error{
-		func() error { return s.bind(ctx, c.Environ) },
+		func() error { return s.bind(ctx, c) },
 		func() error { return s.openDatabases(ctx) },
 		func() error { return s.connectBus(ctx) },
 		func() error { return s.wire(ctx, c) },
@@ -99,10 +104,10 @@ func (s *System) start(ctx context.Context, c Config) error {
 
 // bind takes all ports before anything else is touched, so that a second start
 // by mistake changes nothing.
-func (s *System) bind(ctx context.Context, environ map[string]string) error {
+func (s *System) bind(ctx context.Context, c Config) error {
 	for _, m := range s.members {
-		address := ListenAddress(m.service.Name, environ)
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		address := ListenAddress(m.service.Name, c.Environ)
+		listener, err := c.Listen(ctx, "tcp", address)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return &PortTakenError{Service: m.service.Name, Address: address}
 		}
