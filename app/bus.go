@@ -20,18 +20,21 @@ type connectedBus interface {
 
 // connectBus chooses the bus: the one difference between the shapes besides the
 // database.
-func (s *System) connectBus(ctx context.Context) (err error) {
+func (s *System) connectBus(ctx context.Context) error {
 	if s.settings.AMQPURL == "" {
-		s.bus, err = s.localBus()
+		return s.connectLocalBus()
+	}
+	b, err := rabbit.Open(ctx, rabbit.Config{
+		URL: s.settings.AMQPURL, Name: s.name(), Topology: s.topology(), Log: s.log.With("service", s.name()),
+	})
+	if err != nil {
 		return err
 	}
-	s.bus, err = rabbit.Open(ctx, rabbit.Config{
-		URL: s.settings.AMQPURL, Name: strings.Join(s.names(), "+"), Topology: s.topology(), Log: s.log,
-	})
-	return err
+	s.bus = b
+	return nil
 }
 
-func (s *System) localBus() (connectedBus, error) {
+func (s *System) connectLocalBus() error {
 	topology := s.topology()
 	databases := map[string]sqldb.DB{}
 	for _, m := range s.members {
@@ -42,19 +45,21 @@ func (s *System) localBus() (connectedBus, error) {
 	for _, hearers := range topology {
 		for _, service := range hearers {
 			if databases[service] == nil {
-				return nil, fmt.Errorf("%s is not in this process, so events can not reach it: set AMQP_URL to a RabbitMQ server", service)
+				return fmt.Errorf("%s is not in this process, so events can not reach it: set AMQP_URL to a RabbitMQ server", service)
 			}
 		}
 	}
-	return inProcess{local.New(topology, databases, s.log)}, nil
+	s.bus = inProcess{local.New(topology, databases, s.log)}
+	return nil
 }
 
-func (s *System) names() []string {
+// name is what to call this process: the names of its services.
+func (s *System) name() string {
 	var names []string
 	for _, m := range s.members {
 		names = append(names, m.service.Name)
 	}
-	return names
+	return strings.Join(names, "+")
 }
 
 // topology is what the services say of the events; they all say the same.

@@ -93,16 +93,20 @@ func (s *System) flushRelays(ctx context.Context) {
 	}
 }
 
+// close gives everything back, also after a start that went only half the way.
 func (s *System) close() error {
 	var errs []error
 	for _, m := range s.members {
 		if m.instance != nil && m.instance.Parts.Close != nil {
 			errs = append(errs, m.instance.Parts.Close())
 		}
-		if m.listener != nil && m.server == nil {
+		if m.server != nil {
+			errs = append(errs, m.server.Close())
+		} else if m.listener != nil {
 			errs = append(errs, m.listener.Close())
 		}
 	}
+	s.listening.stop()
 	if s.bus != nil {
 		errs = append(errs, s.bus.Close())
 	}

@@ -46,7 +46,7 @@ func Run(ctx context.Context, services ...Service) error {
 	if err != nil {
 		return err
 	}
-	system.log.Info("ready")
+	system.log.Info("ready", "service", system.name())
 	return system.Run(ctx)
 }
 
@@ -57,7 +57,7 @@ func (s *System) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case failed = <-s.failed:
 	}
-	s.log.Info("stopping")
+	s.log.Info("stopping", "service", s.name())
 	if err := s.Stop(); err != nil {
 		return fmt.Errorf("stop: %w", err)
 	}

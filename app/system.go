@@ -53,7 +53,8 @@ type member struct {
 	service  Service
 	instance *Instance
 	listener net.Listener
-	server   *http.Server
+	door     *door
+	server   *http.Server // serves behind the door
 	db       sqldb.DB
 }
 
@@ -88,6 +89,7 @@ func (s *System) start(ctx context.Context, c Config) error {
 	s.traces = shutdown
 	steps := []func() error{
 		func() error { return s.bind(ctx, c) },
+		func() error { s.answer(); return nil },
 		func() error { return s.openDatabases(ctx) },
 		func() error { return s.connectBus(ctx) },
 		func() error { return s.wire(ctx, c) },
@@ -126,6 +128,24 @@ func (e *PortTakenError) Error() string {
 	return fmt.Sprintf("%s can not listen on %s: another program does", e.Service, e.Address)
 }
 
+// answer has every port answer, if only that its service is still starting.
+func (s *System) answer() {
+	for _, m := range s.members {
+		m.door = newDoor()
+		m.server = &http.Server{
+			Handler:           m.door,
+			ReadHeaderTimeout: 5 * time.Second,
+			IdleTimeout:       75 * time.Second,
+			MaxHeaderBytes:    16 << 10,
+			ErrorLog:          slog.NewLogLogger(s.logOf(m).Handler(), slog.LevelDebug),
+		}
+		s.listening.start(func(context.Context) { s.serve(m) })
+	}
+}
+
+// logOf gives the log of a member, which names it.
+func (s *System) logOf(m *member) *slog.Logger { return s.log.With("service", m.service.Name) }
+
 func (s *System) openDatabases(ctx context.Context) error {
 	if s.settings.DatabaseURL == "" && slices.ContainsFunc(s.members, hasDatabase) {
 		if err := os.MkdirAll(s.settings.DataDir, 0o700); err != nil {
@@ -142,7 +162,7 @@ func (s *System) openDatabases(ctx context.Context) error {
 			continue
 		}
 		group.Go(func() (err error) {
-			if m.db, err = sqldb.Open(ctx, s.databaseURL(m.service.Name), sqldb.Options{}); err != nil {
+			if m.db, err = sqldb.Open(ctx, s.databaseURL(m.service.Name), sqldb.Options{Log: s.logOf(m)}); err != nil {
 				return fmt.Errorf("%s: %w", m.service.Name, err)
 			}
 			if err := sqldb.Migrate(ctx, m.db, Migrations(m.service)...); err != nil {
@@ -179,7 +199,7 @@ func (s *System) wire(ctx context.Context, c Config) error {
 		var err error
 		m.instance, err = NewInstance(m.service, World{
 			Environ: c.Environ, Version: c.Version, DB: m.db, Publisher: s.bus, Peers: urls, Transport: s.transport,
-			Now: time.Now, NewID: newID, Log: c.Log.With("service", m.service.Name), Ready: s.readiness,
+			Now: time.Now, NewID: newID, Log: s.logOf(m), Ready: s.readiness,
 		})
 		if err != nil {
 			return err
@@ -204,14 +224,7 @@ func (s *System) readiness(context.Context) error {
 
 func (s *System) run() {
 	for _, m := range s.members {
-		m.server = &http.Server{
-			Handler:           s.farewell(m.instance.Handler),
-			ReadHeaderTimeout: 5 * time.Second,
-			IdleTimeout:       75 * time.Second,
-			MaxHeaderBytes:    16 << 10,
-			ErrorLog:          slog.NewLogLogger(m.instance.Env.Log.Handler(), slog.LevelDebug),
-		}
-		s.listening.start(func(context.Context) { s.serve(m) })
+		m.door.open(s.farewell(m.instance.Handler))
 		if m.instance.Inbox != nil {
 			s.reacting.start(func(ctx context.Context) { s.subscribe(ctx, m) })
 		}

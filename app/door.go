@@ -1,0 +1,71 @@
+package app
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"troupe/platform/fault"
+	"troupe/platform/httpapi"
+)
+
+// doorLimit is how long a request waits for a service that is starting. Those who
+// send it wait longer.
+const doorLimit = 2 * time.Second
+
+// door is what answers on a service's port from the moment it is taken, which may
+// be long before the service can: its database may be away. It says that the
+// process lives but is not ready, and has other requests wait a little, since most
+// starts are short and a request that is turned away may not be sent again.
+type door struct {
+	opened  chan struct{}
+	handler http.Handler // set once opened is closed
+}
+
+func newDoor() *door { return &door{opened: make(chan struct{})} }
+
+// open lets everybody in to h.
+func (d *door) open(h http.Handler) {
+	d.handler = h
+	close(d.opened)
+}
+
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !d.isOpen() {
+		switch r.URL.Path {
+		case "/livez":
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"status":"ok"}`) // a caller who is gone needs no answer
+			return
+		case "/health", "/readyz", "/metrics":
+		default:
+			d.wait(r)
+		}
+	}
+	if !d.isOpen() {
+		httpapi.WriteProblem(w, r, &fault.Error{
+			Kind: fault.Unavailable, Code: "not_ready", Message: "this service is still starting; try again", RetryAfter: time.Second,
+		})
+		return
+	}
+	d.handler.ServeHTTP(w, r)
+}
+
+func (d *door) isOpen() bool {
+	select {
+	case <-d.opened:
+		return true
+	default:
+		return false
+	}
+}
+
+func (d *door) wait(r *http.Request) {
+	timer := time.NewTimer(doorLimit)
+	defer timer.Stop()
+	select {
+	case <-d.opened:
+	case <-timer.C:
+	case <-r.Context().Done():
+	}
+}
