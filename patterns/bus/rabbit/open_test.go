@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -180,11 +181,18 @@ func TestAQueueDeclaredOtherwiseIsUsedAsItIs(t *testing.T) {
 			require.NoError(t, err)
 		}
 	})
-	b := open(t, url, topology)
+	c, log := config(t, url, topology), &diary{}
+	c.Log = slog.New(slog.NewTextHandler(log, nil))
+	b, err := rabbit.Open(t.Context(), c)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	publish(t, b, letters("a")...)
 	listen(t, b, nil).waits(t, "a")
 	onChannel(t, url, func(ch *amqp.Channel) {
 		require.NoError(t, ch.Publish("troupe.dead", "house", true, false, amqp.Publishing{MessageId: "dead"}))
 	})
 	holds(t, url, deadQueue, 0)
+	for _, name := range []string{queue, deadQueue} { // four sessions by now, and each found it so
+		require.Equal(t, 1, log.says("other arguments; using it as it is\" queue="+name))
+	}
 }

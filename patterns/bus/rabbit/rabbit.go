@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -34,6 +35,8 @@ type Config struct {
 // holds publishers back still lets consumers work.
 type Bus struct {
 	Config
+
+	warned sync.Map // names of queues that the log has had its warning about
 
 	turn      chan struct{} // full while somebody publishes; guards what follows
 	publisher *publisher    // nil until the first message, and after a loss

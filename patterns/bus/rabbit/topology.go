@@ -3,7 +3,6 @@ package rabbit
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math"
 	"slices"
@@ -26,19 +25,19 @@ func deadQueueOf(service string) string { return service + ".dead.v1" }
 // errDeclare marks a refusal of a declaration.
 var errDeclare = errors.New("declare the topology")
 
-// step declares one thing. optional says that one which is there with other
+// step declares one thing. If that is a queue, one which is there with other
 // arguments will do.
 type step struct {
-	optional bool
-	declare  func(*amqp.Channel) error
+	queue   string // its name, if it is one
+	declare func(*amqp.Channel) error
 }
 
 // declare makes exchanges, queues and bindings that are missing. Every program
 // declares all of it, so that what a publisher says finds its queue whoever
 // starts first.
-func declare(connection *amqp.Connection, topology bus.Topology, log *slog.Logger) error {
+func (b *Bus) declare(connection *amqp.Connection) error {
 	var channel *amqp.Channel
-	for _, step := range steps(topology) {
+	for _, step := range steps(b.Topology) {
 		if channel == nil || channel.IsClosed() {
 			var err error
 			if channel, err = connection.Channel(); err != nil {
@@ -46,8 +45,10 @@ func declare(connection *amqp.Connection, topology bus.Topology, log *slog.Logge
 			}
 		}
 		err := step.declare(channel)
-		if different, ok := errors.AsType[*amqp.Error](err); ok && step.optional && different.Code == amqp.PreconditionFailed {
-			log.Warn("RabbitMQ has a queue with other arguments; using it as it is", "difference", different.Reason)
+		if different, ok := errors.AsType[*amqp.Error](err); ok && step.queue != "" && different.Code == amqp.PreconditionFailed {
+			if _, before := b.warned.LoadOrStore(step.queue, true); !before {
+				b.Log.Warn("RabbitMQ has a queue with other arguments; using it as it is", "queue", step.queue, "difference", different.Reason)
+			}
 			continue
 		}
 		if err != nil {
@@ -67,9 +68,9 @@ func steps(topology bus.Topology) []step {
 	}
 	for _, service := range hearers(topology) {
 		all = append(all,
-			step{declare: deadQueue(service), optional: true},
+			step{declare: deadQueue(service), queue: deadQueueOf(service)},
 			step{declare: binding(deadQueueOf(service), service, deadExchange)},
-			step{declare: queue(service), optional: true})
+			step{declare: queue(service), queue: queueOf(service)})
 	}
 	for _, eventType := range slices.Sorted(maps.Keys(topology)) {
 		for _, service := range topology[eventType] {

@@ -116,13 +116,16 @@ func (d *diary) Write(p []byte) (int, error) {
 	return d.text.Write(p)
 }
 
+// says how often something is in it.
+func (d *diary) says(what string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Count(d.text.String(), what)
+}
+
 func (d *diary) waits(t *testing.T, what string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return strings.Contains(d.text.String(), what)
-	}, patience, tick, "the log does not say %q", what)
+	require.Eventually(t, func() bool { return d.says(what) > 0 }, patience, tick, "the log does not say %q", what)
 }
 
 // onChannel does something to the broker itself.
