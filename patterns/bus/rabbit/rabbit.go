@@ -14,7 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,8 +50,8 @@ type Bus struct {
 // is merely not there is logged and looked for again by whoever needs it: a
 // service takes orders without one.
 func Open(ctx context.Context, c Config) (*Bus, error) {
-	if err := checkURL(c.URL); err != nil {
-		return nil, fmt.Errorf("AMQP_URL is not like amqp://user:password@host:5672/vhost: %w", err)
+	if !sound(c.URL) {
+		return nil, errBadURL
 	}
 	b := &Bus{Config: c, turn: make(chan struct{}, 1), idle: idleLimit}
 	s, err := b.dial(ctx, "start", nil)
@@ -66,13 +66,19 @@ func Open(ctx context.Context, c Config) (*Bus, error) {
 	return b, nil
 }
 
-// checkURL says what is wrong without repeating the password.
-func checkURL(raw string) error {
-	_, err := amqp.ParseURI(raw)
-	if parse, ok := errors.AsType[*url.Error](err); ok {
-		return parse.Err
-	}
-	return err
+// errBadURL tells no more, since whatever was understood of such a URL, or not,
+// may be a part of the password.
+var errBadURL = errors.New("AMQP_URL is not like amqp://user:password@host:5672/vhost" +
+	" (in user, password and vhost, special characters must be percent-encoded: / is %2F, @ is %40)")
+
+// sound tells whether the URL can be read, and in one way only. A /, ? or # in a
+// password ends the host too early for the @ to be seen, and what there is of the
+// password is taken for host and port, which errors would name.
+func sound(url string) bool {
+	_, err := amqp.ParseURI(url)
+	_, rest, found := strings.Cut(url, "://")
+	end := strings.IndexAny(rest, "/?#")
+	return err == nil && found && (end < 0 || !strings.Contains(rest[end:], "@"))
 }
 
 // permanent says what to do about an error that trying again can not mend.
