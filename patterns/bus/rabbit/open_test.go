@@ -30,6 +30,7 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		"wrong password": {wrongPassword, "RabbitMQ refuses user or password: check AMQP_URL"},
 		"no vhost":       {noVhost, "RabbitMQ has no such vhost for this user: check the path of AMQP_URL"},
 		"not its vhost":  {notItsVhost, "RabbitMQ has no such vhost for this user: check the path of AMQP_URL"},
+		"may not write":  {mayNotWrite, "RabbitMQ does not let this user publish events: give it write rights on the exchange troupe.events"},
 		"no rights":      {noRights, "RabbitMQ does not let this user declare exchanges and queues: give it configure, write and read rights on the vhost"},
 		"other exchange": {otherExchange, "RabbitMQ has an exchange of this name that works otherwise: delete it, or use another vhost"},
 		"old server":     {oldServer, "RabbitMQ is too old: run 3.10 or later: connect to RabbitMQ: the server is older than 3.10: 3.8.9"},
@@ -70,6 +71,10 @@ func notItsVhost(t *testing.T, at string) string { return stranger(t, at, "secre
 
 func noRights(t *testing.T, at string) string {
 	return stranger(t, at, "secret", `{"configure":"","write":".*","read":".*"}`)
+}
+
+func mayNotWrite(t *testing.T, at string) string {
+	return stranger(t, at, "secret", `{"configure":".*","write":"v1$|^troupe.dead$","read":".*"}`)
 }
 
 func otherExchange(t *testing.T, at string) string {

@@ -120,6 +120,25 @@ func (b *Bus) connected(ctx context.Context) (*publisher, error) {
 	return p, nil
 }
 
+// errTry marks that what was published on trial was not taken.
+var errTry = errors.New("publish on trial")
+
+// tryToPublish sends what no queue takes, since only an answer tells whether this
+// user may publish.
+func (s *session) tryToPublish() error {
+	if err := s.channel.Confirm(false); err != nil {
+		return err
+	}
+	confirm, err := s.channel.PublishWithDeferredConfirm(exchange, trialKey, false, false, amqp.Publishing{})
+	if err == nil && !confirm.Wait() {
+		err = cmp.Or(s.loss(), errRefused)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errTry, err)
+	}
+	return nil
+}
+
 func (b *Bus) hangUp() {
 	if b.publisher != nil {
 		b.publisher.close()

@@ -54,7 +54,7 @@ func Open(ctx context.Context, c Config) (*Bus, error) {
 		return nil, errBadURL
 	}
 	b := &Bus{Config: c, turn: make(chan struct{}, 1), idle: idleLimit}
-	s, err := b.dial(ctx, "start", nil)
+	s, err := b.dial(ctx, "start", (*session).tryToPublish)
 	if err == nil {
 		s.close()
 		return b, nil
@@ -91,6 +91,8 @@ func permanent(err error) string {
 		return ""
 	}
 	switch declaring := errors.Is(err, errDeclare); {
+	case refused.Code == amqp.AccessRefused && errors.Is(err, errTry):
+		return "RabbitMQ does not let this user publish events: give it write rights on the exchange " + exchange
 	case refused.Code == amqp.AccessRefused && declaring:
 		return "RabbitMQ does not let this user declare exchanges and queues: give it configure, write and read rights on the vhost"
 	case refused.Code == amqp.AccessRefused:

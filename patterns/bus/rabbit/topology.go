@@ -15,6 +15,8 @@ import (
 const (
 	exchange     = "troupe.events"
 	deadExchange = "troupe.dead"
+	// trialKey is one that no queue is bound with.
+	trialKey = "troupe.trial"
 	// deliveryLimit is explicit because the default differs: none in 3.x, 20 in 4.x.
 	deliveryLimit = 20
 )
