@@ -36,7 +36,8 @@ type Config struct {
 type Bus struct {
 	Config
 
-	warned sync.Map // names of queues that the log has had its warning about
+	keys   map[string][]string // see keysOf
+	warned sync.Map            // names of queues that the log has had its warning about
 
 	turn      chan struct{} // full while somebody publishes; guards what follows
 	publisher *publisher    // nil until the first message, and after a loss
@@ -53,7 +54,7 @@ func Open(ctx context.Context, c Config) (*Bus, error) {
 	if !sound(c.URL) {
 		return nil, errBadURL
 	}
-	b := &Bus{Config: c, turn: make(chan struct{}, 1), idle: idleLimit}
+	b := &Bus{Config: c, keys: keysOf(c.Topology), turn: make(chan struct{}, 1), idle: idleLimit}
 	s, err := b.dial(ctx, "start", (*session).tryToPublish)
 	if err == nil {
 		s.close()

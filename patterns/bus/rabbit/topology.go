@@ -24,6 +24,25 @@ const (
 func queueOf(service string) string     { return service + ".events.v1" }
 func deadQueueOf(service string) string { return service + ".dead.v1" }
 
+// keyOf routes the copy of a message that is for one hearer. With a key for all
+// hearers, the broker would return a message only if none of them got it.
+func keyOf(eventType, hearer string) string { return eventType + "." + hearer }
+
+// keysOf says under which keys messages are sent: one for each hearer. What has
+// none goes out once, under its type, for whoever may be curious.
+func keysOf(topology bus.Topology) map[string][]string {
+	keys := make(map[string][]string, len(topology))
+	for eventType, hears := range topology {
+		for _, hearer := range hears {
+			keys[eventType] = append(keys[eventType], keyOf(eventType, hearer))
+		}
+		if len(hears) == 0 {
+			keys[eventType] = []string{eventType}
+		}
+	}
+	return keys
+}
+
 // errDeclare marks a refusal of a declaration.
 var errDeclare = errors.New("declare the topology")
 
@@ -76,7 +95,7 @@ func steps(topology bus.Topology) []step {
 	}
 	for _, eventType := range slices.Sorted(maps.Keys(topology)) {
 		for _, service := range topology[eventType] {
-			all = append(all, step{declare: binding(queueOf(service), eventType, exchange)})
+			all = append(all, step{declare: binding(queueOf(service), keyOf(eventType, service), exchange)})
 		}
 	}
 	return all
