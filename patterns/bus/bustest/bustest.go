@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) Bus) {
 		"what nobody hears is taken":                          whatNobodyHearsIsTaken,
 		"an unknown type is refused":                          anUnknownTypeIsRefused,
 		"what no queue takes is unroutable":                   whatNoQueueTakesIsUnroutable,
+		"what one of its hearers would miss is unroutable":    whatOneOfItsHearersWouldMissIsUnroutable,
 		"thousands in one call fail one by one":               thousandsInOneCallFailOneByOne,
 		"an empty batch is fine":                              anEmptyBatchIsFine,
 		"several consumers share a queue":                     severalConsumersShareAQueue,

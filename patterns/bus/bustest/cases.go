@@ -187,6 +187,17 @@ func whatNoQueueTakesIsUnroutable(t *testing.T, b Bus) {
 	listen(t, b, "house", nil).waits(t, "a-00000", "b-00000")
 }
 
+func whatOneOfItsHearersWouldMissIsUnroutable(t *testing.T, b Bus) {
+	b.Lose(t, "archive")
+	batch := slices.Concat(messages("a", "parcel.sent.v1", 1), messages("letter", "letter.sent.v1", 1), messages("b", "parcel.sent.v1", 1))
+	errs := b.Publish(t.Context(), batch)
+	require.Len(t, errs, 3)
+	require.NoError(t, errs[0])
+	require.ErrorIs(t, errs[1], bus.ErrUnroutable)
+	require.NoError(t, errs[2])
+	listen(t, b, "house", nil).waits(t, "a-00000", "b-00000")
+}
+
 func thousandsInOneCallFailOneByOne(t *testing.T, b Bus) {
 	batch := messages("m", "letter.sent.v1", 5000)
 	var sound []string

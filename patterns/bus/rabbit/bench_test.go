@@ -61,7 +61,7 @@ func publishBare(b *testing.B, ch *amqp.Channel, batch []bus.Message) {
 		}
 	}()
 	for _, m := range batch {
-		c, err := ch.PublishWithDeferredConfirm("troupe.events", m.Type, true, false, amqp.Publishing{
+		c, err := ch.PublishWithDeferredConfirm("troupe.events", m.Type+".house", true, false, amqp.Publishing{
 			DeliveryMode: amqp.Persistent, MessageId: m.ID, Type: m.Type, Body: m.Body,
 		})
 		require.NoError(b, err)

@@ -60,8 +60,8 @@ func TestALateAcknowledgementHitsNoOtherMessage(t *testing.T) {
 func TestNothingIsLostWhileTheNetworkComesAndGoes(t *testing.T) {
 	t.Parallel()
 	proxy := rabbittest.NewProxy(t, rabbittest.URL(t))
-	b := open(t, proxy.URL, topology)
-	h := listen(t, b, nil)
+	b := open(t, proxy.URL, shared)
+	house, archive := listen(t, b, nil), listenAs(t, b, "archive", nil)
 	ids := numbered(0, 2000)
 	for n, part := range slices.Collect(slices.Chunk(ids, 100)) {
 		var cutting sync.WaitGroup
@@ -82,7 +82,92 @@ func TestNothingIsLostWhileTheNetworkComesAndGoes(t *testing.T) {
 		}, patience, tick)
 		cutting.Wait()
 	}
-	h.waits(t, ids...)
+	house.waits(t, ids...)
+	archive.waits(t, ids...)
+}
+
+// The broker returns a message only if no queue at all takes it, so what several
+// hear is the case in which a loss could go unnoticed.
+func TestAnEventIsTakenOnlyWhenEveryHearersQueueHasIt(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(*testing.T, *amqp.Channel){
+		"a queue is deleted": func(t *testing.T, ch *amqp.Channel) {
+			_, err := ch.QueueDelete("archive.events.v1", false, false, false)
+			require.NoError(t, err)
+		},
+		"a binding is removed": func(t *testing.T, ch *amqp.Channel) {
+			require.NoError(t, ch.QueueUnbind("archive.events.v1", "letter.sent.v1.archive", "troupe.events", nil))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := rabbittest.URL(t)
+			b := open(t, url, shared)
+			publish(t, b, letters("before")...)
+			onChannel(t, url, func(ch *amqp.Channel) { lose(t, ch) })
+
+			batch := []bus.Message{
+				{ID: "parcel", Type: "parcel.sent.v1"},
+				{ID: "letter", Type: "letter.sent.v1"},
+				{ID: "rumour", Type: "rumour.spread.v1"},
+			}
+			errs := b.Publish(t.Context(), batch)
+			require.NoError(t, errs[0], "one hears it")
+			require.ErrorIs(t, errs[1], bus.ErrUnroutable)
+			require.ErrorContains(t, errs[1], "letter.sent.v1.archive")
+			require.NoError(t, errs[2], "nobody hears it")
+
+			publish(t, b, batch[1]) // as the outbox does; by a new session, which declared what was missing
+			listenAs(t, b, "archive", nil).waits(t, "letter")
+			house := listen(t, b, nil)
+			house.waits(t, "before", "parcel", "letter")
+			holds(t, url, queue, 0)
+			require.Len(t, house.heard("letter"), 2) // the inbox drops one
+		})
+	}
+}
+
+func TestEveryCopyOfThousandsIsCounted(t *testing.T) {
+	t.Parallel()
+	url := rabbittest.URL(t)
+	b := open(t, url, bus.Topology{"letter.sent.v1": {"house", "archive", "fairy"}})
+	publish(t, b, letters(numbered(0, 1500)...)...)
+	for _, service := range []string{"house", "archive", "fairy"} {
+		holds(t, url, service+".events.v1", 1500)
+	}
+	for _, service := range []string{"archive", "fairy"} {
+		deleteQueue(t, url, service+".events.v1")
+	}
+	for _, err := range b.Publish(t.Context(), letters(numbered(0, 300)...)) {
+		require.ErrorIs(t, err, bus.ErrUnroutable)
+	}
+}
+
+// As many as the client may have under way come back, and none is overlooked.
+func TestAThousandReturnsAreAllSeen(t *testing.T) {
+	t.Parallel()
+	url := rabbittest.URL(t)
+	b := open(t, url, topology)
+	publish(t, b, letters("before")...)
+	deleteQueue(t, url, queue)
+	for _, err := range b.Publish(t.Context(), letters(numbered(0, 1000)...)) {
+		require.ErrorIs(t, err, bus.ErrUnroutable)
+	}
+}
+
+// Earlier versions bound queues with the type alone, and published under it.
+func TestWhatAnEarlierVersionBoundAndSaysComesOnce(t *testing.T) {
+	t.Parallel()
+	url := rabbittest.URL(t)
+	b := open(t, url, topology)
+	onChannel(t, url, func(ch *amqp.Channel) {
+		require.NoError(t, ch.QueueBind(queue, "letter.sent.v1", "troupe.events", false, nil))
+		publish(t, b, letters("new")...)
+		old := amqp.Publishing{MessageId: "old", Type: "letter.sent.v1"}
+		require.NoError(t, ch.Publish("troupe.events", "letter.sent.v1", true, false, old))
+	})
+	holds(t, url, queue, 2)
+	listen(t, b, nil).waits(t, "new", "old")
 }
 
 func TestAQueueThatIsDeletedIsDeclaredAnew(t *testing.T) {

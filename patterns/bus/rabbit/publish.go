@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -15,9 +16,10 @@ import (
 )
 
 const (
-	// outstanding is how many messages wait for their confirm at a time. The
-	// client drops returns that nobody reads, so the buffer for them is as large.
-	outstanding = 512
+	// outstanding is how many parcels wait for their confirm at a time: a batch of
+	// the relay, if each has two hearers. The client drops returns that nobody
+	// reads, so the buffer for them is as large.
+	outstanding = 1024
 	// confirmLimit is how long a batch may wait for its confirms. A broker that
 	// is out of memory or disk just stops reading.
 	confirmLimit = 10 * time.Second
@@ -41,55 +43,96 @@ type publisher struct {
 	returned chan amqp.Return
 }
 
-// Publish sends messages without waiting for one another's confirms, then waits
-// for all. A message is taken when a majority has it on disk in every queue
-// that should get it. What got no confirm may have arrived all the same.
+// parcel is a message on its way to one of its hearers.
+type parcel struct {
+	message *bus.Message
+	of      int    // index of the message
+	key     string // routes it
+	confirm *amqp.DeferredConfirmation
+	err     error
+}
+
+// mandatory is what has a hearer: only then it matters that a queue takes it.
+func (p *parcel) mandatory() bool { return p.key != p.message.Type }
+
+// Publish sends a copy of each message to each of its hearers, without waiting
+// for one another's confirms, then waits for all. A copy is taken when a majority
+// has it on disk in the hearer's queue, and a message when all of its copies are.
+// What is not taken may have arrived all the same, or at some of its hearers.
 func (b *Bus) Publish(ctx context.Context, messages []bus.Message) []error {
 	errs := make([]error, len(messages))
+	parcels := b.address(messages, errs)
 	select {
 	case b.turn <- struct{}{}:
 		defer func() { <-b.turn }()
+		b.publish(ctx, parcels)
 	case <-ctx.Done():
-		fill(errs, ctx.Err())
-		return errs
+		fill(parcels, ctx.Err())
 	}
-	for from := 0; from < len(messages); from += outstanding {
-		to := min(from+outstanding, len(messages))
-		if err := b.publishBatch(ctx, messages[from:to], errs[from:to]); err != nil {
-			fill(errs[to:], err)
-			break
-		}
+	for _, p := range parcels {
+		errs[p.of] = cmp.Or(errs[p.of], p.err)
 	}
 	return errs
 }
 
+// address makes the parcels, and says which messages are not fit to be sent.
+func (b *Bus) address(messages []bus.Message, errs []error) []parcel {
+	parcels := make([]parcel, 0, len(messages))
+	for i := range messages {
+		m := &messages[i]
+		keys, known := b.keys[m.Type]
+		switch {
+		case !known:
+			errs[i] = fmt.Errorf("%q: %w", m.Type, bus.ErrUnknownType)
+		case len(m.ID) > maxID || len(m.Body) > maxBody:
+			errs[i] = errTooBig
+		default:
+			for _, key := range keys {
+				parcels = append(parcels, parcel{message: m, of: i, key: key})
+			}
+		}
+	}
+	return parcels
+}
+
 // fill blames the bus.
-func fill(errs []error, reason error) {
-	for i := range errs {
-		errs[i] = fmt.Errorf("%w: %w", bus.ErrUnavailable, reason)
+func fill(parcels []parcel, reason error) {
+	for i := range parcels {
+		parcels[i].err = fmt.Errorf("%w: %w", bus.ErrUnavailable, reason)
 	}
 }
 
-// publishBatch sends at most outstanding messages. An error means that the
-// session is lost; it has been noted for every message without a confirm.
-func (b *Bus) publishBatch(ctx context.Context, batch []bus.Message, errs []error) error {
+func (b *Bus) publish(ctx context.Context, parcels []parcel) {
+	var lost error
+	for part := range slices.Chunk(parcels, outstanding) {
+		if lost != nil {
+			fill(part, lost)
+			continue
+		}
+		lost = b.publishPart(ctx, part)
+	}
+}
+
+// publishPart sends at most outstanding parcels. An error means that the session
+// is lost; it has been noted for every parcel without a confirm.
+func (b *Bus) publishPart(ctx context.Context, part []parcel) error {
 	p, err := b.connected(ctx)
 	if err != nil {
-		fill(errs, err)
+		fill(part, err)
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, confirmLimit, errSilent)
 	defer cancel()
 	// The library looks at no context, and a write can block.
 	unguard := context.AfterFunc(ctx, p.kill)
-	lost := p.exchange(b.Topology, batch, errs)
+	lost := p.exchange(part)
 	if !unguard() {
 		lost = context.Cause(ctx) // it struck; what else went wrong follows from that
 	}
-	unroutable := p.mark(batch, errs)
-	for i, err := range errs {
-		if lost != nil && (errors.Is(err, errRefused) || errors.Is(err, errCutOff)) {
-			errs[i] = fmt.Errorf("%w: %w", bus.ErrUnavailable, lost) // nobody knows what became of it
+	unroutable := p.mark(part)
+	for i, sent := range part {
+		if lost != nil && (errors.Is(sent.err, errRefused) || errors.Is(sent.err, errCutOff)) {
+			part[i].err = fmt.Errorf("%w: %w", bus.ErrUnavailable, lost) // nobody knows what became of it
 		}
 	}
 	if unroutable || lost != nil {
@@ -120,6 +163,25 @@ func (b *Bus) connected(ctx context.Context) (*publisher, error) {
 	return p, nil
 }
 
+// errTry marks that what was published on trial was not taken.
+var errTry = errors.New("publish on trial")
+
+// tryToPublish sends what no queue takes, since only an answer tells whether this
+// user may publish.
+func (s *session) tryToPublish() error {
+	if err := s.channel.Confirm(false); err != nil {
+		return err
+	}
+	confirm, err := s.channel.PublishWithDeferredConfirm(exchange, trialKey, false, false, amqp.Publishing{})
+	if err == nil && !confirm.Wait() {
+		err = cmp.Or(s.loss(), errRefused)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errTry, err)
+	}
+	return nil
+}
+
 func (b *Bus) hangUp() {
 	if b.publisher != nil {
 		b.publisher.close()
@@ -127,33 +189,25 @@ func (b *Bus) hangUp() {
 	}
 }
 
-// exchange sends a batch and waits for its confirms. An error means that the
+// exchange sends parcels and waits for their confirms. An error means that the
 // session is lost.
-func (p *publisher) exchange(topology bus.Topology, batch []bus.Message, errs []error) (lost error) {
-	confirms := make([]*amqp.DeferredConfirmation, len(batch))
+func (p *publisher) exchange(part []parcel) (lost error) {
 	p.wire.cork()
-	for i, m := range batch {
-		hears, known := topology[m.Type]
-		switch {
-		case lost != nil:
-			errs[i] = errCutOff
-		case !known:
-			errs[i] = fmt.Errorf("%q: %w", m.Type, bus.ErrUnknownType)
-		case len(m.ID) > maxID || len(m.Body) > maxBody:
-			errs[i] = errTooBig
-		default:
-			if confirms[i], lost = p.send(m, len(hears) > 0); lost != nil {
-				errs[i] = errCutOff
-			}
+	for i := range part {
+		if lost == nil {
+			part[i].confirm, lost = p.send(&part[i])
+		}
+		if lost != nil {
+			part[i].err = errCutOff
 		}
 	}
 	if lost = cmp.Or(lost, p.wire.uncork()); lost != nil {
 		p.kill() // or the confirms of what went out before are waited for
 	}
 	crashpoint.Here(crashpoint.RabbitSent)
-	for i, c := range confirms {
-		if c != nil && !c.Wait() {
-			errs[i] = errRefused
+	for i, sent := range part {
+		if sent.confirm != nil && !sent.confirm.Wait() {
+			part[i].err = errRefused
 		}
 	}
 	if lost != nil || p.channel.IsClosed() {
@@ -162,31 +216,36 @@ func (p *publisher) exchange(topology bus.Topology, batch []bus.Message, errs []
 	return nil
 }
 
-func (p *publisher) send(m bus.Message, mandatory bool) (*amqp.DeferredConfirmation, error) {
-	return p.channel.PublishWithDeferredConfirm(exchange, m.Type, mandatory, false, amqp.Publishing{
+func (p *publisher) send(sent *parcel) (*amqp.DeferredConfirmation, error) {
+	return p.channel.PublishWithDeferredConfirm(exchange, sent.key, sent.mandatory(), false, amqp.Publishing{
 		DeliveryMode: amqp.Persistent,
 		ContentType:  event.ContentType,
-		MessageId:    m.ID,
-		Type:         m.Type,
-		Body:         m.Body,
+		MessageId:    sent.message.ID,
+		Type:         sent.message.Type,
+		Body:         sent.message.Body,
 	})
 }
 
 // mark finds what the broker returned because no queue takes it. The return of a
-// message comes before its confirm, so all of them are here by now.
-func (p *publisher) mark(batch []bus.Message, errs []error) bool {
-	unroutable := map[string]bool{}
+// parcel comes before its confirm, so all of them are here by now, and carry id
+// and key as they were sent.
+func (p *publisher) mark(part []parcel) bool {
+	type label struct{ id, key string }
+	unroutable := map[label]bool{}
 	for range len(p.returned) {
 		r, open := <-p.returned
 		if !open {
 			break
 		}
-		unroutable[r.MessageId] = true
+		unroutable[label{r.MessageId, r.RoutingKey}] = true
 	}
-	for i, m := range batch {
-		if unroutable[m.ID] {
-			errs[i] = fmt.Errorf("%q: %w", m.Type, bus.ErrUnroutable)
+	if len(unroutable) == 0 {
+		return false
+	}
+	for i, sent := range part {
+		if unroutable[label{sent.message.ID, sent.key}] {
+			part[i].err = fmt.Errorf("%q: %w", sent.key, bus.ErrUnroutable)
 		}
 	}
-	return len(unroutable) > 0
+	return true
 }

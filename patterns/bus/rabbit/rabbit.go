@@ -14,7 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
+	"strings"
+	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -35,6 +36,9 @@ type Config struct {
 type Bus struct {
 	Config
 
+	keys   map[string][]string // see keysOf
+	warned sync.Map            // names of queues that the log has had its warning about
+
 	turn      chan struct{} // full while somebody publishes; guards what follows
 	publisher *publisher    // nil until the first message, and after a loss
 	closed    bool
@@ -47,11 +51,11 @@ type Bus struct {
 // is merely not there is logged and looked for again by whoever needs it: a
 // service takes orders without one.
 func Open(ctx context.Context, c Config) (*Bus, error) {
-	if err := checkURL(c.URL); err != nil {
-		return nil, fmt.Errorf("AMQP_URL is not like amqp://user:password@host:5672/vhost: %w", err)
+	if !sound(c.URL) {
+		return nil, errBadURL
 	}
-	b := &Bus{Config: c, turn: make(chan struct{}, 1), idle: idleLimit}
-	s, err := b.dial(ctx, "start", nil)
+	b := &Bus{Config: c, keys: keysOf(c.Topology), turn: make(chan struct{}, 1), idle: idleLimit}
+	s, err := b.dial(ctx, "start", (*session).tryToPublish)
 	if err == nil {
 		s.close()
 		return b, nil
@@ -63,13 +67,19 @@ func Open(ctx context.Context, c Config) (*Bus, error) {
 	return b, nil
 }
 
-// checkURL says what is wrong without repeating the password.
-func checkURL(raw string) error {
-	_, err := amqp.ParseURI(raw)
-	if parse, ok := errors.AsType[*url.Error](err); ok {
-		return parse.Err
-	}
-	return err
+// errBadURL tells no more, since whatever was understood of such a URL, or not,
+// may be a part of the password.
+var errBadURL = errors.New("AMQP_URL is not like amqp://user:password@host:5672/vhost" +
+	" (in user, password and vhost, special characters must be percent-encoded: / is %2F, @ is %40)")
+
+// sound tells whether the URL can be read, and in one way only. A /, ? or # in a
+// password ends the host too early for the @ to be seen, and what there is of the
+// password is taken for host and port, which errors would name.
+func sound(url string) bool {
+	_, err := amqp.ParseURI(url)
+	_, rest, found := strings.Cut(url, "://")
+	end := strings.IndexAny(rest, "/?#")
+	return err == nil && found && (end < 0 || !strings.Contains(rest[end:], "@"))
 }
 
 // permanent says what to do about an error that trying again can not mend.
@@ -82,6 +92,8 @@ func permanent(err error) string {
 		return ""
 	}
 	switch declaring := errors.Is(err, errDeclare); {
+	case refused.Code == amqp.AccessRefused && errors.Is(err, errTry):
+		return "RabbitMQ does not let this user publish events: give it write rights on the exchange " + exchange
 	case refused.Code == amqp.AccessRefused && declaring:
 		return "RabbitMQ does not let this user declare exchanges and queues: give it configure, write and read rights on the vhost"
 	case refused.Code == amqp.AccessRefused:

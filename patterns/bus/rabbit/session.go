@@ -76,7 +76,7 @@ func (s *session) open(b *Bus) error {
 	if !recent(version) {
 		return fmt.Errorf("%w: %s", errOldServer, version)
 	}
-	if err := declare(s.connection, b.Topology, b.Log); err != nil {
+	if err := b.declare(s.connection); err != nil {
 		return err
 	}
 	channel, err := s.connection.Channel()

@@ -3,7 +3,6 @@ package rabbit
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math"
 	"slices"
@@ -16,6 +15,8 @@ import (
 const (
 	exchange     = "troupe.events"
 	deadExchange = "troupe.dead"
+	// trialKey is one that no queue is bound with.
+	trialKey = "troupe.trial"
 	// deliveryLimit is explicit because the default differs: none in 3.x, 20 in 4.x.
 	deliveryLimit = 20
 )
@@ -23,22 +24,41 @@ const (
 func queueOf(service string) string     { return service + ".events.v1" }
 func deadQueueOf(service string) string { return service + ".dead.v1" }
 
+// keyOf routes the copy of a message that is for one hearer. With a key for all
+// hearers, the broker would return a message only if none of them got it.
+func keyOf(eventType, hearer string) string { return eventType + "." + hearer }
+
+// keysOf says under which keys messages are sent: one for each hearer. What has
+// none goes out once, under its type, for whoever may be curious.
+func keysOf(topology bus.Topology) map[string][]string {
+	keys := make(map[string][]string, len(topology))
+	for eventType, hears := range topology {
+		for _, hearer := range hears {
+			keys[eventType] = append(keys[eventType], keyOf(eventType, hearer))
+		}
+		if len(hears) == 0 {
+			keys[eventType] = []string{eventType}
+		}
+	}
+	return keys
+}
+
 // errDeclare marks a refusal of a declaration.
 var errDeclare = errors.New("declare the topology")
 
-// step declares one thing. optional says that one which is there with other
+// step declares one thing. If that is a queue, one which is there with other
 // arguments will do.
 type step struct {
-	optional bool
-	declare  func(*amqp.Channel) error
+	queue   string // its name, if it is one
+	declare func(*amqp.Channel) error
 }
 
 // declare makes exchanges, queues and bindings that are missing. Every program
 // declares all of it, so that what a publisher says finds its queue whoever
 // starts first.
-func declare(connection *amqp.Connection, topology bus.Topology, log *slog.Logger) error {
+func (b *Bus) declare(connection *amqp.Connection) error {
 	var channel *amqp.Channel
-	for _, step := range steps(topology) {
+	for _, step := range steps(b.Topology) {
 		if channel == nil || channel.IsClosed() {
 			var err error
 			if channel, err = connection.Channel(); err != nil {
@@ -46,8 +66,10 @@ func declare(connection *amqp.Connection, topology bus.Topology, log *slog.Logge
 			}
 		}
 		err := step.declare(channel)
-		if different, ok := errors.AsType[*amqp.Error](err); ok && step.optional && different.Code == amqp.PreconditionFailed {
-			log.Warn("RabbitMQ has a queue with other arguments; using it as it is", "difference", different.Reason)
+		if different, ok := errors.AsType[*amqp.Error](err); ok && step.queue != "" && different.Code == amqp.PreconditionFailed {
+			if _, before := b.warned.LoadOrStore(step.queue, true); !before {
+				b.Log.Warn("RabbitMQ has a queue with other arguments; using it as it is", "queue", step.queue, "difference", different.Reason)
+			}
 			continue
 		}
 		if err != nil {
@@ -67,13 +89,13 @@ func steps(topology bus.Topology) []step {
 	}
 	for _, service := range hearers(topology) {
 		all = append(all,
-			step{declare: deadQueue(service), optional: true},
+			step{declare: deadQueue(service), queue: deadQueueOf(service)},
 			step{declare: binding(deadQueueOf(service), service, deadExchange)},
-			step{declare: queue(service), optional: true})
+			step{declare: queue(service), queue: queueOf(service)})
 	}
 	for _, eventType := range slices.Sorted(maps.Keys(topology)) {
 		for _, service := range topology[eventType] {
-			all = append(all, step{declare: binding(queueOf(service), eventType, exchange)})
+			all = append(all, step{declare: binding(queueOf(service), keyOf(eventType, service), exchange)})
 		}
 	}
 	return all

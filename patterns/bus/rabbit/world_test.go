@@ -24,7 +24,11 @@ const (
 	tick     = 5 * time.Millisecond
 )
 
-var topology = bus.Topology{"letter.sent.v1": {"house"}, "rumour.spread.v1": {}}
+var (
+	topology = bus.Topology{"letter.sent.v1": {"house"}, "rumour.spread.v1": {}}
+	// shared is what several hear.
+	shared = bus.Topology{"letter.sent.v1": {"house", "archive"}, "parcel.sent.v1": {"house"}, "rumour.spread.v1": {}}
+)
 
 func letters(ids ...string) (batch []bus.Message) {
 	for _, id := range ids {
@@ -47,23 +51,28 @@ func publish(t *testing.T, b *rabbit.Bus, batch ...bus.Message) {
 	}
 }
 
-// house notes what it hears.
-type house struct {
+// hearer notes what it hears.
+type hearer struct {
 	mu       sync.Mutex
 	attempts map[string][]int // by message id
 	end      func()           // of the subscription
 	done     chan struct{}
 }
 
-// listen subscribes. first, if not nil, sees every batch before it counts as heard.
-func listen(t *testing.T, b *rabbit.Bus, first bus.BatchHandler) *house {
+// listen subscribes the house. first, if not nil, sees every batch before it counts as heard.
+func listen(t *testing.T, b *rabbit.Bus, first bus.BatchHandler) *hearer {
 	t.Helper()
-	h := &house{attempts: map[string][]int{}, done: make(chan struct{})}
+	return listenAs(t, b, "house", first)
+}
+
+func listenAs(t *testing.T, b *rabbit.Bus, service string, first bus.BatchHandler) *hearer {
+	t.Helper()
+	h := &hearer{attempts: map[string][]int{}, done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var err error
 	go func() {
 		defer close(h.done)
-		err = b.Subscribe(ctx, "house", func(ctx context.Context, batch []bus.Delivery) error {
+		err = b.Subscribe(ctx, service, func(ctx context.Context, batch []bus.Delivery) error {
 			if first != nil && len(batch) > 0 {
 				if err := first(ctx, batch); err != nil {
 					return err
@@ -82,7 +91,7 @@ func listen(t *testing.T, b *rabbit.Bus, first bus.BatchHandler) *house {
 	return h
 }
 
-func (h *house) note(batch []bus.Delivery) {
+func (h *hearer) note(batch []bus.Delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, d := range batch {
@@ -90,14 +99,14 @@ func (h *house) note(batch []bus.Delivery) {
 	}
 }
 
-func (h *house) heard(id string) []int {
+func (h *hearer) heard(id string) []int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.attempts[id])
 }
 
 // waits until all ids were heard.
-func (h *house) waits(t *testing.T, ids ...string) {
+func (h *hearer) waits(t *testing.T, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		require.Eventually(t, func() bool { return len(h.heard(id)) > 0 }, patience, tick, "%s was lost", id)
@@ -116,13 +125,16 @@ func (d *diary) Write(p []byte) (int, error) {
 	return d.text.Write(p)
 }
 
+// says how often something is in it.
+func (d *diary) says(what string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Count(d.text.String(), what)
+}
+
 func (d *diary) waits(t *testing.T, what string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return strings.Contains(d.text.String(), what)
-	}, patience, tick, "the log does not say %q", what)
+	require.Eventually(t, func() bool { return d.says(what) > 0 }, patience, tick, "the log does not say %q", what)
 }
 
 // onChannel does something to the broker itself.
