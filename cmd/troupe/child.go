@@ -70,7 +70,7 @@ func (p *process) keepRunning(ctx context.Context) error {
 		select {
 		case <-p.ready.said:
 		default:
-			return fmt.Errorf("%s did not start, for the reason that it gives above (%w)", p.name, err)
+			return fmt.Errorf("%s did not start, for the reason that it gives above (%v)", p.name, err) //nolint:errorlint // its exit status is not ours
 		}
 		fmt.Fprintf(os.Stderr, "%s ended (%v); starting it again\n", p.name, err)
 		select {
