@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/client"
-	"troupe/platform/sqldb"
 	"troupe/test/invariants"
 	"troupe/test/process"
 )
@@ -103,15 +102,9 @@ func placeUntilDeath(t *testing.T, c *client.Client, n int, kill func()) []strin
 // databasesIn opens the databases of a system in another process.
 func databasesIn(t *testing.T, dir string) invariants.Databases {
 	t.Helper()
-	all := invariants.Databases{}
-	for _, s := range everything {
-		if s.Migrations == nil {
-			continue
-		}
-		db, err := sqldb.Open(t.Context(), fmt.Sprintf("sqlite://%s/%s.db", dir, s.Name), sqldb.Options{})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, db.Close()) })
-		all[s.Name] = db
+	s, all := &system{databases: filesIn(dir)}, invariants.Databases{}
+	for service := range s.databases {
+		all[service] = s.database(t, service)
 	}
 	return all
 }

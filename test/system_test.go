@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"troupe/app"
 	"troupe/client"
+	"troupe/platform/sqldb"
 	"troupe/services/gateway"
 	"troupe/services/inventory"
 	"troupe/services/notifications"
@@ -25,6 +27,7 @@ import (
 	"troupe/services/payments"
 	"troupe/services/users"
 	"troupe/test/apart"
+	"troupe/test/process"
 )
 
 var everything = []app.Service{
@@ -42,8 +45,10 @@ const (
 
 // system is a running system in one of the shapes.
 type system struct {
-	url   func(service string) string
-	admin *client.Client
+	url       func(service string) string
+	databases map[string]string // URLs by service
+	doors     *doors            // nil if its services are other processes
+	admin     *client.Client
 }
 
 func (s *system) gateway() string { return s.url("gateway") }
@@ -58,14 +63,18 @@ func eachShape(t *testing.T, scenario func(t *testing.T, s *system)) {
 	})
 	t.Run("apart", func(t *testing.T) {
 		t.Parallel()
-		s := &system{url: apart.Start(t, 2).URL}
+		doors := &doors{}
+		running := apart.StartWith(t, apart.Config{Replicas: 2, Listen: doors.listen})
+		s := &system{url: running.URL, databases: running.Databases, doors: doors}
 		s.admin = s.login(t, adminEmail, adminPassword)
 		scenario(t, s)
 	})
 }
 
 func environ(dir string) map[string]string {
-	e := map[string]string{"TROUPE_DATA": dir, "ADMIN_EMAIL": adminEmail, "ADMIN_PASSWORD": adminPassword, "PASSWORD_HASH_COST": "insecure"}
+	e := map[string]string{
+		"TROUPE_DATA": dir, "ADMIN_EMAIL": adminEmail, "ADMIN_PASSWORD": adminPassword, "PASSWORD_HASH_COST": "insecure", "GATEWAY_RECOVERY": "100ms",
+	}
 	for _, s := range everything {
 		e[strings.ToUpper(s.Name)+"_LISTEN"] = "127.0.0.1:0"
 	}
@@ -74,14 +83,33 @@ func environ(dir string) map[string]string {
 
 func inOneProcess(t *testing.T) *system {
 	t.Helper()
+	dir, doors := t.TempDir(), &doors{}
 	running, err := app.Start(t.Context(), app.Config{
-		Services: everything, Environ: environ(t.TempDir()), Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Services: everything, Environ: environ(dir), Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Listen: doors.listen,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, running.Stop()) })
-	s := &system{url: running.URL}
+	s := &system{url: running.URL, databases: filesIn(dir), doors: doors}
 	s.admin = s.login(t, adminEmail, adminPassword)
 	return s
+}
+
+// filesIn are the databases of a system on SQLite, by service.
+func filesIn(dir string) map[string]string {
+	urls := map[string]string{}
+	for _, service := range process.Services[1:] {
+		urls[service] = "sqlite://" + filepath.Join(dir, service+".db")
+	}
+	return urls
+}
+
+// database opens that of a service.
+func (s *system) database(t *testing.T, service string) sqldb.DB {
+	t.Helper()
+	db, err := sqldb.Open(t.Context(), s.databases[service], sqldb.Options{MaxConns: 1})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
 }
 
 func (s *system) login(t *testing.T, email, password string) *client.Client {

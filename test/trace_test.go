@@ -1,6 +1,7 @@
 package test
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -16,43 +17,38 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"troupe/client"
-	"troupe/test/process"
 )
 
 // One trace follows an order from the request through every service and back:
 // over HTTP, through the outbox, the bus and the inbox.
 func TestOneTraceFollowsAnOrderThroughEveryService(t *testing.T) {
-	t.Parallel()
-	binary, err := program()
-	require.NoError(t, err)
 	traces := newCollector(t)
-	troupe := &process.Troupe{
-		Binary: binary, Data: t.TempDir(), Output: t.Output(), Env: []string{
-			"ADMIN_PASSWORD=" + adminPassword, "PASSWORD_HASH_COST=insecure",
-			"OTEL_EXPORTER_OTLP_ENDPOINT=" + traces.url, "OTEL_BSP_SCHEDULE_DELAY=50",
-		},
-	}
-	require.NoError(t, troupe.Start(t.Context()))
-	t.Cleanup(func() { require.NoError(t, troupe.Stop()) })
-	s := &system{url: troupe.URL}
-	s.admin = s.login(t, adminEmail, adminPassword)
-	s.offer(t, "lantern", 1299, 10)
-	ada := s.customer(t)
-
-	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-	placed := s.send(t, raw{
-		method: "POST", path: "/orders", body: goodOrder, header: map[string]string{
-			"Authorization": "Bearer " + ada.Token(), "Content-Type": "application/json",
-			"Traceparent": "00-" + trace + "-00f067aa0ba902b7-01",
-		},
+	settings := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + traces.url, "OTEL_BSP_SCHEDULE_DELAY=50"}
+	eachInstallation(t, settings, func(t *testing.T, s *installation) {
+		s.offer(t, "lantern", 1299, 10)
+		ada := s.customer(t)
+		trace := newTrace()
+		placed := s.send(t, raw{
+			method: "POST", path: "/orders", body: goodOrder, header: map[string]string{
+				"Authorization": "Bearer " + ada.Token(), "Content-Type": "application/json",
+				"Traceparent": "00-" + trace + "-00f067aa0ba902b7-01",
+			},
+		})
+		require.Equal(t, 201, placed.status)
+		var o client.Order
+		require.NoError(t, json.Unmarshal(placed.body, &o))
+		s.until(t, ada, o.ID, "order.paid.v1")
+		everybody := []string{"gateway", "inventory", "notifications", "orders", "payments"}
+		require.Eventually(t, func() bool { return slices.Equal(everybody, traces.services(trace)) }, patience, tick,
+			"the trace has spans of %v only", traces.services(trace))
 	})
-	require.Equal(t, 201, placed.status)
-	var o client.Order
-	require.NoError(t, json.Unmarshal(placed.body, &o))
-	s.until(t, ada, o.ID, "order.paid.v1")
-	everybody := []string{"gateway", "inventory", "notifications", "orders", "payments"}
-	require.Eventually(t, func() bool { return slices.Equal(everybody, traces.services(trace)) }, patience, tick,
-		"the trace has spans of %v only", traces.services(trace))
+}
+
+// newTrace is the id of a trace that nobody else has.
+func newTrace() string {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	return hex.EncodeToString(id)
 }
 
 // traceCollector takes spans as a tracing back-end does (OTLP over HTTP).

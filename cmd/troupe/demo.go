@@ -105,7 +105,7 @@ func (c demoCommand) tell(ctx context.Context, w io.Writer, customer *client.Cli
 	if err != nil {
 		return err
 	}
-	o, err := customer.PlaceOrder(ctx, s.paymentMethod, s.choose(products))
+	o, err := place(ctx, customer, s.paymentMethod, s.choose(products))
 	if err != nil {
 		return fmt.Errorf("order: %w", err)
 	}
@@ -114,6 +114,23 @@ func (c demoCommand) tell(ctx context.Context, w io.Writer, customer *client.Cli
 		return err
 	}
 	return s.check(ctx, customer, o.ID)
+}
+
+// place orders, and has patience with a system that has just started: orders learns
+// of a product by an event, a little later than inventory shows it.
+func place(ctx context.Context, customer *client.Client, paymentMethod string, wanted client.Wanted) (client.Order, error) {
+	for {
+		o, err := customer.PlaceOrder(ctx, paymentMethod, wanted)
+		refusal, refused := errors.AsType[*client.Problem](err)
+		if !refused || refusal.Code != "sku_unknown" {
+			return o, err
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return o, err
+		}
+	}
 }
 
 // follow prints each step as it happens, cancels when the story says so, and

@@ -4,57 +4,103 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
+	"net"
 	"net/url"
 	"os"
-	"os/exec"
-	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"troupe/app"
 	"troupe/platform/sqldb"
 )
 
 // runApart runs every service in a process of its own on the PostgreSQL and
 // RabbitMQ of the settings, with one stream of logs, until ctx ends. A process
-// that dies is started again.
+// that dies is started again, but one that can not start ends them all.
+//
+// The gateway comes first: it needs no database, so what is wrong with everybody's
+// settings is said at once, and once. It goes first too, so that no request meets
+// a service that is gone.
 func runApart(ctx context.Context, environ map[string]string) error {
 	began := time.Now()
 	if environ["DATABASE_URL"] == "" || environ["AMQP_URL"] == "" {
 		return errors.New("--distributed needs servers: set DATABASE_URL=postgres://user:password@host/database and AMQP_URL=amqp://user:password@host/vhost")
 	}
-	urls, err := databases(ctx, environ["DATABASE_URL"])
-	if err != nil {
+	if err := findOneAnother(environ); err != nil {
 		return err
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	group, front := errgroup.WithContext(ctx)
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx)) // the services behind the gateway
 	defer stopBehind()
-	var processes sync.WaitGroup
-	for _, name := range names() {
-		own := maps.Clone(environ)
-		own["DATABASE_URL"] = urls[name]
-		p := process{name: name, command: []string{self, "serve", "--with-stdin", name}, environ: own}
-		if name != "gateway" {
-			processes.Go(func() { p.keepRunning(behind) })
-			continue
+	gateway := newProcess(self, "gateway", environ, "")
+	group.Go(func() error {
+		defer stopBehind()
+		return gateway.keepRunning(front)
+	})
+	group.Go(func() error {
+		if !allReady(front, gateway) {
+			return nil
 		}
-		processes.Go(func() {
-			p.keepRunning(ctx)
-			stopBehind() // only now, so that no request meets a service that is gone
-		})
+		urls, err := databases(front, environ["DATABASE_URL"])
+		if err != nil {
+			return err
+		}
+		var others []*process
+		for _, name := range names()[1:] {
+			p := newProcess(self, name, environ, urls[name])
+			group.Go(func() error { return p.keepRunning(behind) })
+			others = append(others, p)
+		}
+		if allReady(front, others...) {
+			banner(os.Stdout, address(environ), environ, "PostgreSQL and RabbitMQ, a process for each service", time.Since(began))
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// findOneAnother tells the services where the others listen, unless NAME_URL says
+// that they are to be reached by another way.
+func findOneAnother(environ map[string]string) error {
+	for _, name := range names() {
+		variable := strings.ToUpper(name) + "_LISTEN"
+		_, port, err := net.SplitHostPort(app.ListenAddress(name, environ))
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s is %q: it must be a host and a port, for example 127.0.0.1:9000", variable, environ[variable])
+		case port == "0" || port == "":
+			return fmt.Errorf("%s is %q: with --distributed the others must know the port beforehand; choose one", variable, environ[variable])
+		}
+		if at := strings.ToUpper(name) + "_URL"; environ[at] == "" {
+			environ[at] = address(environ)(name)
+		}
 	}
-	if err := allReady(ctx, environ); err == nil {
-		banner(os.Stdout, address(environ), environ, "PostgreSQL and RabbitMQ, a process for each service", time.Since(began))
-	}
-	processes.Wait()
 	return nil
+}
+
+// address gives where a service that runs in a process of its own can be reached
+// on this host. One that listens on every interface does so on the loopback too.
+func address(environ map[string]string) func(service string) string {
+	return func(service string) string {
+		listen := app.ListenAddress(service, environ)
+		host, port, err := net.SplitHostPort(listen)
+		if err != nil {
+			return "http://" + listen // which the service will refuse to listen on
+		}
+		switch host {
+		case "", "0.0.0.0":
+			host = "127.0.0.1"
+		case "::":
+			host = "::1"
+		}
+		return "http://" + net.JoinHostPort(host, port)
+	}
 }
 
 // databases gives each service a database of its own on the server, named after
@@ -97,74 +143,4 @@ func createDatabase(ctx context.Context, db sqldb.DB, name string) error {
 		return fmt.Errorf("make database %s; let the user of DATABASE_URL create databases, or make it yourself: %w", name, err)
 	}
 	return nil
-}
-
-// process is one service's.
-type process struct {
-	name    string
-	command []string
-	environ map[string]string
-}
-
-// restartAfter keeps a service that can not start from keeping the machine busy.
-const restartAfter = time.Second
-
-func (p process) keepRunning(ctx context.Context) {
-	for {
-		err := p.run(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		fmt.Fprintf(os.Stderr, "%s ended (%v); starting it again\n", p.name, err)
-		select {
-		case <-time.After(restartAfter):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// run runs it until ctx ends, and then lets it drain.
-func (p process) run(ctx context.Context) error {
-	command := exec.CommandContext(ctx, p.command[0], p.command[1:]...) //nolint:gosec // this very program
-	for _, name := range slices.Sorted(maps.Keys(p.environ)) {
-		command.Env = append(command.Env, name+"="+p.environ[name])
-	}
-	command.Stdout, command.Stderr = os.Stdout, os.Stderr
-	// The pipe ends when this process does, even by kill -9, and the service with it.
-	if _, err := command.StdinPipe(); err != nil {
-		return err
-	}
-	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
-	command.WaitDelay = 30 * time.Second
-	command.SysProcAttr = ownGroup()
-	return command.Run()
-}
-
-// allReady waits until every service is ready.
-func allReady(ctx context.Context, environ map[string]string) error {
-	at := address(environ)
-	for _, name := range names() {
-		for !ready(ctx, at(name)) {
-			select {
-			case <-time.After(20 * time.Millisecond):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
-	return nil
-}
-
-func ready(ctx context.Context, base string) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	defer response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }

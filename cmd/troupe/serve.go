@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +13,7 @@ import (
 
 type serveCommand struct {
 	Service   string `arg:"" help:"The service to run."`
-	WithStdin bool   `hidden:"" help:"Stop when standard input ends: when the parent does, however it does."`
+	WithStdin bool   `hidden:"" help:"Say on standard output when it is ready, and stop when standard input ends: when the parent does, however it does."`
 }
 
 // Run runs one service by itself, as cmd/NAME does.
@@ -27,8 +28,23 @@ func (c serveCommand) Run(ctx context.Context) error {
 	}
 	for _, s := range everything {
 		if s.Name == c.Service {
-			return app.Run(ctx, s)
+			return c.serve(ctx, s)
 		}
 	}
 	return fmt.Errorf("no service is called %q: give one of %s", c.Service, strings.Join(names(), ", "))
+}
+
+func (c serveCommand) serve(ctx context.Context, s app.Service) error {
+	if !c.WithStdin {
+		return app.Run(ctx, s)
+	}
+	system, err := app.Start(ctx, app.Config{Services: []app.Service{s}, Environ: app.Environ(os.Environ()), Version: app.Version})
+	if taken, ok := errors.AsType[*app.PortTakenError](err); ok {
+		return fmt.Errorf("%w; use --port %s=PORT to listen elsewhere", err, taken.Service)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	return system.Run(ctx)
 }

@@ -88,9 +88,8 @@ func (c upCommand) listenOn(environ map[string]string) error {
 		if port == 0 && c.Distributed {
 			return fmt.Errorf("--port %s=0: with --distributed the others must know the port beforehand; choose one", name)
 		}
-		address := "127.0.0.1:" + strconv.Itoa(port)
-		environ[strings.ToUpper(name)+"_LISTEN"] = address
-		environ[strings.ToUpper(name)+"_URL"] = "http://" + address
+		environ[strings.ToUpper(name)+"_LISTEN"] = "127.0.0.1:" + strconv.Itoa(port)
+		delete(environ, strings.ToUpper(name)+"_URL") // it was said of another port
 	}
 	return nil
 }
@@ -167,9 +166,4 @@ func banner(out io.Writer, at func(service string) string, environ map[string]st
 	fmt.Fprintf(out, bannerText, took.Milliseconds(), at("gateway"), at("gateway"), at("notifications"),
 		strings.Join(services, "  "), cmp.Or(environ["ADMIN_EMAIL"], defaultAdmin), environ["ADMIN_PASSWORD"],
 		data, at("gateway"), demo)
-}
-
-// address gives where the services listen that run in processes of their own.
-func address(environ map[string]string) func(service string) string {
-	return func(service string) string { return "http://" + app.ListenAddress(service, environ) }
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +40,8 @@ type Config struct {
 	AMQP      string            // URL; "": a fresh virtual host on the tests' server
 	Program   string            // `troupe`, to run each of those replicas in a process; "": in this one
 	Output    io.Writer         // of their logs; nil: the test's
+	// Listen opens the ports of those that run in this process; nil: of this machine.
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 }
 
 // System is a running system. It fails its test if anything goes wrong with it.

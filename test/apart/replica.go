@@ -53,7 +53,7 @@ func (s *System) launch(r replica) (running, error) {
 		return startProcess(s.t.Context(), s.Program, r.service, s.environ(r), s.Output)
 	}
 	return app.Start(s.t.Context(), app.Config{
-		Services: []app.Service{services[r.service]}, Environ: s.environ(r), Version: "test", Lookup: s.lookup,
+		Services: []app.Service{services[r.service]}, Environ: s.environ(r), Version: "test", Lookup: s.lookup, Listen: s.Listen,
 		Log: slog.New(slog.NewTextHandler(s.Output, &slog.HandlerOptions{Level: slog.LevelWarn})).With("replica", r.n),
 	})
 }

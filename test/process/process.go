@@ -8,6 +8,8 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Services are the names of all services.
@@ -43,17 +45,26 @@ func (p *Troupe) Start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	args := []string{"up", "--data", p.Data}
+	args, env := []string{"up", "--data", p.Data}, slices.Clone(p.Env)
 	if p.Apart {
 		args = append(args, "--distributed")
 	}
 	for _, name := range Services {
-		args = append(args, "--port", name+"="+p.ports[name])
+		if p.Apart { // they must find one another by the setting, as by the flag
+			env = append(env, strings.ToUpper(name)+"_LISTEN=127.0.0.1:"+p.ports[name])
+		} else {
+			args = append(args, "--port", name+"="+p.ports[name])
+		}
 	}
-	if p.child, err = run(ctx, p.Binary, args, p.Env, p.Output); err != nil {
+	if p.child, err = run(ctx, p.Binary, args, env, p.Output); err != nil {
 		return err
 	}
-	return p.child.untilReady(ctx, p.URL("gateway"))
+	for _, name := range Services {
+		if err := p.child.untilReady(ctx, p.URL(name)); err != nil {
+			return fmt.Errorf("start %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // URL is where a service listens.

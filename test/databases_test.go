@@ -1,0 +1,28 @@
+package test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Each service has a database to itself, in which there is nothing of another's.
+func TestEachServiceKeepsToItsOwnDatabase(t *testing.T) {
+	eachShape(t, func(t *testing.T, s *system) {
+		owns := map[string]string{
+			"users": "accounts", "orders": "order_timeline", "notifications": "deliveries", "inventory": "reservations", "payments": "payments",
+		}
+		for service := range owns {
+			db := s.database(t, service)
+			for owner, table := range owns {
+				var n int
+				err := db.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n)
+				if owner == service {
+					require.NoError(t, err)
+				} else {
+					require.Error(t, err, "%s of %s are in the database of %s", table, owner, service)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,63 @@
+package test
+
+import (
+	"net"
+	"net/url"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/patterns/bus/rabbit/rabbittest"
+)
+
+// The demo shows the five ways in which an order ends, and the operator can look
+// at each of them afterwards.
+func TestTheDemoShowsFiveEndings(t *testing.T) {
+	eachInstallation(t, nil, func(t *testing.T, s *installation) {
+		shown := s.troupe(t, "demo")
+		require.Contains(t, shown, "The customer was told of all 5 orders.")
+		require.Contains(t, shown, "All ended as they should.")
+		stories := regexp.MustCompile(`\n\d\. `).Split(shown, -1)[1:]
+		require.Len(t, stories, 5, "%s", shown)
+		for n, want := range []struct{ title, last, end string }{
+			{"An order is paid", "order.paid.v1", "confirmed, payment captured\n"},
+			{"A card is declined", "stock.released.v1", "cancelled, payment declined (payment_declined)\n"},
+			{"Somebody wants more than there is", "payment.voided.v1", "cancelled, payment voided (stock_rejected)\n"},
+			{"A customer pays, then cancels", "payment.refunded.v1", "cancelled, payment refunded (customer)\n"},
+			{"The provider times out after it charged", "order.paid.v1", "confirmed, payment captured\n"},
+		} {
+			require.True(t, strings.HasPrefix(stories[n], want.title+"\n"), "%s", stories[n])
+			require.Contains(t, stories[n], want.last)
+			id := regexp.MustCompile(`order (\S+): `).FindStringSubmatch(stories[n])[1]
+			order := s.troupe(t, "order", id)
+			require.Contains(t, order, "order "+id+"  "+want.end)
+			require.Contains(t, order, "order.created.v1")
+			require.Contains(t, order, want.last)
+		}
+		require.NotContains(t, s.troupe(t, "dead-letters", "list", "--state", "all"), ".v1", "nothing is left over")
+	})
+}
+
+// A password that the broker refuses ends `up --distributed`, instead of having it
+// try for ever.
+func TestAWrongPasswordEndsTheStart(t *testing.T) {
+	t.Parallel()
+	amqp := rabbittest.At(t, rabbittest.URL(t), func(u *url.URL) { u.User = url.UserPassword("guest", "not this one") })
+	database, _ := databasesOnServer(t)
+	binary, err := program()
+	require.NoError(t, err)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, free.Close())
+	command := exec.CommandContext(t.Context(), binary, "up", "--distributed", "--ephemeral")
+	command.Env = append(command.Environ(), "DATABASE_URL="+database, "AMQP_URL="+amqp, "GATEWAY_LISTEN="+free.Addr().String())
+	out, err := command.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, 1, exit.ExitCode(), "%s", out)
+	require.Contains(t, string(out), "gateway did not start")
+	require.NotContains(t, string(out), "another program")
+}
