@@ -17,7 +17,7 @@ import (
 // Settings of a process, read from the environment. The services add their own.
 type Settings struct {
 	Environment string           `env:"TROUPE_ENV" envDefault:"development"` // "production" refuses default secrets
-	DatabaseURL string           `env:"DATABASE_URL"`                        // empty: a SQLite file for each service
+	DatabaseURL string           `env:"DATABASE_URL"`                        // empty: a SQLite file for each service; PostgreSQL by up to pool_max_conns=16 connections
 	AMQPURL     string           `env:"AMQP_URL"`                            // empty: the local bus
 	DataDir     string           `env:"TROUPE_DATA" envDefault:".troupe"`    // where the SQLite files are
 	LogLevel    slog.Level       `env:"LOG_LEVEL" envDefault:"info"`         // debug, info, warn or error
@@ -40,20 +40,43 @@ func readSettings(environ map[string]string) (Settings, error) {
 	return s, nil
 }
 
-// knownPassword ends every password that stands in a public file of this project.
-const knownPassword = "development-only"
+const (
+	knownPassword = "development-only" // ends every password that stands in a public file of this project
+	guest         = "guest"            // is RabbitMQ's own
+)
 
 func (s Settings) refuseKnownPasswords() error {
 	for _, setting := range [][2]string{{"DATABASE_URL", s.DatabaseURL}, {"AMQP_URL", s.AMQPURL}} {
-		where, err := url.Parse(setting[1])
-		if err != nil {
-			continue // who connects there says what is wrong with it
-		}
-		if password, _ := where.User.Password(); strings.HasSuffix(password, knownPassword) {
+		if holdsKnownPassword(setting[1]) {
 			return fmt.Errorf("the password in %s is one that everybody knows: choose your own for production", setting[0])
 		}
 	}
+	if isGuest(s.AMQPURL) {
+		return errors.New("the password in AMQP_URL is guest, which it also is if none is said, and everybody knows that: " +
+			"choose your own for production")
+	}
 	return nil
+}
+
+// holdsKnownPassword looks in all of the URL: the database's driver reads some that
+// net/url does not, such as those with several hosts, and takes a password as a
+// parameter too.
+func holdsKnownPassword(raw string) bool {
+	plain, err := url.PathUnescape(raw)
+	return strings.Contains(raw, knownPassword) || err == nil && strings.Contains(plain, knownPassword)
+}
+
+// isGuest says whether RabbitMQ's own password would be sent, which is what becomes
+// of a URL that names none.
+func isGuest(raw string) bool {
+	where, err := url.Parse(raw)
+	if raw == "" || err != nil {
+		return false // who connects there says what is wrong with it
+	}
+	if password, ok := where.User.Password(); ok {
+		return password == guest
+	}
+	return !strings.EqualFold(where.Query().Get("auth_mechanism"), "external") // which is by certificate
 }
 
 // parseEnv fills into from environ; its error names the variable and what it wants.

@@ -40,6 +40,36 @@ func TestProductionRefusesPasswordsThatEverybodyKnows(t *testing.T) {
 	}
 }
 
+func TestAKnownPasswordIsFoundHoweverItIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, known := range []string{
+		"postgres://orders:orders-development-only@one:5432,two:5432/orders",
+		"postgres://postgres/orders?user=orders&password=orders-development-only",
+		"postgres://orders:orders%2Ddevelopment%2Donly@postgres/orders",
+	} {
+		_, err := readSettings(map[string]string{"DATABASE_URL": known, "TROUPE_ENV": "production"})
+		require.ErrorContains(t, err, "the password in DATABASE_URL is one that everybody knows", known)
+	}
+}
+
+func TestProductionRefusesThePasswordThatRabbitMQComesWith(t *testing.T) {
+	t.Parallel()
+	start := func(environment, at string) error {
+		_, err := readSettings(map[string]string{"AMQP_URL": at, "TROUPE_ENV": environment})
+		return err
+	}
+	for _, at := range []string{
+		"amqp://guest:guest@rabbitmq:5672/", "amqp://troupe:guest@rabbitmq/",
+		"amqp://rabbitmq:5672/", "amqps://guest@rabbitmq/troupe", // guest is what stands in for what is missing
+	} {
+		require.NoError(t, start("development", at))
+		require.ErrorContains(t, start("production", at), "the password in AMQP_URL is guest", at)
+	}
+	require.NoError(t, start("production", "amqp://guest:kXv81@rabbitmq/"))
+	require.NoError(t, start("production", "amqps://rabbitmq/?certfile=a.pem&keyfile=a.key&auth_mechanism=external"))
+	require.NoError(t, start("production", ""), "the local bus has no password")
+}
+
 func TestNoSettingsAtAllWork(t *testing.T) {
 	t.Parallel()
 	s, err := readSettings(map[string]string{})

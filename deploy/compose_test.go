@@ -9,8 +9,10 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -274,4 +276,81 @@ func TestInProductionNothingStartsWithTheSecretsOfDevelopment(t *testing.T) {
 		_, err = app.Start(t.Context(), app.Config{Environ: environ})
 		require.ErrorContains(t, err, "the password in AMQP_URL is one that everybody knows", name)
 	}
+}
+
+// begin runs the entrypoint of a server as its container does, up to where the
+// image's own would take over.
+func begin(t *testing.T, s types.ServiceConfig) (string, error) {
+	t.Helper()
+	require.Equal(t, types.ShellCommand{"sh", "/refuse-known-passwords.sh", "docker-entrypoint.sh"}, s.Entrypoint)
+	require.NotEmpty(t, s.Command, "an entrypoint of ours makes the image forget its command")
+	var script string
+	for _, v := range s.Volumes {
+		if v.Target == s.Entrypoint[1] {
+			script = v.Source
+		}
+	}
+	command := exec.CommandContext(t.Context(), "sh", script, "echo", "started")
+	command.Env = []string{"PATH=" + os.Getenv("PATH")}
+	for name, value := range environment(s) {
+		command.Env = append(command.Env, name+"="+value)
+	}
+	said, err := command.CombinedOutput()
+	return string(said), err
+}
+
+// A server that has started once has written its password into its volume.
+func TestInProductionNoServerStartsWithASecretThatWasForgotten(t *testing.T) {
+	t.Parallel()
+	holds := map[string][]string{"rabbitmq": {"RABBITMQ_PASSWORD"}}
+	for _, name := range passwords {
+		if name == "POSTGRES_PASSWORD" || strings.HasSuffix(name, "_DATABASE_PASSWORD") {
+			holds["postgres"] = append(holds["postgres"], name)
+		}
+	}
+	for server, names := range holds {
+		own := []string{"TROUPE_ENV=production"}
+		for _, name := range names {
+			own = append(own, name+"=s3cret")
+		}
+		said, err := begin(t, compose(t, own...).Services[server])
+		require.NoError(t, err, said)
+		require.Equal(t, "started\n", said)
+		for _, name := range names {
+			all := slices.DeleteFunc(slices.Clone(own), func(one string) bool { return one == name+"=s3cret" })
+			said, err := begin(t, compose(t, all...).Services[server])
+			require.Error(t, err, name)
+			require.Equal(t, "Everybody knows the passwords in "+name+": choose your own for production, in .env, as deploy/README.md says\n", said)
+		}
+		said, err = begin(t, compose(t).Services[server])
+		require.NoError(t, err, "in development nobody minds: %s", said)
+	}
+}
+
+const (
+	maxConnections = 100 // of a PostgreSQL that is not told otherwise
+	forSuperusers  = 3   // and kept back, superuser_reserved_connections
+	forMigrations  = 1   // beside the pool of a replica, while it migrates
+)
+
+// poolOf is how many connections a replica with this database URL takes at most.
+func poolOf(t *testing.T, databaseURL string) int {
+	t.Helper()
+	_, query, _ := strings.Cut(databaseURL, "?")
+	parameters, err := url.ParseQuery(query)
+	require.NoError(t, err)
+	pool, err := strconv.Atoi(parameters.Get("pool_max_conns"))
+	require.NoError(t, err, "the URL says no pool_max_conns")
+	return pool
+}
+
+func TestEveryServiceCanBeDoubledBeforePostgresIsFull(t *testing.T) {
+	t.Parallel()
+	project := compose(t)
+	require.Equal(t, types.ShellCommand{"postgres"}, project.Services["postgres"].Command)
+	taken := 0
+	for _, name := range withDatabase {
+		taken += 2 * (poolOf(t, environment(project.Services[name])["DATABASE_URL"]) + forMigrations)
+	}
+	require.LessOrEqual(t, taken, maxConnections-forSuperusers)
 }

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -235,5 +237,39 @@ func TestEveryVariableOfAPodIsOneThatTheServiceReads(t *testing.T) {
 		for variable := range settingsMap(t) {
 			require.Contains(t, means, variable)
 		}
+	}
+}
+
+// In a rollout of everything each pod may have its successor beside it, and pods
+// that drain keep their connections. The URLs are secrets: the README makes them.
+func TestARolloutOfEveryServiceFitsIntoPostgres(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	said := regexp.MustCompile(`DATABASE_URL="(postgres://[^"]+)"`).FindSubmatch(readme)
+	require.NotNil(t, said)
+	pool, taken := poolOf(t, string(said[1])), 0
+	for _, name := range withDatabase {
+		replicas := manifests(t, name)["Deployment"].Spec.Replicas
+		taken += replicas*pool + replicas*(pool+forMigrations)
+	}
+	require.LessOrEqual(t, taken, maxConnections-forSuperusers)
+}
+
+// Without, all that comes through an Ingress seems to be one client, and failed
+// logins of one slow down all.
+func TestTheGatewayTellsTheClientsOfAnIngressApart(t *testing.T) {
+	t.Parallel()
+	var trusted []string
+	for _, e := range manifests(t, "gateway")["Deployment"].Spec.Template.Spec.Containers[0].Env {
+		if e.Name == "GATEWAY_TRUSTED_PROXIES" {
+			trusted = strings.Split(e.Value, ",")
+		}
+	}
+	require.NotEmpty(t, trusted)
+	for _, one := range trusted {
+		prefix, err := netip.ParsePrefix(one)
+		require.NoError(t, err)
+		require.True(t, prefix.Addr().IsPrivate(), "%s: strangers could say who they are", one)
 	}
 }

@@ -1,10 +1,14 @@
 package sqldb_test
 
 import (
+	"fmt"
 	"io/fs"
+	"net/url"
+	"strings"
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -110,4 +114,26 @@ func TestReplicasThatStartTogetherMigrateOnce(t *testing.T) {
 		g.Go(func() error { return sqldb.Migrate(t.Context(), replica, apples, pears) })
 	}
 	require.NoError(t, g.Wait())
+}
+
+// Since PostgreSQL 15 this is what a role finds that is not the database's owner.
+func TestARoleThatMayMakeNoTablesIsToldWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	server, role := postgres(t), "migrate_"+strings.ReplaceAll(uuid.NewString(), "-", "")
+	schema := server.Query().Get("search_path")
+	admin := sqldbtest.Open(t, server.String(), sqldb.Options{MaxConns: 1})
+	makeRole(t, admin, role, "secret")
+	_, err := admin.Exec(t.Context(), "GRANT USAGE ON SCHEMA "+schema+" TO "+role)
+	require.NoError(t, err)
+	server.User = url.UserPassword(role, "secret")
+	db := sqldbtest.Open(t, server.String(), sqldb.Options{MaxConns: 1})
+
+	err = sqldb.Migrate(t.Context(), db, apples)
+	require.ErrorContains(t, err, fmt.Sprintf("does not let user %q make tables in schema %q", role, schema))
+	require.ErrorContains(t, err, "permission denied for schema "+schema)
+	advice := fmt.Sprintf("GRANT CREATE ON SCHEMA %q TO %q", schema, role)
+	require.ErrorContains(t, err, advice)
+	_, err = admin.Exec(t.Context(), advice)
+	require.NoError(t, err)
+	require.NoError(t, sqldb.Migrate(t.Context(), db, apples))
 }

@@ -2,9 +2,12 @@ package sqldb
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"strings"
 )
+
+// errURL shows nothing of the URL: what comes before its first colon may be a password.
+var errURL = errors.New("database URL is not understood: use sqlite:///path/to/file.db or postgres://user:password@host:5432/database")
 
 // Open opens the database at url: "sqlite:///path/to/file.db" (made if missing),
 // "sqlite::memory:" (private, for tests), or "postgres://...".
@@ -16,5 +19,5 @@ func Open(ctx context.Context, url string, o Options) (DB, error) {
 	case "postgres", "postgresql":
 		return openPostgres(ctx, url, o)
 	}
-	return nil, fmt.Errorf("database URL starts with %q: use sqlite:///path/to/file.db or postgres://user:password@host/database", scheme)
+	return nil, errURL
 }

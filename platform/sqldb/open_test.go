@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -23,7 +25,9 @@ func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
 	t.Parallel()
 	for bad, want := range map[string]string{
 		"":                                  "use sqlite:///path/to/file.db or postgres://",
-		"mysql://localhost/orders":          `starts with "mysql"`,
+		"mysql://localhost/orders":          "use sqlite:///path/to/file.db or postgres://",
+		"secret":                            "use sqlite:///path/to/file.db or postgres://",
+		"host=h user=u password=secret":     "use sqlite:///path/to/file.db or postgres://",
 		"sqlite://":                         "names no file",
 		"sqlite:orders.db":                  "names no file",
 		"postgres://u:secret@h:notaport/db": "is not understood",
@@ -33,6 +37,59 @@ func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
 		require.ErrorContains(t, err, want, bad)
 		require.NotContains(t, err.Error(), "secret")
 	}
+}
+
+// Whoever pastes a password into the URL as it is gets told how to write it, and
+// finds no piece of it in the log.
+func TestAPasswordThatBreaksTheURLIsNotShown(t *testing.T) {
+	t.Parallel()
+	for _, password := range []string{
+		"open/sesame", "open@sesame", "12/open@sesame", "open@sesame/12", "open@sesame/w@12", "12?open/sesame", "12?x=open/sesame",
+		"open:sesame/", "open%sesame", "#open/sesame", "[open/sesame",
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // a URL that seems good is not waited for
+		_, err := sqldb.Open(ctx, "postgres://orders:"+password+"@db.example:5432/orders", sqldb.Options{})
+		require.ErrorContains(t, err, "use postgres://user:password@host:5432/database", password)
+		require.ErrorContains(t, err, "percent-encoded", password)
+		require.NotRegexp(t, "open|sesame|12|db.example", err.Error(), password)
+		require.NotContains(t, err.Error(), "orders", password)
+	}
+}
+
+func TestAParameterThatCanNotBeUsedIsNamed(t *testing.T) {
+	t.Parallel()
+	for parameter, want := range map[string]string{
+		"pool_max_conns=many":              "the value of its parameter pool_max_conns can not be used",
+		"pool_max_conns=0":                 "the value of its parameter pool_max_conns can not be used",
+		"sslmode=perhaps":                  "the value of its parameter sslmode can not be used",
+		"sslmode=perhaps&pool_max_conns=0": "what follows its ? can not be used",
+	} {
+		_, err := sqldb.Open(t.Context(), "postgres://orders:secret@db.example/orders?connect_timeout=1&"+parameter, sqldb.Options{})
+		require.EqualError(t, err, "database URL: "+want)
+	}
+}
+
+func TestASpecialCharacterIsPercentEncoded(t *testing.T) {
+	t.Parallel()
+	server, role := postgres(t), "open_"+strings.ReplaceAll(uuid.NewString(), "-", "")
+	admin := sqldbtest.Open(t, server.String(), sqldb.Options{MaxConns: 1})
+	makeRole(t, admin, role, "s/e@c:r?e%t#")
+	server.User = url.UserPassword(role, "s/e@c:r?e%t#")
+	require.NoError(t, sqldbtest.Open(t, server.String(), sqldb.Options{MaxConns: 1}).Ping(t.Context()))
+}
+
+// makeRole makes a role that may connect, and nothing else, until the test ends.
+func makeRole(t *testing.T, admin sqldb.DB, role, password string) {
+	t.Helper()
+	_, err := admin.Exec(t.Context(), "CREATE ROLE "+role+" LOGIN PASSWORD '"+password+"'")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		for _, statement := range []string{"DROP OWNED BY " + role + " CASCADE", "DROP ROLE " + role} {
+			_, err := admin.Exec(context.WithoutCancel(t.Context()), statement)
+			require.NoError(t, err)
+		}
+	})
 }
 
 func TestAFileIsMadeWithItsFoldersAndKept(t *testing.T) {

@@ -165,7 +165,25 @@ func (d *postgresDB) exclusively(ctx context.Context, f func(*sql.DB) error) err
 		return fmt.Errorf("wait for the migration lock: %w", err)
 	}
 	conns := stdlib.OpenDBFromPool(d.pool)
-	return errors.Join(f(conns), conns.Close())
+	return advised(ctx, conn, errors.Join(f(conns), conns.Close()))
+}
+
+// advised says what to do about a role that may not make tables, as no role but
+// the database's owner may in the schema public since PostgreSQL 15.
+func advised(ctx context.Context, conn *pgx.Conn, err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != pgNotAllowed {
+		return err
+	}
+	var user, database, schema string
+	var may bool
+	asked := conn.QueryRow(ctx, "SELECT current_user, current_database(), current_schema(), has_schema_privilege(current_schema(), 'CREATE')")
+	if asked.Scan(&user, &database, &schema, &may) != nil || may {
+		return err // not for this reason
+	}
+	quoted := func(name string) string { return pgx.Identifier{name}.Sanitize() }
+	return fmt.Errorf("PostgreSQL does not let user %q make tables in schema %q of database %q: "+
+		"have an administrator run there GRANT CREATE ON SCHEMA %s TO %s; or, for the schema public, ALTER DATABASE %s OWNER TO %s; %w",
+		user, schema, database, quoted(schema), quoted(user), quoted(database), quoted(user), err)
 }
 
 // retried runs f again if it lost a race or never reached the server.

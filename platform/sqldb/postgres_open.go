@@ -18,7 +18,6 @@ import (
 
 const (
 	oldestPostgres  = 14
-	defaultMaxConns = 16
 	longestWait     = 5 * time.Second                 // between two tries to connect
 	noTLS           = "server refused TLS connection" // pgconn has no name for it
 	longestGreeting = 10 * time.Second                // of one try
@@ -27,12 +26,10 @@ const (
 // openPostgres waits for the server as long as ctx allows, and says so; it does
 // not wait for what only a person can mend.
 func openPostgres(ctx context.Context, url string, o Options) (DB, error) {
-	c, err := pgxpool.ParseConfig(url)
+	c, err := parsePostgres(url, o.MaxConns)
 	if err != nil {
-		return nil, fmt.Errorf("database URL is not understood, "+
-			"use postgres://user:password@host:5432/database: %w", err)
+		return nil, err
 	}
-	c.MaxConns = int32(cmp.Or(o.MaxConns, defaultMaxConns))
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)

@@ -88,7 +88,8 @@ type Options struct {
 	NoGroupCommit bool
 	// Log hears of a PostgreSQL that is waited for; nil means slog.Default().
 	Log *slog.Logger
-	// MaxConns limits PostgreSQL connections and SQLite readers; 0 means a sensible default.
+	// MaxConns limits PostgreSQL connections and SQLite readers; 0 means what a
+	// PostgreSQL URL says in pool_max_conns, or else a sensible default.
 	MaxConns int
 }
 
