@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // loops are goroutines that end together.
@@ -31,7 +29,7 @@ func (l *loops) stop() {
 	l.wait.Wait()
 }
 
-// Stop drains: readiness falls, requests finish, consumers finish their batch
+// Stop drains: readiness falls, requests finish at one service after the other, consumers finish their batch
 // or give it back, workers finish their step, relays say what is left to say,
 // databases close. What could not finish in DRAIN_TIMEOUT is cut off, and done
 // after the next start. Requests get three quarters of it, so that one that never
@@ -45,21 +43,19 @@ func (s *System) Stop() error {
 	return errors.Join(err, s.traces(ctx), s.close())
 }
 
+// stopServing has each service finish its requests before the next stops: those of
+// the gateway, which comes first, need the others to be there.
 func (s *System) stopServing(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.settings.DrainLimit*3/4)
 	defer cancel()
-	group := errgroup.Group{}
+	var errs []error
 	for _, m := range s.members {
-		group.Go(func() error {
-			if err := m.server.Shutdown(ctx); err != nil {
-				return fmt.Errorf("%s: requests cut off: %w", m.service.Name, errors.Join(err, m.server.Close()))
-			}
-			return nil
-		})
+		if err := m.server.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: requests cut off: %w", m.service.Name, errors.Join(err, m.server.Close())))
+		}
 	}
-	err := group.Wait()
 	s.listening.stop()
-	return err
+	return errors.Join(errs...)
 }
 
 func (s *System) stopLoops(ctx context.Context) error {

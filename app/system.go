@@ -23,7 +23,7 @@ import (
 
 // Config says what to run.
 type Config struct {
-	Services []Service
+	Services []Service         // who calls others comes before them, to stop before them
 	Environ  map[string]string // see Settings; the services' own are in there too
 	Version  string
 	Log      *slog.Logger // nil: to standard error, as the settings say
@@ -199,7 +199,7 @@ func (s *System) wire(ctx context.Context, c Config) error {
 		var err error
 		m.instance, err = NewInstance(m.service, World{
 			Environ: c.Environ, Version: c.Version, DB: m.db, Publisher: s.bus, Peers: urls, Transport: s.transport,
-			Now: time.Now, NewID: newID, Log: s.logOf(m), Ready: s.readiness,
+			Now: now, NewID: newID, Log: s.logOf(m), Ready: s.readiness,
 		})
 		if err != nil {
 			return err
@@ -209,6 +209,13 @@ func (s *System) wire(ctx context.Context, c Config) error {
 		}
 	}
 	return nil
+}
+
+// now is the time as databases keep it, so that an answer from memory and one from
+// a table say the same.
+func now() time.Time {
+	t := time.Now()
+	return t.Add(-time.Duration(t.Nanosecond()) % time.Microsecond) // Truncate would drop the monotonic clock
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -107,6 +107,42 @@ func TestStopLetsARequestFinishAndSaysWhatItSaid(t *testing.T) {
 	require.EqualValues(t, 1, heard.Load())
 }
 
+// A request that is under way at the gateway still needs the services behind it.
+func TestTheGatewayFinishesBeforeTheServicesBehindItStop(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	front := Service{Name: "gateway", Build: func(env Env) (Parts, error) {
+		pass := func(ctx context.Context, _ *struct{}) (*struct{}, error) {
+			close(entered)
+			<-release
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, env.Peers["payments"]+"/livez", http.NoBody)
+			if err != nil {
+				return nil, err
+			}
+			response, err := env.Transport.RoundTrip(request)
+			if err != nil {
+				return nil, err
+			}
+			return nil, response.Body.Close()
+		}
+		return Parts{Routes: func(api *httpapi.API) { httpapi.Post(api, "/pass", pass, httpapi.Public()) }}, nil
+	}}
+	var heard atomic.Int64
+	c := config(t, front, butler(t, &heard))
+	c.Environ["GATEWAY_LISTEN"] = "127.0.0.1:0"
+	s, err := Start(t.Context(), c)
+	require.NoError(t, err)
+	answered := make(chan int, 1)
+	go func() { answered <- post(s.URL("gateway") + "/pass") }()
+	<-entered
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop() }()
+	require.Eventually(t, func() bool { return post(s.URL("gateway")+"/livez") == 0 }, waitLimit, waitStep, "the gateway takes nothing new")
+	close(release)
+	require.Equal(t, http.StatusNoContent, <-answered)
+	require.NoError(t, <-stopped)
+}
+
 func post(url string) int {
 	response, err := http.Post(url, "", http.NoBody)
 	if err != nil {

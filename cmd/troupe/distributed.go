@@ -23,7 +23,7 @@ import (
 // The gateway comes first: it needs no database, so what is wrong with everybody's
 // settings is said at once, and once. It goes first too, so that no request meets
 // a service that is gone.
-func runApart(ctx context.Context, environ map[string]string) error {
+func runApart(ctx context.Context, environ map[string]string, admin *admin) error {
 	began := time.Now()
 	if environ["DATABASE_URL"] == "" || environ["AMQP_URL"] == "" {
 		return errors.New("--distributed needs servers: set DATABASE_URL=postgres://user:password@host/database and AMQP_URL=amqp://user:password@host/vhost")
@@ -58,7 +58,8 @@ func runApart(ctx context.Context, environ map[string]string) error {
 			others = append(others, p)
 		}
 		if allReady(front, others...) {
-			banner(os.Stdout, address(environ), environ, "PostgreSQL and RabbitMQ, a process for each service", time.Since(began))
+			at, took := address(environ), time.Since(began)
+			banner(os.Stdout, at, admin.introduced(front, at("gateway")), "PostgreSQL and RabbitMQ, a process for each service", took)
 		}
 		return nil
 	})

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"troupe/client"
 )
@@ -27,16 +24,19 @@ type operator struct {
 
 // login gives a client that calls as the admin.
 func (o operator) login(ctx context.Context) (*client.Client, error) {
-	password := o.AdminPassword
-	if password == "" {
-		kept, err := os.ReadFile(filepath.Join(o.Data, passwordFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no admin password: set ADMIN_PASSWORD, or --data to the folder of 'troupe up' (looked in %s)", o.Data)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read the admin's password: %w", err)
-		}
-		password = strings.TrimSpace(string(kept))
+	if o.AdminPassword != "" {
+		return client.New(o.URL).Login(ctx, o.AdminEmail, o.AdminPassword)
 	}
-	return client.New(o.URL).Login(ctx, o.AdminEmail, password)
+	kept, err := keptPassword(o.Data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no admin password: set ADMIN_PASSWORD, or --data to the folder of 'troupe up' (looked in %s)", o.Data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(o.URL).Login(ctx, o.AdminEmail, kept)
+	if err != nil {
+		return nil, fmt.Errorf("log in with the admin's first password, as kept in %s; if it was changed, set ADMIN_PASSWORD: %w", o.Data, err)
+	}
+	return c, nil
 }

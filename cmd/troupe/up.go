@@ -3,13 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -51,17 +48,18 @@ func (c upCommand) Run(ctx context.Context) error {
 		c.Data = dir
 	}
 	environ["TROUPE_DATA"] = c.Data
-	if err := adminPassword(c.Data, environ); err != nil {
+	admin, err := firstAdmin(c.Data, environ)
+	if err != nil {
 		return err
 	}
 	if c.Distributed {
-		return runApart(ctx, environ)
+		return runApart(ctx, environ, admin)
 	}
-	return c.runTogether(ctx, environ)
+	return c.runTogether(ctx, environ, admin)
 }
 
 // runTogether runs everything in this process, on SQLite.
-func (c upCommand) runTogether(ctx context.Context, environ map[string]string) error {
+func (c upCommand) runTogether(ctx context.Context, environ map[string]string, admin *admin) error {
 	began := time.Now()
 	environ["DATABASE_URL"], environ["AMQP_URL"] = "", ""
 	system, err := app.Start(ctx, app.Config{Services: everything, Environ: environ, Version: app.Version})
@@ -75,7 +73,8 @@ func (c upCommand) runTogether(ctx context.Context, environ map[string]string) e
 	if c.Ephemeral {
 		data += "  (removed at the end)"
 	}
-	banner(os.Stdout, system.URL, environ, data, time.Since(began))
+	took := time.Since(began)
+	banner(os.Stdout, system.URL, admin.introduced(ctx, system.URL("gateway")), data, took)
 	return system.Run(ctx)
 }
 
@@ -111,33 +110,6 @@ func isService(name string) bool {
 	return false
 }
 
-const passwordFile = "admin-password"
-
-// adminPassword makes sure that the first admin has a password: the one of the
-// setting, or of an earlier start, or a new one kept beside the databases.
-func adminPassword(dir string, environ map[string]string) error {
-	if environ["ADMIN_PASSWORD"] != "" {
-		return nil
-	}
-	path := filepath.Join(dir, passwordFile)
-	kept, err := os.ReadFile(path)
-	if err == nil {
-		environ["ADMIN_PASSWORD"] = strings.TrimSpace(string(kept))
-		return nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read the admin's password: %w", err)
-	}
-	environ["ADMIN_PASSWORD"] = rand.Text()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the data folder; choose another with --data: %w", err)
-	}
-	if err := os.WriteFile(path, []byte(environ["ADMIN_PASSWORD"]+"\n"), 0o600); err != nil {
-		return fmt.Errorf("keep the admin's password: %w", err)
-	}
-	return nil
-}
-
 const bannerText = `
   Troupe is ready, after %d ms. Ctrl-C stops it.
 
@@ -146,7 +118,7 @@ const bannerText = `
   mailbox        %s/mailbox  (the mails it sends)
 
   services       %s
-  admin          %s  %s
+  admin          %s
   data           %s
 
   Try it:        curl -s %s/products
@@ -154,7 +126,7 @@ const bannerText = `
 `
 
 // banner tells where everything is; at gives the address of a service.
-func banner(out io.Writer, at func(service string) string, environ map[string]string, data string, took time.Duration) {
+func banner(out io.Writer, at func(service string) string, admin, data string, took time.Duration) {
 	var services []string
 	for _, name := range names()[1:] {
 		services = append(services, name+" "+at(name)[strings.LastIndex(at(name), ":"):])
@@ -164,6 +136,5 @@ func banner(out io.Writer, at func(service string) string, environ map[string]st
 		demo += " --url " + at("gateway")
 	}
 	fmt.Fprintf(out, bannerText, took.Milliseconds(), at("gateway"), at("gateway"), at("notifications"),
-		strings.Join(services, "  "), cmp.Or(environ["ADMIN_EMAIL"], defaultAdmin), environ["ADMIN_PASSWORD"],
-		data, at("gateway"), demo)
+		strings.Join(services, "  "), admin, data, at("gateway"), demo)
 }
