@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -33,6 +34,34 @@ func (h *Harness) HearsBatch(t *testing.T, facts ...event.Fact) {
 	}
 	h.deliver(t, batch...)
 	h.Settle(t)
+}
+
+// HearsAtLast delivers a fact while a table is missing, for far more tries than an
+// event gets that may be given up, then brings the table back and settles. It fails
+// the test if the service gives up.
+func (h *Harness) HearsAtLast(t *testing.T, table string, fact event.Fact) {
+	t.Helper()
+	rename := func(from, to string) {
+		_, err := h.DB.Exec(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to)
+		require.NoError(t, err)
+	}
+	e := h.envelope(t, fact)
+	body, err := event.Encode(e)
+	require.NoError(t, err)
+	rename(table, "mislaid")
+	require.NoError(t, h.instance.Inbox.HandleBatch(t.Context(), []bus.Delivery{{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}}))
+	for range 40 {
+		h.Advance(10 * time.Minute)
+		tried, err := h.instance.Inbox.Step(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, tried, "%s was given up", e.Type)
+	}
+	rename("mislaid", table)
+	h.Advance(10 * time.Minute)
+	h.Settle(t)
+	parked, err := h.instance.Inbox.Letters(t.Context(), "", 1)
+	require.NoError(t, err)
+	require.Empty(t, parked, "the service could not handle the event in the end")
 }
 
 // Redelivers delivers every event heard so far once more, in the same envelopes,

@@ -265,3 +265,14 @@ func TestAFirstStartFillsTheShop(t *testing.T) {
 		requireBalance(t, h)
 	})
 }
+
+func TestWhatIsHeldIsGivenBackHoweverLongItTakes(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", "mask", 4))
+		h.Says(t, events.StockReserved{OrderID: "o1", Lines: masks(4)}, events.StockChanged{SKU: "mask", Available: 6, Version: 3})
+		h.HearsAtLast(t, "reservations", cancelled("o1"))
+		h.Says(t,
+			events.StockReleased{OrderID: "o1", Lines: masks(4), Reason: "customer"},
+			events.StockChanged{SKU: "mask", Available: 10, Version: 4})
+	})
+}

@@ -270,3 +270,12 @@ func TestARevokedSessionIsRefused(t *testing.T) {
 		require.Equal(t, 401, h.As("u1", auth.User).Get(t, "/payments").Status)
 	})
 }
+
+func TestMoneyIsGivenBackHoweverLongItTakes(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Hears(t, created("o1", visa))
+		requireBooks(t, h, "o1", total.Amount, 0)
+		h.HearsAtLast(t, "payments", cancelled("o1"))
+		requireBooks(t, h, "o1", 0, 0)
+	})
+}
