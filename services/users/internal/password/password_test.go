@@ -23,7 +23,7 @@ func TestPolicy(t *testing.T) {
 	for _, bad := range []string{
 		"", "short", "elevenchars", "password1234", "Password!2024", "PASSWORD PASSWORD", "123456789012", "210987654321",
 		"abcdefghijkl", "lkjihgfedcba", "qwertyuiopas", "1q2w3e4r5t6y", "aaaaaaaaaaaaa", "121212121212", "abcabcabcabc",
-		"hello1hello1", "correct horse battery staple", "letmein!!!!!!", "lovelace-lovely", "LOVELACE 1815", strings.Repeat("long ", 205),
+		"hello1hello1", "correct horse battery staple", "letmein!!!!!!", "lovelace-lovely", "LOVELACE 1815", strings.Repeat("long ", 205), "------------", " - _ . - _ . ",
 	} {
 		err := p.Check(bad, "lovelace@example.com", "body.password")
 		require.True(t, fault.Is(err, fault.Invalid), bad)
@@ -132,6 +132,22 @@ func FuzzParseHash(f *testing.F) {
 		require.Equal(t, text, h.String())
 		require.LessOrEqual(t, h.cost.MemoryKiB, uint32(maxMemoryKiB))
 		require.LessOrEqual(t, h.cost.Time, uint32(maxTime))
+	})
+}
+
+// Whatever is typed, the policy has an opinion, and one that a caller can act on.
+func FuzzPolicy(f *testing.F) {
+	f.Add("four nice grey whales", "ada@example.com")
+	f.Add("------------", "ada@example.com")
+	f.Add("            ", "")
+	f.Add("adaadaadaada", "ada@")
+	f.Fuzz(func(t *testing.T, password, email string) {
+		err := Policy{MinLength: 8}.Check(password, email, "body.password")
+		if err != nil {
+			require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+			return
+		}
+		require.NotEmpty(t, separators.Replace(password))
 	})
 }
 

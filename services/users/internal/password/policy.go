@@ -69,6 +69,9 @@ func guessable(lower string) bool {
 
 // repeated gives the shortest part that, said again and again, is s.
 func repeated(s string) string {
+	if s == "" {
+		return s
+	}
 	if at := strings.Index((s + s)[1:], s); at >= 0 {
 		return s[:at+1]
 	}
