@@ -65,7 +65,7 @@ func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
 			err = checkText(r, headers)
 		}
 		var body []byte
-		if err == nil && mediaType != "" {
+		if err == nil {
 			body, err = readBody(r, mediaType)
 		}
 		if err != nil {

@@ -79,10 +79,36 @@ func checkText(r *http.Request, headers []string) error {
 
 func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
-// readBody reads the whole body, if it is of the media type that is wanted.
+// readBody reads the whole body, if it is of the media type that is wanted; "" if
+// the operation takes none.
 func readBody(r *http.Request, want string) ([]byte, error) {
+	if want == "" {
+		return nil, refuseBody(r)
+	}
 	if err := checkType(r.Header["Content-Type"], want); err != nil {
 		return nil, err
+	}
+	return readAll(r)
+}
+
+// refuseBody refuses what nobody would look at: whoever sent it thinks that it
+// matters. An empty object is what some clients send for nothing.
+func refuseBody(r *http.Request) error {
+	if r.ContentLength == 0 || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	body, err := readAll(r)
+	if body = bytes.TrimSpace(body); err != nil || len(body) == 0 || string(body) == "{}" {
+		return err
+	}
+	return fault.New(fault.Malformed, "body_unexpected", "this operation takes no body; send none")
+}
+
+func readAll(r *http.Request) ([]byte, error) {
+	for _, encoding := range r.Header["Content-Encoding"] {
+		if !strings.EqualFold(encoding, "identity") {
+			return nil, fault.New(fault.Unsupported, "unsupported_encoding", "send the body as it is, without Content-Encoding")
+		}
 	}
 	if r.ContentLength > MaxBody {
 		return nil, errTooLarge

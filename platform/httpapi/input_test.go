@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"troupe/platform/auth"
 )
 
 const (
@@ -105,6 +107,30 @@ func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestABodyThatNobodyWouldLookAtIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	admin := []string{"Authorization", "Bearer " + s.token(t, auth.Admin)}
+	for _, body := range []string{"", "{}", " {}\n", " "} {
+		require.Equal(t, http.StatusNoContent, s.ask(t, "DELETE /orders/1", body, admin...).Code, "%q", body)
+	}
+	for _, body := range []string{`{"junk":`, `{"junk":1}`, "x", "null"} {
+		w := s.ask(t, "DELETE /orders/1", body, admin...)
+		require.Equal(t, http.StatusBadRequest, w.Code, "%q", body)
+		require.Equal(t, "body_unexpected", requireProblem(t, w).Code)
+	}
+}
+
+func TestABodyIsTakenOnlyAsItIs(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const one = `{"items":[{"sku":"book","quantity":1}]}`
+	require.Equal(t, http.StatusCreated, s.ask(t, place, one, "Content-Encoding", "identity").Code)
+	w := s.ask(t, place, one, "Content-Encoding", "gzip")
+	require.Equal(t, http.StatusUnsupportedMediaType, w.Code)
+	require.Equal(t, "unsupported_encoding", requireProblem(t, w).Code)
 }
 
 func TestHeadersThatNoDatabaseStoresAreRefused(t *testing.T) {
