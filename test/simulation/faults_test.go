@@ -67,7 +67,7 @@ var faults = []struct {
 	{Fault{
 		Name:         "a cancel that comes first leaves no tombstone in payments",
 		BeforeCommit: executes("payments", "DELETE FROM payments WHERE state = 'voided' AND version = 1"),
-	}, ""},
+	}, "has two payments"},
 	{Fault{Name: "nobody looks at the deadline", Edit: without("orders", "deadlines")}, "deadline"},
 	{Fault{
 		Name:         "an authorisation that comes after the cancel is kept",

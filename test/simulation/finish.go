@@ -200,6 +200,7 @@ func (w *world) wakeUpCall(ctx context.Context) error {
 			break
 		}
 	}
+	before := len(w.witness.orders)
 	w.send(w.orderRequest(w.customers[1],
 		fmt.Sprintf(`{"items":[{"sku":%q,"quantity":1}],"payment_method":"pm_card_visa"}`, w.skus[0]), "orders once more"))
 	if _, err := w.drain(ctx); err != nil {
@@ -207,6 +208,11 @@ func (w *world) wakeUpCall(ctx context.Context) error {
 	}
 	if unrest := w.unrest(ctx); unrest != nil {
 		return fmt.Errorf("somebody was not woken: %w", unrest)
+	}
+	for _, o := range w.witness.orders[before:] {
+		if !o.paid {
+			return fmt.Errorf("%s is %s and not paid, though there was nothing in its way", w.names.of(o.id), o.status)
+		}
 	}
 	return w.checkRest(ctx)
 }

@@ -40,8 +40,8 @@ var everywhere = []trace{
 // traces is what is traced in one service beside that.
 var traces = map[string][]trace{
 	"orders": {
-		{"order", "INSERT ON orders", "NEW.id", "''", "NEW.status", "NEW.user_id"},
-		{"order", "UPDATE OF status ON orders", "NEW.id", "OLD.status", "NEW.status", "NEW.user_id"},
+		{"order", "INSERT ON orders", "NEW.id", "''", "NEW.status", "NEW.user_id || ' ' || NEW.deadline_at"},
+		{"order", "UPDATE OF status ON orders", "NEW.id", "OLD.status", "NEW.status", "NEW.user_id || ' ' || NEW.deadline_at"},
 	},
 	"inventory": {
 		{"reservation", "INSERT ON reservations", "NEW.order_id", "''", "NEW.state", "NEW.lines"},

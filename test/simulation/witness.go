@@ -45,6 +45,8 @@ type fact struct {
 
 type orderSeen struct {
 	id, user, status string
+	said             []string // the types of all that was said of it
+	deadline         string   // in microseconds
 	paid             bool
 	payment          string // its payment's id, once there is one
 	moneyIs          string // the payment's state
@@ -120,9 +122,12 @@ func (w *witness) says(service string, c change) {
 		w.complain("%s says something unreadable: %w", service, err)
 		return
 	}
-	w.note(&fact{Message: bus.Message{ID: c.id, Type: c.after, Body: []byte(c.more)}, about: e.CorrelationID, source: service})
-	if o := w.ordersByID[e.CorrelationID]; o != nil && c.after == "order.paid.v1" {
-		o.paid = true
+	f := &fact{Message: bus.Message{ID: c.id, Type: c.after, Body: []byte(c.more)}, about: e.CorrelationID, source: service}
+	w.note(f)
+	w.checkGrounds(f, e)
+	if o := w.ordersByID[f.about]; o != nil {
+		o.said = append(o.said, f.Type)
+		o.paid = o.paid || f.Type == "order.paid.v1"
 	}
 }
 
@@ -199,7 +204,8 @@ var forward = map[string][]string{
 func (w *witness) orderMoves(c change) {
 	o := w.ordersByID[c.id]
 	if o == nil {
-		o = &orderSeen{id: c.id, user: c.more}
+		o = &orderSeen{id: c.id}
+		o.user, o.deadline, _ = strings.Cut(c.more, " ")
 		w.ordersByID[c.id] = o
 		w.orders = append(w.orders, o)
 		w.names.order(c.id)
