@@ -175,6 +175,7 @@ func (v *victim) survives(t *testing.T, name string, at crashpoint.Point, nth in
 		case <-bound.Done():
 			require.Fail(t, "the point is never passed", "%s, time %d", at, nth)
 		}
+		require.True(t, v.fleet.Killed(name), "it ended before the point: %s, time %d", at, nth)
 		require.NoError(t, invariants.LeasesRunOut(t.Context(), v.databases))
 		require.NoError(t, v.fleet.Start(t.Context(), name))
 		require.NoError(t, <-ordered)

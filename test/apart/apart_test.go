@@ -144,6 +144,14 @@ func TestTheServersRestart(t *testing.T) {
 		own.do("start-rabbit")
 	})
 	s.ComesToRest()
+	meanwhile(t, c, func() { // as in a power cut
+		own.do("kill-postgres")
+		own.do("start-postgres")
+		own.do("kill-rabbit")
+		place(t, ada)
+		own.do("start-rabbit")
+	})
+	s.ComesToRest()
 }
 
 // program is the real one, built for this test.

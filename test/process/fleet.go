@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Fleet is the system as processes that can be killed and started one by one:
@@ -121,6 +122,13 @@ func (f *Fleet) Kill(name string) error { return f.children[name].kill() }
 
 // Ended is closed when a process has ended, until it is started again.
 func (f *Fleet) Ended(name string) <-chan struct{} { return f.children[name].ended }
+
+// Killed says whether a process that has ended was killed as by kill -9, rather than
+// ended by itself, by an error or by a panic.
+func (f *Fleet) Killed(name string) bool {
+	status, ok := f.children[name].command.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
 
 // Stop asks every process that lives to drain, the gateway first.
 func (f *Fleet) Stop() error {
