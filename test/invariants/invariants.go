@@ -69,7 +69,7 @@ func Quiet(ctx context.Context, d Databases) error {
 			errs = append(errs, empty(ctx, db, service, table))
 		}
 	}
-	errs = append(errs, onceEach(ctx, d["notifications"]))
+	errs = append(errs, onceEach(ctx, d["notifications"]), copies(ctx, d))
 	return errors.Join(errs...)
 }
 

@@ -26,6 +26,18 @@ func TestEveryTestThatTheGuaranteesNameExists(t *testing.T) {
 	}
 }
 
+// TestEveryGuaranteeNamesATest: a promise that no test shows is only words.
+func TestEveryGuaranteeNamesATest(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "GUARANTEES.md"))
+	require.NoError(t, err)
+	rows := regexp.MustCompile(`(?m)^\| [A-Z].*$`).FindAllString(string(page), -1)
+	require.Greater(t, len(rows), 20, "hardly any promise is found: the pattern looks for the wrong thing")
+	for _, row := range rows {
+		require.Regexp(t, named, row)
+	}
+}
+
 func declares(t *testing.T, files []string, test string) bool {
 	t.Helper()
 	declaration := regexp.MustCompile(`(?m)^func ` + test + `\(t \*testing\.T\)`)
