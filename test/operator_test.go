@@ -58,6 +58,7 @@ func TestAWrongPasswordEndsTheStart(t *testing.T) {
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	require.Equal(t, 1, exit.ExitCode(), "%s", out)
+	require.Contains(t, string(out), "RabbitMQ refuses user or password: check AMQP_URL")
 	require.Contains(t, string(out), "gateway did not start")
 	require.NotContains(t, string(out), "another program")
 }
