@@ -1,6 +1,7 @@
 // Package bus carries events between services, at least once and in any order.
-// Its implementations are local (a queue table in the consumer's SQLite file)
-// and rabbit (RabbitMQ quorum queues); both pass the suite in bustest.
+// Its implementations are local (a queue table in the consumer's SQLite file),
+// rabbit (RabbitMQ quorum queues) and sim (for simulations); all pass the suite in
+// bustest.
 package bus
 
 import (
@@ -8,9 +9,9 @@ import (
 	"errors"
 )
 
-// ErrUnroutable is the error of a message that no queue takes although its type
-// has subscribers: the topology is broken, the message stays in the outbox.
-var ErrUnroutable = errors.New("no queue takes this message")
+// ErrUnroutable is the error of a message that one of its hearers has no queue for:
+// the topology is broken, the message stays in the outbox. Others may have got it.
+var ErrUnroutable = errors.New("a hearer of this message has no queue for it")
 
 // ErrUnavailable is the error of every message of a batch that the bus did not
 // take because it can not be reached, or was lost on the way: no message is to
