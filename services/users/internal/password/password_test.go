@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,6 +25,7 @@ func TestPolicy(t *testing.T) {
 		"", "short", "elevenchars", "password1234", "Password!2024", "PASSWORD PASSWORD", "123456789012", "210987654321",
 		"abcdefghijkl", "lkjihgfedcba", "qwertyuiopas", "1q2w3e4r5t6y", "aaaaaaaaaaaaa", "121212121212", "abcabcabcabc",
 		"hello1hello1", "correct horse battery staple", "letmein!!!!!!", "lovelace-lovely", "LOVELACE 1815", strings.Repeat("long ", 205),
+		"------------", strings.Repeat(" ", 12), "-_. -_. -_. -_.", strings.Repeat("-", MaxBytes),
 	} {
 		err := p.Check(bad, "lovelace@example.com", "body.password")
 		require.True(t, fault.Is(err, fault.Invalid), bad)
@@ -118,6 +120,25 @@ func TestAFullQueueAsksToComeBack(t *testing.T) {
 	<-h.slots
 	_, err = h.Hash(t.Context(), "pass")
 	require.NoError(t, err, "nothing is left behind")
+}
+
+// FuzzThePolicyJudgesEveryPassword: a stranger chooses what it reads, so it must
+// have an answer to everything, and what it takes must be good by its own rules.
+func FuzzThePolicyJudgesEveryPassword(f *testing.F) {
+	f.Add("four nice grey whales", "ada@example.com")
+	f.Add("PASSWORD PASSWORD", "@")
+	f.Add("210987654321", "")
+	f.Fuzz(func(t *testing.T, password, email string) {
+		p := Policy{MinLength: 12}
+		err := p.Check(password, email, "body.password")
+		if err != nil {
+			require.True(t, fault.Is(err, fault.Invalid), err)
+			return
+		}
+		require.LessOrEqual(t, len(password), MaxBytes)
+		require.GreaterOrEqual(t, utf8.RuneCountInString(password), 12)
+		require.NotEmpty(t, strings.Trim(password, "-_. "))
+	})
 }
 
 func FuzzParseHash(f *testing.F) {
