@@ -30,6 +30,8 @@ type shop struct {
 	signer  *auth.Signer
 	log     *bytes.Buffer
 	ready   error
+	// cancelled counts the orders that were.
+	cancelled int
 }
 
 type item struct {
@@ -105,6 +107,10 @@ func (s *shop) open() {
 	httpapi.Delete(a, "/orders/{id}", func(context.Context, *getOrder) (*struct{}, error) {
 		return nil, nil
 	}, httpapi.Only(auth.Admin), httpapi.Says("Delete an order"))
+	httpapi.Post(a, "/orders/{id}/cancel", func(context.Context, *getOrder) (*struct{}, error) {
+		s.cancelled++
+		return nil, nil
+	}, httpapi.Public(), httpapi.Says("Cancel an order"))
 	httpapi.Get(a, "/orders", func(_ context.Context, in *listOrders) (*orders, error) {
 		_, err := httpapi.DecodeCursor(in.Cursor, 2)
 		return &orders{httpapi.Page[order]{Items: []order{}, NextCursor: httpapi.EncodeCursor("a", "b")}}, err

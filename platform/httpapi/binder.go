@@ -65,8 +65,8 @@ func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
 			err = checkText(r, headers)
 		}
 		var body []byte
-		if err == nil && mediaType != "" {
-			body, err = readBody(r, mediaType)
+		if err == nil {
+			body, err = bodyOf(r, op.Method, mediaType)
 		}
 		if err != nil {
 			WriteProblem(w, r, err)

@@ -7,7 +7,10 @@
 //
 //   - A body is JSON, or the media type in the contentType tag of Body
 //     (application/x-www-form-urlencoded gives strings by their json names).
-//     Anything else is 415; no Content-Type at all means what is expected.
+//     Anything else is 415, and so is a Content-Encoding; no Content-Type at all
+//     means what is expected.
+//   - An operation that takes no body refuses one with 400, unless it is an empty
+//     object or the method is GET.
 //   - A body that can not be read in one way only is 400: broken syntax, text
 //     after the end, one key twice in an object (in capitals or not), bytes that are
 //     no UTF-8, and the character U+0000, which databases do not store.

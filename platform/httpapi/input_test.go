@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"troupe/platform/auth"
 )
 
 const (
@@ -104,6 +106,45 @@ func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
 				require.Equal(t, c.code, requireProblem(t, w).Code)
 			}
 		})
+	}
+}
+
+// Who sends a body believes that it says something: it must not be ignored.
+func TestWhereNoBodyIsTakenNoneIsIgnored(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const cancel = "POST /orders/1/cancel"
+	said := []string{
+		`{"reason":"late"}`, `{`, `[]`, `null`, `""`, `{}{}`, "reason=late", "\x00", "\u00a0", strings.Repeat(" ", 65), strings.Repeat("x", 2<<20),
+	}
+	for _, body := range said {
+		w := s.ask(t, cancel, body)
+		require.Equal(t, "body_unexpected", requireProblem(t, w).Code, body)
+		require.Equal(t, http.StatusBadRequest, w.Code, body)
+	}
+	w := s.ask(t, "DELETE /orders/1", "{", "Authorization", "Bearer "+s.token(t, auth.Admin))
+	require.Equal(t, "body_unexpected", requireProblem(t, w).Code)
+	require.Zero(t, s.cancelled)
+
+	for i, body := range []string{"", "{}", " { }\r\n"} {
+		require.Equal(t, http.StatusNoContent, s.ask(t, cancel, body, "Content-Type", "application/json").Code, body)
+		require.Equal(t, i+1, s.cancelled)
+	}
+}
+
+func TestACompressedBodyIsRefusedAsSuch(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const one = `{"items":[{"sku":"book","quantity":1}]}`
+	for _, what := range []string{place, "POST /orders/1/cancel"} {
+		for _, coding := range []string{"gzip", "deflate, gzip", "GZIP", "identity, gzip"} {
+			w := s.ask(t, what, one, "Content-Encoding", coding)
+			require.Equal(t, "unsupported_encoding", requireProblem(t, w).Code, coding)
+			require.Equal(t, http.StatusUnsupportedMediaType, w.Code)
+		}
+	}
+	for _, none := range []string{"", "identity", "Identity"} {
+		require.Equal(t, http.StatusCreated, s.ask(t, place, one, "Content-Encoding", none).Code)
 	}
 }
 
