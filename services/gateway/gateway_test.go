@@ -73,6 +73,8 @@ func TestAKnownPathNamesTheMethodsItTakes(t *testing.T) {
 		"PUT /users/me":          "GET, HEAD, PATCH, DELETE",
 		"PATCH /products/mug":    "GET, HEAD, PUT",
 		"BREW /notifications":    "GET, HEAD",
+		"TRACE /orders":          "GET, HEAD, POST",
+		"TRACE /openapi.json":    "GET, HEAD",
 		"POST /openapi.json":     "GET, HEAD",
 		"GET /payments/1/refund": "POST",
 	} {
