@@ -239,6 +239,7 @@ func TestAProductThatMakesNoSenseIsRefused(t *testing.T) {
 		}
 		for _, bad := range []string{
 			`{"name":"","price":{"amount":1,"currency":"EUR"}}`,
+			`{"name":"  \n ","price":{"amount":1,"currency":"EUR"}}`,
 			`{"name":"x","price":{"amount":1,"currency":"XXL"}}`,
 			`{"name":"x","price":{"amount":1,"currency":"eur"}}`,
 			`{"name":"x","price":{"amount":9223372036854775808,"currency":"EUR"}}`,
