@@ -147,6 +147,11 @@ func TestItsOwnPagesAreItsOwn(t *testing.T) {
 	for _, path := range []string{"/livez", "/readyz", "/metrics", "/docs", "/docs/docs.js"} {
 		require.Equal(t, 200, w.call(t, "", "GET", path, "").StatusCode, path)
 	}
+	for _, path := range []string{"/", "/docs/"} {
+		led := w.call(t, "", "GET", path, "", "Accept", "text/html")
+		require.Equal(t, "/docs", led.Request.URL.Path, "a browser is led there")
+		require.Equal(t, 200, led.StatusCode, path)
+	}
 	for _, s := range w.services {
 		require.Zero(t, s.calls.Load())
 	}
