@@ -15,9 +15,10 @@
 //     after the end, one key twice in an object (in capitals or not), bytes that are
 //     no UTF-8, and the character U+0000, which databases do not store.
 //   - A member that the operation does not know is 422: a caller who sends
-//     "role" or misspells "quantity" learns it. A struct that is to ignore them
-//     has a field `_ struct{} "additionalProperties:\"true\""`. Unknown query
-//     parameters are ignored.
+//     "role" or misspells "quantity", be it as "Quantity", learns it. A form that
+//     is to ignore them has a field `_ struct{} "additionalProperties:\"true\""`;
+//     JSON must not, since encoding/json would take "Quantity" unvalidated.
+//     Unknown query parameters are ignored.
 //   - A list is never null: in what comes in that is 422, and the document promises
 //     as much for what goes out.
 //   - What breaks a rule of the struct tags is 422, with every place in "errors".
