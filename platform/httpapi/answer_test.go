@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -152,6 +153,22 @@ func TestPagesFollowOneAnother(t *testing.T) {
 	q.Cursor = "MQ"
 	_, err = q.After()
 	require.True(t, fault.Is(err, fault.Invalid))
+}
+
+func TestACursorLeadsOnOnlyInItsOwnList(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	var page struct {
+		NextCursor string `json:"next_cursor"`
+	}
+	first := s.ask(t, "GET /books?limit=1", "")
+	require.NoError(t, json.Unmarshal(first.Body.Bytes(), &page))
+	require.Contains(t, s.ask(t, "GET /books?limit=5&cursor="+page.NextCursor, "").Body.String(), `"id":"b"`)
+
+	elsewhere := s.ask(t, "GET /maps?cursor="+page.NextCursor, "")
+	require.Equal(t, http.StatusUnprocessableEntity, elsewhere.Code)
+	require.Equal(t, "cursor_invalid", requireProblem(t, elsewhere).Code)
+	require.Equal(t, "cursor_invalid", requireProblem(t, s.ask(t, "GET /books?cursor="+httpapi.EncodeCursor("a"), "")).Code)
 }
 
 func TestCursorsComeBackAsTheyWere(t *testing.T) {

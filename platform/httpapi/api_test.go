@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,8 @@ type shop struct {
 	signer  *auth.Signer
 	log     *bytes.Buffer
 	ready   error
+	// cancelled counts the orders that were.
+	cancelled int
 }
 
 type item struct {
@@ -105,10 +108,23 @@ func (s *shop) open() {
 	httpapi.Delete(a, "/orders/{id}", func(context.Context, *getOrder) (*struct{}, error) {
 		return nil, nil
 	}, httpapi.Only(auth.Admin), httpapi.Says("Delete an order"))
+	httpapi.Post(a, "/orders/{id}/cancel", func(context.Context, *getOrder) (*struct{}, error) {
+		s.cancelled++
+		return nil, nil
+	}, httpapi.Public(), httpapi.Says("Cancel an order"))
 	httpapi.Get(a, "/orders", func(_ context.Context, in *listOrders) (*orders, error) {
 		_, err := httpapi.DecodeCursor(in.Cursor, 2)
 		return &orders{httpapi.Page[order]{Items: []order{}, NextCursor: httpapi.EncodeCursor("a", "b")}}, err
 	}, httpapi.Public())
+	rows := []string{"a", "b", "c"}
+	for _, path := range []string{"/books", "/maps"} {
+		httpapi.Get(a, path, func(_ context.Context, in *listOrders) (*orders, error) {
+			after, err := in.After()
+			left := slices.DeleteFunc(slices.Clone(rows), func(id string) bool { return id <= after })
+			id, show := func(id string) string { return id }, func(id string) order { return order{ID: id} }
+			return &orders{httpapi.PageOf(in.PageQuery, left[:min(len(left), in.Fetch())], id, show)}, err
+		}, httpapi.Public())
+	}
 	httpapi.Post(a, "/token", func(_ context.Context, in *signIn) (*oneOrder, error) {
 		return &oneOrder{order{User: in.Body.Username}}, nil
 	}, httpapi.Anonymous(), httpapi.Says("Get a token"))

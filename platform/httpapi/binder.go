@@ -66,7 +66,7 @@ func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
 		}
 		var body []byte
 		if err == nil {
-			body, err = readBody(r, mediaType)
+			body, err = bodyOf(r, op.Method, mediaType)
 		}
 		if err != nil {
 			WriteProblem(w, r, err)

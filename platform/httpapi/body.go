@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -29,6 +30,11 @@ var (
 		"the path and the query must be percent-encoded UTF-8 text without U+0000")
 	errTooLarge = fault.New(fault.TooLarge, "body_too_large",
 		"the body must not be larger than %d bytes", MaxBody)
+	errIncomplete = fault.New(fault.Malformed, "body_incomplete", "the body ended early; send it again")
+	errUnexpected = fault.New(fault.Malformed, "body_unexpected",
+		"this takes no body, and nothing was done; leave the body out, or send {}")
+	errEncoded = fault.New(fault.Unsupported, "unsupported_encoding",
+		"send the body as it is, with no Content-Encoding; compressed bodies are not read")
 )
 
 // bodyType is the media type an operation takes, "" if it takes no body.
@@ -79,36 +85,48 @@ func checkText(r *http.Request, headers []string) error {
 
 func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
-// readBody reads the whole body, if it is of the media type that is wanted; "" if
-// the operation takes none.
+// bodyOf reads what an operation of that method takes as its body. A body of GET
+// means nothing (RFC 9110, 9.3.1), and changes nothing: it is let be.
+func bodyOf(r *http.Request, method, mediaType string) ([]byte, error) {
+	switch {
+	case mediaType != "":
+		return readBody(r, mediaType)
+	case method != http.MethodGet:
+		return nil, readNothing(r)
+	}
+	return nil, nil
+}
+
+// blanks are what JSON takes for space.
+var blanks = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
+
+// readNothing refuses a body where none is taken: who sends one believes that it
+// says something. An empty object is how many clients say nothing.
+func readNothing(r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	if err := checkEncoding(r.Header["Content-Encoding"]); err != nil {
+		return err
+	}
+	const most = 64 // bytes; there is no need to read on to know that it is too much
+	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+	if err != nil {
+		return errIncomplete.Because(err)
+	}
+	if said := blanks.Replace(string(body)); len(body) > most || said != "" && said != "{}" {
+		return errUnexpected
+	}
+	return nil
+}
+
+// readBody reads the whole body, if it is of the media type that is wanted.
 func readBody(r *http.Request, want string) ([]byte, error) {
-	if want == "" {
-		return nil, refuseBody(r)
+	if err := checkEncoding(r.Header["Content-Encoding"]); err != nil {
+		return nil, err
 	}
 	if err := checkType(r.Header["Content-Type"], want); err != nil {
 		return nil, err
-	}
-	return readAll(r)
-}
-
-// refuseBody refuses what nobody would look at: whoever sent it thinks that it
-// matters. An empty object is what some clients send for nothing.
-func refuseBody(r *http.Request) error {
-	if r.ContentLength == 0 || r.Method == http.MethodGet || r.Method == http.MethodHead {
-		return nil
-	}
-	body, err := readAll(r)
-	if body = bytes.TrimSpace(body); err != nil || len(body) == 0 || string(body) == "{}" {
-		return err
-	}
-	return fault.New(fault.Malformed, "body_unexpected", "this operation takes no body; send none")
-}
-
-func readAll(r *http.Request) ([]byte, error) {
-	for _, encoding := range r.Header["Content-Encoding"] {
-		if !strings.EqualFold(encoding, "identity") {
-			return nil, fault.New(fault.Unsupported, "unsupported_encoding", "send the body as it is, without Content-Encoding")
-		}
 	}
 	if r.ContentLength > MaxBody {
 		return nil, errTooLarge
@@ -121,9 +139,19 @@ func readAll(r *http.Request) ([]byte, error) {
 	case errors.As(err, &tooLarge):
 		return nil, errTooLarge
 	case err != nil:
-		return nil, fault.New(fault.Malformed, "body_incomplete", "the body ended early; send it again").Because(err)
+		return nil, errIncomplete.Because(err)
 	}
 	return b.Bytes(), nil
+}
+
+// checkEncoding refuses what would otherwise be taken for broken JSON.
+func checkEncoding(values []string) error {
+	for _, coding := range values {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return errEncoded
+		}
+	}
+	return nil
 }
 
 func checkType(values []string, want string) error {

@@ -9,7 +9,13 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
 )
+
+// huma matches members in any case, as encoding/json does; only this switch of the
+// whole process tells it not to, and this is the only package that knows huma.
+func init() { huma.ValidateStrictCasing = true }
 
 // decode reads a body twice: huma asks first for an any to validate, then for the
 // operation's struct. The first time is when everything is checked.
@@ -154,6 +160,8 @@ func countMembers(valid []byte) int {
 }
 
 // formToJSON makes an object of strings; a repeated name is refused (RFC 6749, 3.2).
+// A name that is not plain is none of ours. It is dropped, because a form may ignore
+// unknown names in validation, where encoding/json would take it for ours after all.
 func formToJSON(data []byte) ([]byte, error) {
 	values, err := url.ParseQuery(string(data))
 	if err != nil {
@@ -167,7 +175,9 @@ func formToJSON(data []byte) ([]byte, error) {
 		if !utf8.ValidString(name) || !utf8.ValidString(v[0]) {
 			return nil, errors.New("it is not UTF-8")
 		}
-		object[name] = v[0]
+		if plain(name) {
+			object[name] = v[0]
+		}
 	}
 	return json.Marshal(object)
 }

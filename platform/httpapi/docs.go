@@ -24,10 +24,27 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 func (a *API) addDocs() {
 	page := bytes.ReplaceAll(embedded("docs.html"), []byte("TITLE"), []byte(html.EscapeString(a.config.Title)))
 	a.mux.HandleFunc("GET /openapi.json", a.serveDocument)
+	a.mux.HandleFunc("GET /{$}", frontDoor)
+	a.mux.HandleFunc("GET /docs/{$}", toDocs)
 	a.mux.HandleFunc("GET /docs", asset("text/html", page))
 	a.mux.HandleFunc("GET /docs/docs.js", asset("text/javascript", embedded("docs.js")))
 	a.mux.HandleFunc("GET /docs/swagger-ui-bundle.js", packed("text/javascript", embedded("swagger-ui-bundle.js.gz")))
 	a.mux.HandleFunc("GET /docs/swagger-ui.css", packed("text/css", embedded("swagger-ui.css.gz")))
+}
+
+// frontDoor leads people to the docs, who open the bare address first. A program
+// that asks there has made a mistake, and a page would not tell it so.
+func frontDoor(w http.ResponseWriter, r *http.Request) {
+	w.Header().Add("Vary", "Accept")
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		toDocs(w, r)
+		return
+	}
+	WriteProblem(w, r, errNoRoute)
+}
+
+func toDocs(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/docs", http.StatusTemporaryRedirect)
 }
 
 func embedded(name string) []byte {

@@ -43,7 +43,7 @@ var meanings = map[int]string{
 	404: "There is no such thing, or it is not the caller's.",
 	409: "This clashes with the present state.",
 	413: "The body is too large.",
-	415: "The body has a media type that is not taken.",
+	415: "The body has a media type or a Content-Encoding that is not taken.",
 	422: "The request can be read but breaks a rule; `errors` says where.",
 	429: "Too many requests; try again after the time in Retry-After.",
 	500: "The fault is ours.",

@@ -77,6 +77,22 @@ func TestTheDocsPageNeedsNothingFromElsewhere(t *testing.T) {
 	}
 }
 
+func TestWhoOpensTheBareAddressIsLedToTheDocs(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const browser = "text/html,application/xhtml+xml,*/*;q=0.8"
+	for _, path := range []string{"/", "/docs/"} {
+		w := s.ask(t, "GET "+path, "", "Accept", browser)
+		require.Equal(t, http.StatusTemporaryRedirect, w.Code, path)
+		require.Equal(t, "/docs", w.Header().Get("Location"), path)
+	}
+	for _, accept := range []string{"", "*/*", "application/json"} {
+		p := requireProblem(t, s.ask(t, "GET /", "", "Accept", accept))
+		require.Equal(t, "not_found", p.Code, "a program has mistaken the address")
+		require.Contains(t, p.Detail, "/docs")
+	}
+}
+
 func TestAssetsAreSentPackedOrNot(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -7,14 +7,18 @@
 //
 //   - A body is JSON, or the media type in the contentType tag of Body
 //     (application/x-www-form-urlencoded gives strings by their json names).
-//     Anything else is 415; no Content-Type at all means what is expected.
+//     Anything else is 415, and so is a Content-Encoding; no Content-Type at all
+//     means what is expected.
+//   - An operation that takes no body refuses one with 400, unless it is an empty
+//     object or the method is GET.
 //   - A body that can not be read in one way only is 400: broken syntax, text
 //     after the end, one key twice in an object (in capitals or not), bytes that are
 //     no UTF-8, and the character U+0000, which databases do not store.
 //   - A member that the operation does not know is 422: a caller who sends
-//     "role" or misspells "quantity" learns it. A struct that is to ignore them
-//     has a field `_ struct{} "additionalProperties:\"true\""`. Unknown query
-//     parameters are ignored.
+//     "role" or misspells "quantity", be it as "Quantity", learns it. A form that
+//     is to ignore them has a field `_ struct{} "additionalProperties:\"true\""`;
+//     JSON must not, since encoding/json would take "Quantity" unvalidated.
+//     Unknown query parameters are ignored.
 //   - A list is never null: in what comes in that is 422, and the document promises
 //     as much for what goes out.
 //   - What breaks a rule of the struct tags is 422, with every place in "errors".

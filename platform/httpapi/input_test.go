@@ -54,10 +54,14 @@ func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
 		"an unknown member":          {place, `{"items":[{"sku":"a","quantity":1}],"role":"admin"}`, "", 422, "validation_failed", `"location":"body.role"`},
 		"null for a list":            {place, `{"items":null}`, "", 422, "validation_failed", "expected array"},
 		"null for text":              {place, `{"items":[{"sku":null,"quantity":1}]}`, "", 422, "validation_failed", "expected string"},
-		"a member in other letters":  {place, `{"Items":[{"sku":"a","quantity":1}]}`, "", 201, "", `"id":"a"`},
+		"a member in other letters":  {place, `{"Items":[{"sku":"a","quantity":1}]}`, "", 422, "validation_failed", `"location":"body.Items"`},
+		"an optional one likewise":   {place, `{"items":[{"sku":"a","quantity":1}],"Note":"x"}`, "", 422, "validation_failed", `"location":"body.Note"`},
+		"a member by a folded sign":  {place, `{"item\u017f":[{"sku":"a","quantity":1}]}`, "", 422, "validation_failed", "unexpected"},
 		"a rule evaded by letters":   {place, `{"items":[{"sku":"a","quantity":1}],"ITEMS":[]}`, "", 400, "malformed_body", "same key twice"},
 		"a rule evaded by folding":   {place, `{"items":[{"sku":"a","quantity":1}],"item\u017f":[]}`, "", 400, "malformed_body", "same key twice"},
-		"a form evading by letters":  {signin, "username=ann&password=x&USERNAME=", form, 400, "malformed_body", "twice"},
+		"a form evading by letters":  {signin, "username=ann&password=x&USERNAME=", form, 200, "", `"user":"ann"`},
+		"a form in other letters":    {signin, "USERNAME=ann&password=x", form, 422, "validation_failed", "username"},
+		"a form by a folded sign":    {signin, "u%C5%BFername=ann&password=x", form, 422, "validation_failed", "username"},
 		"none of it":                 {place, `{"items":[{"sku":"a","quantity":0}]}`, "", 422, "validation_failed", "body.items[0].quantity"},
 		"half of it":                 {place, `{"items":[{"sku":"a","quantity":1.5}]}`, "", 422, "validation_failed", "body.items[0].quantity"},
 		"a number written oddly":     {place, `{"items":[{"sku":"a","quantity":1e2}]}`, "", 422, "validation_failed", "items.quantity"},
@@ -109,28 +113,43 @@ func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
 	}
 }
 
-func TestABodyThatNobodyWouldLookAtIsRefused(t *testing.T) {
+// Who sends a body believes that it says something: it must not be ignored.
+func TestWhereNoBodyIsTakenNoneIsIgnored(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	admin := []string{"Authorization", "Bearer " + s.token(t, auth.Admin)}
-	for _, body := range []string{"", "{}", " {}\n", " "} {
-		require.Equal(t, http.StatusNoContent, s.ask(t, "DELETE /orders/1", body, admin...).Code, "%q", body)
+	const cancel = "POST /orders/1/cancel"
+	said := []string{
+		`{"reason":"late"}`, `{`, `[]`, `null`, `""`, `{}{}`, "reason=late", "\x00", "\u00a0", strings.Repeat(" ", 65), strings.Repeat("x", 2<<20),
 	}
-	for _, body := range []string{`{"junk":`, `{"junk":1}`, "x", "null"} {
-		w := s.ask(t, "DELETE /orders/1", body, admin...)
-		require.Equal(t, http.StatusBadRequest, w.Code, "%q", body)
-		require.Equal(t, "body_unexpected", requireProblem(t, w).Code)
+	for _, body := range said {
+		w := s.ask(t, cancel, body)
+		require.Equal(t, "body_unexpected", requireProblem(t, w).Code, body)
+		require.Equal(t, http.StatusBadRequest, w.Code, body)
+	}
+	w := s.ask(t, "DELETE /orders/1", "{", "Authorization", "Bearer "+s.token(t, auth.Admin))
+	require.Equal(t, "body_unexpected", requireProblem(t, w).Code)
+	require.Zero(t, s.cancelled)
+
+	for i, body := range []string{"", "{}", " { }\r\n"} {
+		require.Equal(t, http.StatusNoContent, s.ask(t, cancel, body, "Content-Type", "application/json").Code, body)
+		require.Equal(t, i+1, s.cancelled)
 	}
 }
 
-func TestABodyIsTakenOnlyAsItIs(t *testing.T) {
+func TestACompressedBodyIsRefusedAsSuch(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	const one = `{"items":[{"sku":"book","quantity":1}]}`
-	require.Equal(t, http.StatusCreated, s.ask(t, place, one, "Content-Encoding", "identity").Code)
-	w := s.ask(t, place, one, "Content-Encoding", "gzip")
-	require.Equal(t, http.StatusUnsupportedMediaType, w.Code)
-	require.Equal(t, "unsupported_encoding", requireProblem(t, w).Code)
+	for _, what := range []string{place, "POST /orders/1/cancel"} {
+		for _, coding := range []string{"gzip", "deflate, gzip", "GZIP", "identity, gzip"} {
+			w := s.ask(t, what, one, "Content-Encoding", coding)
+			require.Equal(t, "unsupported_encoding", requireProblem(t, w).Code, coding)
+			require.Equal(t, http.StatusUnsupportedMediaType, w.Code)
+		}
+	}
+	for _, none := range []string{"", "identity", "Identity"} {
+		require.Equal(t, http.StatusCreated, s.ask(t, place, one, "Content-Encoding", none).Code)
+	}
 }
 
 func TestHeadersThatNoDatabaseStoresAreRefused(t *testing.T) {

@@ -6,8 +6,13 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"troupe/platform/fault"
 )
+
+var errNoCursor = fault.New(fault.Invalid, "cursor_invalid",
+	"this is no cursor of this list; start again without one").At("query.cursor", "not a cursor")
 
 // Page is a list with a cursor to the next part, as an Out body.
 type Page[T any] struct {
@@ -28,16 +33,27 @@ func (p Page[T]) MarshalJSON() ([]byte, error) {
 type PageQuery struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 	Cursor string `query:"cursor" maxLength:"1000"`
+	list   string // the path of the list that it is
+}
+
+// Resolve is huma's, to be told of the request. A cursor is good for the list that
+// gave it: the keys of another would be a place in this one too, but a wrong one.
+func (q *PageQuery) Resolve(ctx huma.Context) []error {
+	q.list = ctx.Operation().Path
+	return nil
 }
 
 // After is the key of the row that the page begins after, "" for the first page.
-// Fails with fault.Invalid for a cursor that we did not make.
+// Fails with fault.Invalid for a cursor that this list did not give.
 func (q PageQuery) After() (string, error) {
-	key, err := DecodeCursor(q.Cursor, 1)
+	key, err := DecodeCursor(q.Cursor, 2)
 	if err != nil || key == nil {
 		return "", err
 	}
-	return key[0], nil
+	if key[0] != q.list {
+		return "", errNoCursor
+	}
+	return key[1], nil
 }
 
 // Fetch is how many rows to read: one more than are shown, to know whether there
@@ -50,7 +66,7 @@ func PageOf[R, T any](q PageQuery, rows []R, key func(R) string, show func(R) T)
 	p := Page[T]{Items: make([]T, 0, len(rows))}
 	if len(rows) > q.Limit {
 		rows = rows[:q.Limit]
-		p.NextCursor = EncodeCursor(key(rows[q.Limit-1]))
+		p.NextCursor = EncodeCursor(q.list, key(rows[q.Limit-1]))
 	}
 	for _, r := range rows {
 		p.Items = append(p.Items, show(r))
@@ -76,8 +92,7 @@ func DecodeCursor(cursor string, n int) ([]string, error) {
 		err = json.Unmarshal(b, &key)
 	}
 	if err != nil || len(key) != n || strings.ContainsRune(strings.Join(key, ""), 0) {
-		return nil, fault.New(fault.Invalid, "cursor_invalid",
-			"this is no cursor of ours; start again without one").At("query.cursor", "not a cursor").Because(err)
+		return nil, errNoCursor.Because(err)
 	}
 	return key, nil
 }

@@ -45,11 +45,13 @@ func (a *API) trace(ctx context.Context, r *http.Request) (context.Context, trac
 	return a.tracer.Start(ctx, methodOf(r.Method), trace.WithSpanKind(trace.SpanKindServer))
 }
 
+var errNoRoute = fault.New(fault.NotFound, "not_found", "there is nothing at this path; see /docs for what there is")
+
 // noRoute answers what no pattern takes: 405 if another method would be, else 404.
 func (a *API) noRoute(w http.ResponseWriter, r *http.Request) {
 	allow := a.allowed(r)
 	if len(allow) == 0 {
-		WriteProblem(w, r, fault.New(fault.NotFound, "not_found", "there is nothing at this path; see /docs for what there is"))
+		WriteProblem(w, r, errNoRoute)
 		return
 	}
 	w.Header().Set("Allow", strings.Join(allow, ", "))

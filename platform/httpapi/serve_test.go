@@ -120,7 +120,7 @@ func TestWhatIsSentOnTheWire(t *testing.T) {
 		"a path with a null":     {"GET /orders/%00 HTTP/1.1\r\nHost: x\r\n\r\n", "401 Unauthorized"},
 		"a path that is no text": {"GET /health/%ff HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"},
 		"an asterisk":            {"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"},
-		"a tunnel":               {"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", "404 Not Found"},
+		"a tunnel":               {"CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", "405 Method Not Allowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

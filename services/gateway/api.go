@@ -16,45 +16,51 @@ const (
 	admins
 )
 
+// keyed says of a POST that the service does it once for one Idempotency-Key, so
+// that it may be sent again when its answer was lost. Of no other POST can the
+// gateway know: a key alone is a client's wish, not the service's promise.
+const keyed = true
+
 type route struct {
 	pattern  string // as of http.ServeMux; GET also takes HEAD
 	upstream string
 	access   access
+	keyed    bool
 }
 
 // routes are all that can be reached from outside: what is not listed does not
 // exist. The most specific pattern wins, and segments match whole: /usersX is
 // not below /users.
 var routes = []route{
-	{"POST /users", "users", anybody},
-	{"GET /users", "users", admins},
-	{"GET /users/{id}", "users", admins},
-	{"GET /users/me", "users", callers},
-	{"PATCH /users/me", "users", callers},
-	{"DELETE /users/me", "users", callers},
-	{"POST /users/me/password", "users", callers},
-	{"POST /token", "users", anybody},
-	{"POST /logout", "users", callers},
-	{"GET /.well-known/jwks.json", "users", anybody},
+	{"POST /users", "users", anybody, keyed},
+	{"GET /users", "users", admins, !keyed},
+	{"GET /users/{id}", "users", admins, !keyed},
+	{"GET /users/me", "users", callers, !keyed},
+	{"PATCH /users/me", "users", callers, !keyed},
+	{"DELETE /users/me", "users", callers, !keyed},
+	{"POST /users/me/password", "users", callers, !keyed},
+	{"POST /token", "users", anybody, !keyed},
+	{"POST /logout", "users", callers, !keyed},
+	{"GET /.well-known/jwks.json", "users", anybody, !keyed},
 
-	{"GET /products", "inventory", anybody},
-	{"GET /products/{sku}", "inventory", anybody},
-	{"PUT /products/{sku}", "inventory", admins},
-	{"POST /products/{sku}/stock", "inventory", admins},
+	{"GET /products", "inventory", anybody, !keyed},
+	{"GET /products/{sku}", "inventory", anybody, !keyed},
+	{"PUT /products/{sku}", "inventory", admins, !keyed},
+	{"POST /products/{sku}/stock", "inventory", admins, keyed},
 
-	{"POST /orders", "orders", callers},
-	{"GET /orders", "orders", callers},
-	{"GET /orders/{id}", "orders", callers},
-	{"GET /orders/{id}/timeline", "orders", callers},
-	{"POST /orders/{id}/cancel", "orders", callers},
-	{"POST /orders/{id}/ship", "orders", admins},
-	{"POST /orders/{id}/deliver", "orders", admins},
+	{"POST /orders", "orders", callers, keyed},
+	{"GET /orders", "orders", callers, !keyed},
+	{"GET /orders/{id}", "orders", callers, !keyed},
+	{"GET /orders/{id}/timeline", "orders", callers, !keyed},
+	{"POST /orders/{id}/cancel", "orders", callers, keyed},
+	{"POST /orders/{id}/ship", "orders", admins, keyed},
+	{"POST /orders/{id}/deliver", "orders", admins, keyed},
 
-	{"GET /payments", "payments", callers},
-	{"POST /payments/{id}/refund", "payments", admins},
+	{"GET /payments", "payments", callers, !keyed},
+	{"POST /payments/{id}/refund", "payments", admins, keyed},
 
-	{"GET /notifications", "notifications", callers},
-	{"POST /notifications/{id}/read", "notifications", callers},
+	{"GET /notifications", "notifications", callers, !keyed},
+	{"POST /notifications/{id}/read", "notifications", callers, !keyed},
 }
 
 // upstreams are the services that anything is forwarded to.

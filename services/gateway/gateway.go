@@ -113,7 +113,7 @@ func (g *gateway) forward(r route) http.Handler {
 			return
 		}
 		stamp(req, w.Header())
-		if refusal := to.Forward(w, req); refusal != nil {
+		if refusal := to.Forward(w, req, r.keyed); refusal != nil {
 			g.refuse(w, req, r.upstream, refusal)
 		}
 	})

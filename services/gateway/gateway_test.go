@@ -73,6 +73,8 @@ func TestAKnownPathNamesTheMethodsItTakes(t *testing.T) {
 		"PUT /users/me":          "GET, HEAD, PATCH, DELETE",
 		"PATCH /products/mug":    "GET, HEAD, PUT",
 		"BREW /notifications":    "GET, HEAD",
+		"TRACE /orders":          "GET, HEAD, POST",
+		"TRACE /openapi.json":    "GET, HEAD",
 		"POST /openapi.json":     "GET, HEAD",
 		"GET /payments/1/refund": "POST",
 	} {
@@ -144,6 +146,11 @@ func TestItsOwnPagesAreItsOwn(t *testing.T) {
 	require.JSONEq(t, `{"status":"ok","service":"gateway"}`, string(health.body))
 	for _, path := range []string{"/livez", "/readyz", "/metrics", "/docs", "/docs/docs.js"} {
 		require.Equal(t, 200, w.call(t, "", "GET", path, "").StatusCode, path)
+	}
+	for _, path := range []string{"/", "/docs/"} {
+		led := w.call(t, "", "GET", path, "", "Accept", "text/html")
+		require.Equal(t, "/docs", led.Request.URL.Path, "a browser is led there")
+		require.Equal(t, 200, led.StatusCode, path)
 	}
 	for _, s := range w.services {
 		require.Zero(t, s.calls.Load())

@@ -103,7 +103,8 @@ var probes = []probe{
 	// methods
 	{"CONNECT shop:443 HTTP/1.1~Host: shop:443~~", 400, ""},
 	{"CONNECT /orders" + head + "~", 400, ""},
-	{"TRACE /orders" + head + "~", 400, ""},
+	{"TRACE /orders" + head + "~", 405, ""},
+	{"TRACE /nowhere" + head + "~", 404, ""},
 	{"get /orders" + head + "~", 405, ""},
 	{"PRI * HTTP/2.0~~SM~~", 400, ""},
 
@@ -135,7 +136,16 @@ var probes = []probe{
 	{plain + "Trailer: X-Late~~", 200, "Trailer"},
 	{plain + "Connection: Upgrade~Upgrade: websocket~~", 200, "Upgrade"},
 	{plain + "Connection: Upgrade, HTTP2-Settings~Upgrade: h2c~HTTP2-Settings: AAMAAABkAAQAAP__~~", 200, "Http2-Settings"},
-	{plain + "Connection: Authorization~~", 401, ""}, // a client may cut its own throat
+
+	// what would be another request without the headers that Connection names
+	{plain + "Connection: Authorization~~", 400, ""},
+	{plain + "Connection: close, , authorization~~", 400, ""},
+	{plain + "Connection: keep-alive~Connection: AUTHORIZATION~~", 400, ""},
+	{"POST /orders" + head + "Connection: Idempotency-Key~Idempotency-Key: a~Content-Length: 0~~", 400, ""},
+	{"POST /orders" + head + "Connection: Content-Type~Content-Type: application/json~Content-Length: 2~~{}", 400, ""},
+	{"POST /orders" + head + "Connection: content-length~Content-Length: 2~~{}", 400, ""},
+	{"POST /orders" + head + "Connection: content-encoding~Content-Encoding: gzip~Content-Length: 2~~{}", 400, ""},
+	{plain + "Connection: host~~", 400, ""},
 
 	// framing: two ways to tell where a request ends
 	{"POST /orders" + head + "Content-Length: 2~Content-Length: 3~~{}x", 400, ""},

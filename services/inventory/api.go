@@ -73,7 +73,7 @@ const highestPrice = 1_000_000_000
 type putProductIn struct {
 	SKU  string `path:"sku" pattern:"^[A-Za-z0-9._-]{1,64}$" example:"programme"`
 	Body struct {
-		Name        string      `json:"name" minLength:"1" maxLength:"200" example:"Programme booklet"`
+		Name        string      `json:"name" minLength:"1" maxLength:"200" pattern:"\\S" example:"Programme booklet"`
 		Description string      `json:"description,omitempty" maxLength:"2000"`
 		Price       money.Money `json:"price" doc:"At least 1 minor unit"`
 		Active      *bool       `json:"active,omitempty" doc:"false takes it off the list; true if absent"`

@@ -59,7 +59,7 @@ type adjustment struct {
 
 // adjust brings in or writes off stock, once per key.
 func (s *service) adjust(ctx context.Context, a adjustment) (level stock.Level, err error) {
-	request := idempotency.Request{Caller: a.ByID, Operation: "POST /products/{sku}/stock", Key: a.Key, Body: a}
+	request := idempotency.Request{Caller: a.ByID, Operation: "POST /products/" + a.SKU + "/stock", Key: a.Key, Body: a}
 	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		level, _, err = idempotency.Once(ctx, tx, request, s.now(), func() (stock.Level, error) {
 			return s.adjustIn(ctx, tx, a)

@@ -192,6 +192,9 @@ func TestARepeatedDeliveryIsCountedOnce(t *testing.T) {
 		once.Post(t, "/products/mask/stock", delta(5)).Want(t, 200, "available", 15)
 		once.Post(t, "/products/mask/stock", delta(6)).Problem(t, 422, "idempotency_key_reused")
 		h.Says(t, events.StockChanged{SKU: "mask", Available: 15, Version: 3})
+
+		once.Post(t, "/products/poster/stock", delta(5)).Want(t, 200, "sku", "poster", "available", 8)
+		h.Says(t, events.StockChanged{SKU: "poster", Available: 8, Version: 3})
 	})
 }
 
@@ -239,6 +242,7 @@ func TestAProductThatMakesNoSenseIsRefused(t *testing.T) {
 		}
 		for _, bad := range []string{
 			`{"name":"","price":{"amount":1,"currency":"EUR"}}`,
+			`{"name":"  \n ","price":{"amount":1,"currency":"EUR"}}`,
 			`{"name":"x","price":{"amount":1,"currency":"XXL"}}`,
 			`{"name":"x","price":{"amount":1,"currency":"eur"}}`,
 			`{"name":"x","price":{"amount":9223372036854775808,"currency":"EUR"}}`,

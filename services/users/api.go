@@ -56,12 +56,18 @@ type postUserIn struct {
 	Body           newUser
 }
 
-func (s *service) postUser(ctx context.Context, in *postUserIn) (*userOut, error) {
+type registeredOut struct {
+	Location string `header:"Location"`
+	Body     userView
+}
+
+func (s *service) postUser(ctx context.Context, in *postUserIn) (*registeredOut, error) {
 	view, err := s.register(ctx, in.Body, in.IdempotencyKey)
 	if err != nil {
 		return nil, err
 	}
-	return &userOut{view}, nil
+	// Only admins see accounts by their id; to its owner an account is always "me".
+	return &registeredOut{Location: "/users/me", Body: view}, nil
 }
 
 func (s *service) getMe(ctx context.Context, _ *struct{}) (*userOut, error) {

@@ -96,6 +96,7 @@ func TestWhoRegistersCanSignInAndIsAnnounced(t *testing.T) {
 		})
 		answer.Want(t, 201, "email", "ada@example.com", "name", "Ada", "role", "user", "locale", "pt-BR",
 			"created_at", h.Now(), "password", nil, "password_hash", nil)
+		require.Equal(t, "/users/me", answer.Header("Location"))
 		id := answer.Field(t, "id")
 		h.Says(t, events.UserRegistered{UserID: id, Email: "ada@example.com", Name: "Ada", Locale: "pt-BR", Version: 1})
 

@@ -34,13 +34,19 @@ func customersOf(t *testing.T, s *apart.System, n int) *crowd.Crowd {
 func meanwhile(t *testing.T, c *crowd.Crowd, happens func()) {
 	t.Helper()
 	over, ordered := make(chan struct{}), make(chan error, 1)
-	before := c.Accepted()
 	go func() { ordered <- orderUntil(t.Context(), c, over) }()
-	require.Eventually(t, func() bool { return c.Accepted() > before+5 }, time.Minute, time.Millisecond, "nothing is ordered")
+	untilOrdersAreTaken(t, c)
 	happens()
 	close(over)
 	require.NoError(t, <-ordered)
 	require.NoError(t, c.Finish())
+}
+
+// untilOrdersAreTaken waits for a good number, more than a circuit takes to close.
+func untilOrdersAreTaken(t *testing.T, c *crowd.Crowd) {
+	t.Helper()
+	before := c.Accepted()
+	require.Eventually(t, func() bool { return c.Accepted() > before+10 }, time.Minute, time.Millisecond, "nothing is ordered")
 }
 
 func orderUntil(ctx context.Context, c *crowd.Crowd, over <-chan struct{}) error {
@@ -139,6 +145,7 @@ func TestTheServersRestart(t *testing.T) {
 	c, ada := customersOf(t, s, 6), register(t, s)
 	meanwhile(t, c, func() {
 		own.do("restart-postgres")
+		untilOrdersAreTaken(t, c)
 		own.do("stop-rabbit")
 		place(t, ada)
 		own.do("start-rabbit")
@@ -147,6 +154,7 @@ func TestTheServersRestart(t *testing.T) {
 	meanwhile(t, c, func() { // as in a power cut
 		own.do("kill-postgres")
 		own.do("start-postgres")
+		untilOrdersAreTaken(t, c)
 		own.do("kill-rabbit")
 		place(t, ada)
 		own.do("start-rabbit")

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"iter"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -17,16 +18,41 @@ var hopByHop = []string{
 // names. It must run before any header of ours is set, else "Connection:
 // X-Request-Id" would remove that.
 func StripHop(h http.Header) {
-	for _, list := range h["Connection"] {
-		for name := range strings.SplitSeq(list, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				h.Del(name)
-			}
-		}
+	for name := range options(h) {
+		h.Del(name)
 	}
 	for _, name := range hopByHop {
 		delete(h, name)
 	}
+}
+
+// options are the headers that Connection names.
+func options(h http.Header) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, list := range h["Connection"] {
+			for name := range strings.SplitSeq(list, ",") {
+				if name = strings.TrimSpace(name); name != "" && !yield(name) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// endToEnd headers say what the request means and who sends it. Without them it
+// would be another request.
+var endToEnd = []string{"Authorization", "Content-Encoding", "Content-Length", "Content-Type", "Host", "Idempotency-Key"}
+
+// cutsOff says whether Connection names a header that is not about one connection.
+// To strip it as asked would change the request: a client, or what stands between
+// it and us, would see its token or its key vanish.
+func cutsOff(h http.Header) bool {
+	for name := range options(h) {
+		if slices.Contains(endToEnd, http.CanonicalHeaderKey(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // StripForged removes from a request what only we may say about it, and what

@@ -18,17 +18,18 @@ func refuse(code, sentence string) *fault.Error {
 }
 
 var (
-	errMethod   = refuse("method_refused", "CONNECT and TRACE are not for this server")
+	errMethod   = refuse("method_refused", "CONNECT is not for this server")
 	errPath     = refuse("path_refused", "the path must not hold empty or dot segments, backslashes, control characters, or any of these percent-encoded")
 	errQuery    = refuse("query_refused", "the query must be percent-encoded UTF-8 with its parameters separated by &")
 	errRepeated = refuse("header_repeated", "send each of the headers Authorization, Content-Type and Idempotency-Key at most once")
+	errCut      = refuse("connection_refused", "the header Connection must not name headers that are meant for the service, such as Authorization; leave them out of it")
 )
 
 // Check refuses a request whose method, path, query or headers are not plain.
 func Check(r *http.Request) *fault.Error {
 	h := r.Header
 	switch {
-	case r.Method == http.MethodConnect, r.Method == http.MethodTrace:
+	case r.Method == http.MethodConnect:
 		return errMethod
 	case strings.Contains(r.RequestURI, "#"), !cleanPath(r.URL):
 		return errPath
@@ -36,6 +37,8 @@ func Check(r *http.Request) *fault.Error {
 		return errQuery
 	case len(h["Authorization"]) > 1, len(h["Content-Type"]) > 1, len(h["Idempotency-Key"]) > 1:
 		return errRepeated
+	case cutsOff(h):
+		return errCut
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ type exchange struct {
 	u  *Upstream
 	w  http.ResponseWriter
 	in *http.Request
+	// keyed says that the service heeds an Idempotency-Key here.
+	keyed bool
 
 	url   url.URL
 	body  clientBody
@@ -30,8 +32,8 @@ const partSize = 32 << 10
 
 var parts = sync.Pool{New: func() any { return new([partSize]byte) }}
 
-func newExchange(u *Upstream, w http.ResponseWriter, in *http.Request) *exchange {
-	x := &exchange{u: u, w: w, in: in}
+func newExchange(u *Upstream, w http.ResponseWriter, in *http.Request, keyed bool) *exchange {
+	x := &exchange{u: u, w: w, in: in, keyed: keyed}
 	x.url = url.URL{
 		Scheme: u.config.Base.Scheme, Host: u.config.Base.Host,
 		Path: in.URL.Path, RawPath: in.URL.RawPath, RawQuery: in.URL.RawQuery,

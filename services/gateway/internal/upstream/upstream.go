@@ -73,7 +73,9 @@ func (u *Upstream) Breaker() *breaker.Breaker { return u.breaker }
 // A *Refusal means that nothing was written; tell it to the client. If the
 // answer breaks off after its beginning, Forward panics with http.ErrAbortHandler,
 // so that the client sees it broken, not short.
-func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request) *Refusal {
+//
+// keyed says that the service does a POST of this sort once for one Idempotency-Key.
+func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, keyed bool) *Refusal {
 	defer u.inFlight.Add(-1)
 	if u.inFlight.Add(1) > int64(u.config.InFlight) {
 		return u.refused(overloaded())
@@ -82,7 +84,7 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request) *Refusal {
 		return u.refused(bodyTooLarge(u.config.MaxBody))
 	}
 	u.retry.Budget.Count()
-	x := newExchange(u, w, r)
+	x := newExchange(u, w, r, keyed)
 	defer x.close()
 	if err := x.body.readAhead(); err != nil {
 		return u.refused(x.failed(err).refusal())
@@ -130,7 +132,7 @@ func (x *exchange) again(n int, res *http.Response, f *failure) (time.Duration, 
 		return 0, false
 	case f != nil && !f.mendable, x.body.spent():
 		return 0, false
-	case (f == nil || f.maybeDone) && !repeatable(x.in):
+	case (f == nil || f.maybeDone) && !x.repeatable():
 		return 0, false
 	}
 	var asked time.Duration
@@ -162,12 +164,12 @@ func temporary(status int) bool {
 }
 
 // repeatable requests do no harm if they are done twice.
-func repeatable(r *http.Request) bool {
-	switch r.Method {
+func (x *exchange) repeatable() bool {
+	switch x.in.Method {
 	case http.MethodGet, http.MethodHead:
 		return true
 	case http.MethodPost:
-		return r.Header.Get("Idempotency-Key") != ""
+		return x.keyed && x.in.Header.Get("Idempotency-Key") != ""
 	}
 	return false
 }

@@ -46,7 +46,7 @@ func TestALargeUploadPassesThroughLittleMemory(t *testing.T) {
 	c.MaxBody = size
 	u := upstream.New(c)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refusal := u.Forward(w, r); refusal != nil {
+		if refusal := u.Forward(w, r, false); refusal != nil {
 			w.WriteHeader(refusal.Status)
 		}
 	}))
@@ -92,7 +92,7 @@ func TestATransportThatPanicsLeavesNothingBehind(t *testing.T) {
 	u := upstream.New(c)
 	for range 50 {
 		require.PanicsWithValue(t, "in the transport", func() {
-			u.Forward(httptest.NewRecorder(), httptest.NewRequest("GET", "/orders", nil))
+			u.Forward(httptest.NewRecorder(), httptest.NewRequest("GET", "/orders", nil), false)
 		})
 	}
 	require.Equal(t, breaker.Closed, u.Breaker().Snapshot().State)
@@ -111,7 +111,7 @@ func TestABodyTheTransportStillHoldsIsNotReused(t *testing.T) {
 	u := upstream.New(c)
 	bodies := []string{strings.Repeat("a", 1000), strings.Repeat("b", 1000), strings.Repeat("c", 1000)}
 	for _, body := range bodies {
-		require.Nil(t, u.Forward(httptest.NewRecorder(), httptest.NewRequest("POST", "/orders", strings.NewReader(body))))
+		require.Nil(t, u.Forward(httptest.NewRecorder(), httptest.NewRequest("POST", "/orders", strings.NewReader(body)), false))
 	}
 	for i, body := range bodies {
 		late, err := io.ReadAll(held[i])
@@ -129,7 +129,7 @@ func BenchmarkForward(b *testing.B) {
 	c := config(b, "http://orders")
 	c.Transport = inMemory
 	u := upstream.New(c)
-	bench(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { u.Forward(w, r) }))
+	bench(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { u.Forward(w, r, false) }))
 }
 
 func BenchmarkReverseProxy(b *testing.B) {

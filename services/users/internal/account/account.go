@@ -76,10 +76,27 @@ const maxName = 100
 func ParseName(s string) (string, error) {
 	name := strings.TrimSpace(s)
 	n := utf8.RuneCountInString(name)
-	if n == 0 || n > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return "", invalid("name", "name_invalid", "the name must have 1 to 100 characters and no control characters")
+	if n > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, disguises) || !strings.ContainsFunc(name, visible) {
+		return "", invalid("name", "name_invalid",
+			"the name must have 1 to 100 characters, at least one of them visible, and no control or invisible formatting characters")
 	}
 	return name, nil
+}
+
+// disguises says whether r makes text look like what it is not, in mails and to
+// whoever serves the customer: it breaks the line, or turns its direction round.
+// The two joiners are formatting too, but Persian and Hindi are spelt with them.
+func disguises(r rune) bool {
+	const joiner, nonJoiner = '\u200d', '\u200c'
+	return r != joiner && r != nonJoiner && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+// visible says whether r alone leaves ink. A few letters are there only to fill
+// space, and so is the blank among the signs of Braille.
+func visible(r rune) bool {
+	const brailleBlank = '\u2800'
+	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) &&
+		r != brailleBlank && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
 // DefaultLocale is the language of those who do not say.

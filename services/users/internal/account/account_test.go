@@ -33,6 +33,32 @@ func TestParseEmail(t *testing.T) {
 	}
 }
 
+func TestParseName(t *testing.T) {
+	t.Parallel()
+	for typed, kept := range map[string]string{
+		" Ada Lovelace\n":        "Ada Lovelace",
+		"李清照":                    "李清照",
+		"José-María O'Neill 3.":  "José-María O'Neill 3.",
+		"e\u0301lise":            "e\u0301lise",
+		"علی\u200cرضا":           "علی\u200cرضا",
+		"क्\u200dष":              "क्\u200dष",
+		"👩\u200d🚀":               "👩\u200d🚀",
+		strings.Repeat("ü", 100): strings.Repeat("ü", 100),
+	} {
+		got, err := ParseName(typed)
+		require.NoError(t, err, typed)
+		require.Equal(t, kept, got)
+	}
+	for _, bad := range []string{
+		"", " \t", strings.Repeat("a", 101), "a\x00", "a\nb", "a\u0085b", "\xff", "a\u2028b", "a\u2029b",
+		"\u200b", "\u200d", "\u200c\u200d", "\ufeff", "\u00ad", "\u3164", "\u115f", "\u2800", "\u0301", "\ufe0f", "\u034f",
+		"a\u202eb", "a\u202ab", "a\u2066b", "a\u200fb", "a\u200bb", "a\u00adb", "a\U000e0041b",
+	} {
+		_, err := ParseName(bad)
+		require.True(t, fault.Is(err, fault.Invalid), "%q", bad)
+	}
+}
+
 func TestParseLocale(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"en", "pt-BR", "zh-Hant-TW", "es-419", "fil"} {

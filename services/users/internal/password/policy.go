@@ -62,16 +62,17 @@ var runs = []string{
 var separators = strings.NewReplacer(" ", "", "-", "", "_", "", ".", "")
 
 func guessable(lower string) bool {
-	unit := repeated(separators.Replace(lower))
+	words := separators.Replace(lower)
+	if words == "" {
+		return true // twelve spaces are long, and nothing else
+	}
+	unit := repeated(words)
 	bare := strings.Trim(unit, "0123456789 !\"#$%&'()*+,-./:;<=>?@_")
 	return distinct(lower) < 5 || slices.Contains(common, unit) || slices.Contains(common, bare) || inRun(unit) || inRun(lower)
 }
 
-// repeated gives the shortest part that, said again and again, is s.
+// repeated gives the shortest part that, said again and again, is s, which is not empty.
 func repeated(s string) string {
-	if s == "" {
-		return s
-	}
 	if at := strings.Index((s + s)[1:], s); at >= 0 {
 		return s[:at+1]
 	}
