@@ -52,6 +52,20 @@ func TestARequestIsASpanOfItsCallersTrace(t *testing.T) {
 	require.Equal(t, "context deadline exceeded", span.Events()[0].Attributes[1].Value.AsString())
 }
 
+func TestACallerWhoHangsUpIsNoFailureOfOurs(t *testing.T) {
+	t.Parallel()
+	a := open()
+	Get(a, "/orders", func(ctx context.Context, _ *nothing) (*nothing, error) {
+		return nil, context.Cause(ctx)
+	}, Public())
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	w := httptest.NewRecorder()
+	a.Handler().ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/orders", nil))
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Contains(t, w.Body.String(), "caller_gone")
+}
+
 func TestAnAPIThatCanNotWorkDoesNotStart(t *testing.T) {
 	t.Parallel()
 	get := func(context.Context, *nothing) (*nothing, error) { return nil, nil }

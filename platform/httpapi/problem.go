@@ -63,8 +63,15 @@ func newProblem(ctx context.Context, status int, code, detail string) *problem {
 	return p
 }
 
+// errGone is for callers who hung up. They do not hear it; it keeps their leaving
+// from being logged and counted as a failure of ours.
+var errGone = fault.New(fault.Unavailable, "caller_gone", "the caller hung up before the answer")
+
 // problemOf is what the caller is told of err.
 func problemOf(ctx context.Context, err error) *problem {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errGone.Because(err)
+	}
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Kind == fault.Internal || int(f.Kind) >= len(statuses) {
 		p := newProblem(ctx, http.StatusInternalServerError, "internal", "internal error")
