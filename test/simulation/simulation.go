@@ -26,7 +26,8 @@ type Failure struct {
 }
 
 func (f *Failure) Error() string {
-	return fmt.Sprintf("seed %d, %d steps: %v\n%s", f.Seed, len(f.Steps), f.Err, tail(f.History, 80))
+	return fmt.Sprintf("seed %d, %d steps: %v\n%s\nto keep it, put this into kept_test.go: {%d, %#v},",
+		f.Seed, len(f.Steps), f.Err, tail(f.History, 80), f.Seed, f.Steps)
 }
 
 func (f *Failure) Unwrap() error { return f.Err }
