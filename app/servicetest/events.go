@@ -45,23 +45,18 @@ func (h *Harness) HearsAtLast(t *testing.T, table string, fact event.Fact) {
 		_, err := h.DB.Exec(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to)
 		require.NoError(t, err)
 	}
-	e := h.envelope(t, fact)
-	body, err := event.Encode(e)
-	require.NoError(t, err)
 	rename(table, "mislaid")
-	require.NoError(t, h.instance.Inbox.HandleBatch(t.Context(), []bus.Delivery{{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}}))
+	h.handOut(t, h.envelope(t, fact))
 	for range 40 {
 		h.Advance(10 * time.Minute)
 		tried, err := h.instance.Inbox.Step(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, 1, tried, "%s was given up", e.Type)
+		require.Equal(t, 1, tried, "%s was given up", fact.EventType())
 	}
 	rename("mislaid", table)
 	h.Advance(10 * time.Minute)
 	h.Settle(t)
-	parked, err := h.instance.Inbox.Letters(t.Context(), "", 1)
-	require.NoError(t, err)
-	require.Empty(t, parked, "the service could not handle the event in the end")
+	h.requireHandled(t)
 }
 
 // Redelivers delivers every event heard so far once more, in the same envelopes,
@@ -86,7 +81,14 @@ func (h *Harness) envelope(t *testing.T, fact event.Fact) event.Event {
 	return e
 }
 
+// deliver hands events out in one batch and demands that they could be handled.
 func (h *Harness) deliver(t *testing.T, events ...event.Event) {
+	t.Helper()
+	h.handOut(t, events...)
+	h.requireHandled(t)
+}
+
+func (h *Harness) handOut(t *testing.T, events ...event.Event) {
 	t.Helper()
 	var batch []bus.Delivery
 	for _, e := range events {
@@ -96,6 +98,10 @@ func (h *Harness) deliver(t *testing.T, events ...event.Event) {
 	}
 	require.NotNil(t, h.instance.Inbox, "the service hears nothing")
 	require.NoError(t, h.instance.Inbox.HandleBatch(t.Context(), batch))
+}
+
+func (h *Harness) requireHandled(t *testing.T) {
+	t.Helper()
 	parked, err := h.instance.Inbox.Letters(t.Context(), "", 1)
 	require.NoError(t, err)
 	require.Empty(t, parked, "the service could not handle an event")
