@@ -28,7 +28,7 @@ type Service struct {
 	Migrations fs.FS
 	Topology   bus.Topology
 	// Build wires it. Errors stop the start; they should say what to do.
-	Build func(Env) (Parts, error)
+	Build func(Env) (Components, error)
 }
 
 // Env is what a service is given.
@@ -54,12 +54,12 @@ type Env struct {
 	Production bool
 }
 
-// Parts is what a service consists of.
-type Parts struct {
-	Routes    func(*httpapi.API)
-	Handler   http.Handler // instead of Routes' handler, if set (the gateway)
-	Reactions []inbox.Reaction
-	Workers   []worker.Worker
+// Components is what a service consists of.
+type Components struct {
+	Routes      func(*httpapi.API)
+	HTTPHandler http.Handler // instead of Routes' handler, if set (the gateway)
+	Handlers    []inbox.Handler
+	Workers     []worker.Worker
 	// Verifier replaces Env.Verifier for its own API (users knows its keys).
 	Verifier *auth.Verifier
 	// Close is called last when the service stops. May be nil.

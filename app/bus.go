@@ -37,7 +37,7 @@ func (s *System) connectBus(ctx context.Context) error {
 func (s *System) connectLocalBus() error {
 	topology := s.topology()
 	databases := map[string]sqldb.DB{}
-	for _, m := range s.members {
+	for _, m := range s.services {
 		if m.db != nil {
 			databases[m.service.Name] = m.db
 		}
@@ -56,7 +56,7 @@ func (s *System) connectLocalBus() error {
 // name is what to call this process: the names of its services.
 func (s *System) name() string {
 	var names []string
-	for _, m := range s.members {
+	for _, m := range s.services {
 		names = append(names, m.service.Name)
 	}
 	return strings.Join(names, "+")
@@ -64,7 +64,7 @@ func (s *System) name() string {
 
 // topology is what the services say of the events; they all say the same.
 func (s *System) topology() bus.Topology {
-	for _, m := range s.members {
+	for _, m := range s.services {
 		if m.service.Topology != nil {
 			return m.service.Topology
 		}

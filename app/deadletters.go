@@ -14,7 +14,7 @@ type lettersRequest struct {
 }
 
 type letters struct {
-	Items []inbox.Letter `json:"items"`
+	Items []inbox.ParkedEvent `json:"items"`
 }
 
 type lettersReply struct{ Body letters }
@@ -23,16 +23,16 @@ type letterRequest struct {
 	ID string `path:"id" doc:"The event's id"`
 }
 
-type letterReply struct{ Body inbox.Letter }
+type letterReply struct{ Body inbox.ParkedEvent }
 
 // serveDeadLetters lets an operator see and replay what the service could not handle.
 func serveDeadLetters(api *httpapi.API, in *inbox.Inbox) {
 	list := func(ctx context.Context, r *lettersRequest) (*lettersReply, error) {
-		items, err := in.Letters(ctx, r.State, r.Limit)
+		items, err := in.ParkedEvents(ctx, r.State, r.Limit)
 		return &lettersReply{letters{items}}, err
 	}
 	show := func(ctx context.Context, r *letterRequest) (*letterReply, error) {
-		letter, err := in.Letter(ctx, r.ID)
+		letter, err := in.ParkedEvent(ctx, r.ID)
 		return &letterReply{letter}, err
 	}
 	replay := func(ctx context.Context, r *letterRequest) (*letterReply, error) {
@@ -41,8 +41,8 @@ func serveDeadLetters(api *httpapi.API, in *inbox.Inbox) {
 		}
 		return show(ctx, r)
 	}
-	admin := httpapi.Only(auth.Admin)
-	httpapi.Get(api, "/dead-letters", list, admin, httpapi.Says("List events that could not be handled"))
-	httpapi.Get(api, "/dead-letters/{id}", show, admin, httpapi.Says("Show one event that could not be handled"))
-	httpapi.Post(api, "/dead-letters/{id}/replay", replay, admin, httpapi.Says("Handle a dead event again"))
+	admin := httpapi.RequireRole(auth.Admin)
+	httpapi.Get(api, "/dead-letters", list, admin, httpapi.Summary("List events that could not be handled"))
+	httpapi.Get(api, "/dead-letters/{id}", show, admin, httpapi.Summary("Show one event that could not be handled"))
+	httpapi.Post(api, "/dead-letters/{id}/replay", replay, admin, httpapi.Summary("Handle a dead event again"))
 }

@@ -9,28 +9,28 @@ import (
 	"troupe/platform/httpapi"
 )
 
-// doorLimit is how long a request waits for a service that is starting. Those who
+// startupWait is how long a request waits for a service that is starting. Those who
 // send it wait longer.
-const doorLimit = 2 * time.Second
+const startupWait = 2 * time.Second
 
-// door is what answers on a service's port from the moment it is taken, which may
+// startupHandler is what answers on a service's port from the moment it is taken, which may
 // be long before the service can: its database may be away. It says that the
 // process lives but is not ready, and has other requests wait a little, since most
 // starts are short and a request that is turned away may not be sent again.
-type door struct {
+type startupHandler struct {
 	opened  chan struct{}
 	handler http.Handler // set once opened is closed
 }
 
-func newDoor() *door { return &door{opened: make(chan struct{})} }
+func newStartupHandler() *startupHandler { return &startupHandler{opened: make(chan struct{})} }
 
 // open lets everybody in to h.
-func (d *door) open(h http.Handler) {
+func (d *startupHandler) open(h http.Handler) {
 	d.handler = h
 	close(d.opened)
 }
 
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (d *startupHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !d.isOpen() {
 		switch r.URL.Path {
 		case "/livez":
@@ -51,7 +51,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.handler.ServeHTTP(w, r)
 }
 
-func (d *door) isOpen() bool {
+func (d *startupHandler) isOpen() bool {
 	select {
 	case <-d.opened:
 		return true
@@ -60,8 +60,8 @@ func (d *door) isOpen() bool {
 	}
 }
 
-func (d *door) wait(r *http.Request) {
-	timer := time.NewTimer(doorLimit)
+func (d *startupHandler) wait(r *http.Request) {
+	timer := time.NewTimer(startupWait)
 	defer timer.Stop()
 	select {
 	case <-d.opened:

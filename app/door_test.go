@@ -23,7 +23,7 @@ var home = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Wri
 
 func TestAServiceThatStartsLivesAndIsNotReady(t *testing.T) {
 	t.Parallel()
-	d := newDoor()
+	d := newStartupHandler()
 	require.Equal(t, http.StatusOK, knock(d, "/livez").Code)
 	for _, path := range []string{"/readyz", "/health", "/metrics"} {
 		require.Equal(t, http.StatusServiceUnavailable, knock(d, path).Code, path)
@@ -37,7 +37,7 @@ func TestAServiceThatStartsLivesAndIsNotReady(t *testing.T) {
 func TestARequestWaitsForAServiceThatStartsSoon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newDoor()
+		d := newStartupHandler()
 		time.AfterFunc(time.Second, func() { d.open(home) })
 		began := time.Now()
 		require.Equal(t, http.StatusTeapot, knock(d, "/orders").Code)
@@ -49,11 +49,11 @@ func TestARequestIsToldToComeBackToAServiceThatTakesLonger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		w := knock(newDoor(), "/orders")
+		w := knock(newStartupHandler(), "/orders")
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
 		require.Equal(t, "1", w.Header().Get("Retry-After"))
 		require.Contains(t, w.Body.String(), `"code":"not_ready"`)
-		require.Equal(t, doorLimit, time.Since(began))
+		require.Equal(t, startupWait, time.Since(began))
 	})
 }
 

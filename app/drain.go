@@ -49,7 +49,7 @@ func (s *System) stopServing(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.settings.DrainLimit*3/4)
 	defer cancel()
 	var errs []error
-	for _, m := range s.members {
+	for _, m := range s.services {
 		if err := m.server.Shutdown(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("%s: requests cut off: %w", m.service.Name, errors.Join(err, m.server.Close())))
 		}
@@ -62,7 +62,7 @@ func (s *System) stopLoops(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.reacting.stop()
+		s.consuming.stop()
 		s.working.stop()
 		s.flushRelays(ctx)
 	}()
@@ -77,7 +77,7 @@ func (s *System) stopLoops(ctx context.Context) error {
 // flushRelays says what is left to say; what a broker does not take now is said
 // after the next start.
 func (s *System) flushRelays(ctx context.Context) {
-	for _, m := range s.members {
+	for _, m := range s.services {
 		if m.instance.Env.Outbox == nil {
 			continue
 		}
@@ -92,9 +92,9 @@ func (s *System) flushRelays(ctx context.Context) {
 // close gives everything back, also after a start that went only half the way.
 func (s *System) close() error {
 	var errs []error
-	for _, m := range s.members {
-		if m.instance != nil && m.instance.Parts.Close != nil {
-			errs = append(errs, m.instance.Parts.Close())
+	for _, m := range s.services {
+		if m.instance != nil && m.instance.Components.Close != nil {
+			errs = append(errs, m.instance.Components.Close())
 		}
 		if m.server != nil {
 			errs = append(errs, m.server.Close())
@@ -106,7 +106,7 @@ func (s *System) close() error {
 	if s.bus != nil {
 		errs = append(errs, s.bus.Close())
 	}
-	for _, m := range s.members {
+	for _, m := range s.services {
 		if m.db != nil {
 			errs = append(errs, m.db.Close())
 		}

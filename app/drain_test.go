@@ -65,7 +65,7 @@ type porter struct {
 func startPorter(t *testing.T, ringing time.Duration) *porter {
 	t.Helper()
 	p := &porter{data: t.TempDir(), began: time.Now()}
-	bell := Service{Name: "orders", Migrations: migrations(t), Topology: topology, Build: func(env Env) (Parts, error) {
+	bell := Service{Name: "orders", Migrations: migrations(t), Topology: topology, Build: func(env Env) (Components, error) {
 		ring := func(ctx context.Context, _ *struct{}) (*struct{}, error) {
 			select {
 			case <-time.After(ringing):
@@ -76,9 +76,9 @@ func startPorter(t *testing.T, ringing time.Duration) *porter {
 				return env.Outbox.Add(ctx, tx, rang{Door: "front"})
 			})
 		}
-		return Parts{
+		return Components{
 			Routes:  func(api *httpapi.API) { httpapi.Post(api, "/ring", ring, httpapi.Public()) },
-			Workers: []worker.Worker{{Name: "lift", Step: p.ride(env), Every: time.Hour}},
+			Workers: []worker.Worker{{Name: "lift", Step: p.ride(env), Interval: time.Hour}},
 		}, nil
 	}}
 	c := config(t, bell, butler(t, &p.heard))

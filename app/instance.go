@@ -30,9 +30,9 @@ func Migrations(s Service) []fs.FS {
 	return []fs.FS{outbox.Migrations, inbox.Migrations, local.Migrations, idempotency.Migrations, auth.Migrations, s.Migrations}
 }
 
-// World is what an Instance needs of the world around it. Everything but DB, JWKS,
+// Dependencies is what an Instance needs of the world around it. Everything but DB, JWKS,
 // Ready, After and Jitter is required.
-type World struct {
+type Dependencies struct {
 	Environ   map[string]string
 	Version   string
 	DB        sqldb.DB // migrated; nil for a service without Migrations
@@ -51,18 +51,18 @@ type World struct {
 // Instance is one service, wired but not running: its handler can be called, its
 // inbox handed deliveries, its workers stepped.
 type Instance struct {
-	Service Service
-	Env     Env
-	Parts   Parts
-	API     *httpapi.API
-	Handler http.Handler
-	Inbox   *inbox.Inbox // nil if it hears nothing
+	Service    Service
+	Env        Env
+	Components Components
+	API        *httpapi.API
+	Handler    http.Handler
+	Inbox      *inbox.Inbox // nil if it hears nothing
 	// Workers are all its loops: relay, retries, revocations, and its own.
 	Workers []worker.Worker
 }
 
 // NewInstance wires s.
-func NewInstance(s Service, w World) (*Instance, error) {
+func NewInstance(s Service, w Dependencies) (*Instance, error) {
 	i := &Instance{Service: s}
 	settings, err := readSettings(w.Environ)
 	if err != nil {
@@ -79,37 +79,37 @@ func NewInstance(s Service, w World) (*Instance, error) {
 		i.Env.After = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	}
 	if s.Migrations != nil {
-		i.keepState(w)
+		i.withDatabase(w)
 	}
 	i.Env.Verifier = auth.NewVerifier(auth.VerifierConfig{
 		JWKSURL: w.Peers["users"] + "/.well-known/jwks.json", Static: w.JWKS,
 		Client:      &http.Client{Transport: w.Transport, Timeout: 2 * time.Second},
 		Revocations: i.Env.Revocations, DB: w.DB, Now: w.Now,
 	})
-	if i.Parts, err = s.Build(i.Env); err != nil {
+	if i.Components, err = s.Build(i.Env); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	if err := i.listen(w.Jitter); err != nil {
+	if err := i.newInbox(w.Jitter); err != nil {
 		return nil, err
 	}
-	i.serve(w)
-	i.Workers = append(i.Workers, i.Parts.Workers...)
+	i.newAPI(w)
+	i.Workers = append(i.Workers, i.Components.Workers...)
 	return i, nil
 }
 
-// keepState gives the service what needs a database.
-func (i *Instance) keepState(w World) {
+// withDatabase gives the service what needs a database.
+func (i *Instance) withDatabase(w Dependencies) {
 	i.Env.Outbox = outbox.New(outbox.Config{
 		Service: i.Service.Name, DB: w.DB, Publisher: w.Publisher, Now: w.Now, NewID: w.NewID,
 	})
-	i.Env.Outbox.Metrics(i.Env.Registry)
+	i.Env.Outbox.RegisterMetrics(i.Env.Registry)
 	i.Env.Revocations = auth.NewRevocations(w.DB, w.Now)
 	i.Workers = append(i.Workers, i.Env.Outbox.Relay(),
-		worker.Worker{Name: "revocations", Step: i.Env.Revocations.Step, Every: time.Second})
+		worker.Worker{Name: "revocations", Step: i.Env.Revocations.Step, Interval: time.Second})
 }
 
-// recall learns which sessions are revoked before the first request comes.
-func (i *Instance) recall(ctx context.Context) error {
+// loadRevocations learns which sessions are revoked before the first request comes.
+func (i *Instance) loadRevocations(ctx context.Context) error {
 	if i.Env.Revocations == nil {
 		return nil
 	}
@@ -119,28 +119,28 @@ func (i *Instance) recall(ctx context.Context) error {
 	return nil
 }
 
-// listen makes the inbox, if the service reacts to anything, and demands that
+// newInbox makes the inbox, if the service reacts to anything, and demands that
 // its reactions are those the topology promises.
-func (i *Instance) listen(jitter func() float64) error {
-	if len(i.Parts.Reactions) > 0 {
+func (i *Instance) newInbox(jitter func() float64) error {
+	if len(i.Components.Handlers) > 0 {
 		i.Inbox = inbox.New(inbox.Config{
-			Service: i.Service.Name, DB: i.Env.DB, Reactions: i.Parts.Reactions, Now: i.Env.Now, Log: i.Env.Log, Jitter: jitter,
+			Service: i.Service.Name, DB: i.Env.DB, Handlers: i.Components.Handlers, Now: i.Env.Now, Log: i.Env.Log, Jitter: jitter,
 		})
-		i.Inbox.Metrics(i.Env.Registry)
+		i.Inbox.RegisterMetrics(i.Env.Registry)
 		i.Workers = append(i.Workers, i.Inbox.Workers()...)
 	}
 	var reacts []string
-	for _, r := range i.Parts.Reactions {
+	for _, r := range i.Components.Handlers {
 		reacts = append(reacts, r.Type)
 	}
 	slices.Sort(reacts)
-	if hears := heardBy(i.Service.Name, i.Service.Topology); !slices.Equal(reacts, hears) {
+	if hears := consumedBy(i.Service.Name, i.Service.Topology); !slices.Equal(reacts, hears) {
 		return fmt.Errorf("%s reacts to %v but the topology has it hear %v", i.Service.Name, reacts, hears)
 	}
 	return nil
 }
 
-func heardBy(service string, topology bus.Topology) []string {
+func consumedBy(service string, topology bus.Topology) []string {
 	var types []string
 	for _, eventType := range slices.Sorted(maps.Keys(topology)) {
 		if slices.Contains(topology[eventType], service) {
@@ -150,25 +150,25 @@ func heardBy(service string, topology bus.Topology) []string {
 	return types
 }
 
-// serve makes the HTTP surface.
-func (i *Instance) serve(w World) {
+// newAPI makes the HTTP surface.
+func (i *Instance) newAPI(w Dependencies) {
 	verifier := i.Env.Verifier
-	if i.Parts.Verifier != nil {
-		verifier = i.Parts.Verifier
+	if i.Components.Verifier != nil {
+		verifier = i.Components.Verifier
 	}
 	i.API = httpapi.New(httpapi.Config{
 		Service: i.Service.Name, Title: "Troupe " + i.Service.Name, Version: w.Version,
 		Verifier: verifier, Log: i.Env.Log, Now: i.Env.Now, Registry: i.Env.Registry, Ready: i.ready(w.Ready),
 	})
-	if i.Parts.Routes != nil {
-		i.Parts.Routes(i.API)
+	if i.Components.Routes != nil {
+		i.Components.Routes(i.API)
 	}
 	if i.Inbox != nil {
 		serveDeadLetters(i.API, i.Inbox)
 	}
 	i.Handler = i.API.Handler()
-	if i.Parts.Handler != nil {
-		i.Handler = i.Parts.Handler
+	if i.Components.HTTPHandler != nil {
+		i.Handler = i.Components.HTTPHandler
 	}
 }
 

@@ -39,21 +39,21 @@ type System struct {
 	log       *slog.Logger
 	transport *transport
 	ready     atomic.Bool
-	members   []*member
+	services  []*runningService
 	bus       connectedBus
 	traces    func(context.Context) error // sends what is left
 	lock      *os.File                    // nil if the data is not in a folder
 	failed    chan error
 
-	listening, reacting, working loops
+	listening, consuming, working loops
 }
 
-// member is one running service.
-type member struct {
+// runningService is one running service.
+type runningService struct {
 	service  Service
 	instance *Instance
 	listener net.Listener
-	door     *door
+	door     *startupHandler
 	server   *http.Server // serves behind the door
 	db       sqldb.DB
 }
@@ -73,7 +73,7 @@ func Start(ctx context.Context, c Config) (*System, error) {
 	}
 	s := &System{settings: settings, log: c.Log, transport: newTransport(c.Lookup), failed: make(chan error, 1)}
 	for _, service := range c.Services {
-		s.members = append(s.members, &member{service: service})
+		s.services = append(s.services, &runningService{service: service})
 	}
 	if err := s.start(ctx, c); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -89,7 +89,7 @@ func (s *System) start(ctx context.Context, c Config) error {
 	s.traces = shutdown
 	steps := []func() error{
 		func() error { return s.bind(ctx, c) },
-		func() error { s.answer(); return nil },
+		func() error { s.serveStartup(); return nil },
 		func() error { return s.openDatabases(ctx) },
 		func() error { return s.connectBus(ctx) },
 		func() error { return s.wire(ctx, c) },
@@ -107,7 +107,7 @@ func (s *System) start(ctx context.Context, c Config) error {
 // bind takes all ports before anything else is touched, so that a second start
 // by mistake changes nothing.
 func (s *System) bind(ctx context.Context, c Config) error {
-	for _, m := range s.members {
+	for _, m := range s.services {
 		address := ListenAddress(m.service.Name, c.Environ)
 		listener, err := c.Listen(ctx, "tcp", address)
 		if errors.Is(err, syscall.EADDRINUSE) {
@@ -128,10 +128,10 @@ func (e *PortTakenError) Error() string {
 	return fmt.Sprintf("%s can not listen on %s: another program does", e.Service, e.Address)
 }
 
-// answer has every port answer, if only that its service is still starting.
-func (s *System) answer() {
-	for _, m := range s.members {
-		m.door = newDoor()
+// serveStartup has every port answer, if only that its service is still starting.
+func (s *System) serveStartup() {
+	for _, m := range s.services {
+		m.door = newStartupHandler()
 		m.server = &http.Server{
 			Handler:           m.door,
 			ReadHeaderTimeout: 5 * time.Second,
@@ -144,10 +144,10 @@ func (s *System) answer() {
 }
 
 // logOf gives the log of a member, which names it.
-func (s *System) logOf(m *member) *slog.Logger { return s.log.With("service", m.service.Name) }
+func (s *System) logOf(m *runningService) *slog.Logger { return s.log.With("service", m.service.Name) }
 
 func (s *System) openDatabases(ctx context.Context) error {
-	if s.settings.DatabaseURL == "" && slices.ContainsFunc(s.members, hasDatabase) {
+	if s.settings.DatabaseURL == "" && slices.ContainsFunc(s.services, hasDatabase) {
 		if err := os.MkdirAll(s.settings.DataDir, 0o700); err != nil {
 			return fmt.Errorf("can not make the data folder; set TROUPE_DATA to one that can be written: %w", err)
 		}
@@ -157,7 +157,7 @@ func (s *System) openDatabases(ctx context.Context) error {
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, m := range s.members {
+	for _, m := range s.services {
 		if !hasDatabase(m) {
 			continue
 		}
@@ -174,7 +174,7 @@ func (s *System) openDatabases(ctx context.Context) error {
 	return group.Wait()
 }
 
-func hasDatabase(m *member) bool { return m.service.Migrations != nil }
+func hasDatabase(m *runningService) bool { return m.service.Migrations != nil }
 
 func (s *System) databaseURL(service string) string {
 	if s.settings.DatabaseURL != "" {
@@ -192,19 +192,19 @@ func absolute(dir string) string {
 
 func (s *System) wire(ctx context.Context, c Config) error {
 	urls := peers(c.Environ)
-	for _, m := range s.members {
+	for _, m := range s.services {
 		urls[m.service.Name] = "http://" + m.listener.Addr().String()
 	}
-	for _, m := range s.members {
+	for _, m := range s.services {
 		var err error
-		m.instance, err = NewInstance(m.service, World{
+		m.instance, err = NewInstance(m.service, Dependencies{
 			Environ: c.Environ, Version: c.Version, DB: m.db, Publisher: s.bus, Peers: urls, Transport: s.transport,
 			Now: now, NewID: newID, Log: s.logOf(m), Ready: s.readiness,
 		})
 		if err != nil {
 			return err
 		}
-		if err := m.instance.recall(ctx); err != nil {
+		if err := m.instance.loadRevocations(ctx); err != nil {
 			return err
 		}
 	}
@@ -230,10 +230,10 @@ func (s *System) readiness(context.Context) error {
 }
 
 func (s *System) run() {
-	for _, m := range s.members {
-		m.door.open(s.farewell(m.instance.Handler))
+	for _, m := range s.services {
+		m.door.open(s.closeConnectionsWhileDraining(m.instance.Handler))
 		if m.instance.Inbox != nil {
-			s.reacting.start(func(ctx context.Context) { s.subscribe(ctx, m) })
+			s.consuming.start(func(ctx context.Context) { s.subscribe(ctx, m) })
 		}
 		for _, w := range m.instance.Workers {
 			s.working.start(func(ctx context.Context) { w.Run(ctx, m.instance.Env.Log) })
@@ -241,9 +241,9 @@ func (s *System) run() {
 	}
 }
 
-// farewell has every answer end its connection while the process drains, so that
+// closeConnectionsWhileDraining has every answer end its connection while the process drains, so that
 // the peer's next request goes to another replica.
-func (s *System) farewell(next http.Handler) http.Handler {
+func (s *System) closeConnectionsWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.ready.Load() {
 			w.Header().Set("Connection", "close")
@@ -252,14 +252,14 @@ func (s *System) farewell(next http.Handler) http.Handler {
 	})
 }
 
-func (s *System) serve(m *member) {
+func (s *System) serve(m *runningService) {
 	if err := m.server.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
 		s.fail(fmt.Errorf("%s stopped serving: %w", m.service.Name, err))
 	}
 }
 
-func (s *System) subscribe(ctx context.Context, m *member) {
-	err := s.bus.Subscribe(ctx, m.service.Name, m.instance.Inbox.HandleBatch)
+func (s *System) subscribe(ctx context.Context, m *runningService) {
+	err := s.bus.Subscribe(ctx, m.service.Name, m.instance.Inbox.Consume)
 	if err != nil && ctx.Err() == nil {
 		s.fail(fmt.Errorf("%s stopped listening to events: %w", m.service.Name, err))
 	}
@@ -277,7 +277,7 @@ func (s *System) Failed() <-chan error { return s.failed }
 
 // URL is where a service of this process listens, "" if it is not one.
 func (s *System) URL(service string) string {
-	for _, m := range s.members {
+	for _, m := range s.services {
 		if m.service.Name == service && m.listener != nil {
 			return "http://" + m.listener.Addr().String()
 		}

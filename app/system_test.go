@@ -37,7 +37,7 @@ func doorbell(t *testing.T, entered chan<- struct{}, release <-chan struct{}) Se
 	t.Helper()
 	return Service{
 		Name: "orders", Migrations: migrations(t), Topology: topology,
-		Build: func(env Env) (Parts, error) {
+		Build: func(env Env) (Components, error) {
 			ring := func(ctx context.Context, _ *struct{}) (*struct{}, error) {
 				close(entered)
 				<-release
@@ -45,7 +45,7 @@ func doorbell(t *testing.T, entered chan<- struct{}, release <-chan struct{}) Se
 					return env.Outbox.Add(ctx, tx, rang{Door: "front"})
 				})
 			}
-			return Parts{Routes: func(api *httpapi.API) { httpapi.Post(api, "/ring", ring, httpapi.Public()) }}, nil
+			return Components{Routes: func(api *httpapi.API) { httpapi.Post(api, "/ring", ring, httpapi.Public()) }}, nil
 		},
 	}
 }
@@ -55,9 +55,9 @@ func butler(t *testing.T, heard *atomic.Int64) Service {
 	t.Helper()
 	return Service{
 		Name: "payments", Migrations: migrations(t), Topology: topology,
-		Build: func(Env) (Parts, error) {
-			return Parts{Reactions: []inbox.Reaction{
-				inbox.On(func(_ context.Context, tx sqldb.Tx, _ inbox.Received[rang]) error {
+		Build: func(Env) (Components, error) {
+			return Components{Handlers: []inbox.Handler{
+				inbox.Handle(func(_ context.Context, tx sqldb.Tx, _ inbox.Received[rang]) error {
 					tx.OnCommit(func() { heard.Add(1) })
 					return nil
 				}),
@@ -111,7 +111,7 @@ func TestStopLetsARequestFinishAndSaysWhatItSaid(t *testing.T) {
 func TestTheGatewayFinishesBeforeTheServicesBehindItStop(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
-	front := Service{Name: "gateway", Build: func(env Env) (Parts, error) {
+	front := Service{Name: "gateway", Build: func(env Env) (Components, error) {
 		pass := func(ctx context.Context, _ *struct{}) (*struct{}, error) {
 			close(entered)
 			<-release
@@ -125,7 +125,7 @@ func TestTheGatewayFinishesBeforeTheServicesBehindItStop(t *testing.T) {
 			}
 			return nil, response.Body.Close()
 		}
-		return Parts{Routes: func(api *httpapi.API) { httpapi.Post(api, "/pass", pass, httpapi.Public()) }}, nil
+		return Components{Routes: func(api *httpapi.API) { httpapi.Post(api, "/pass", pass, httpapi.Public()) }}, nil
 	}}
 	var heard atomic.Int64
 	c := config(t, front, butler(t, &heard))
@@ -207,7 +207,7 @@ func TestADataFolderHasOneSystem(t *testing.T) {
 
 func TestAServiceWithoutADatabaseNeedsNoDisk(t *testing.T) {
 	t.Parallel()
-	c := config(t, Service{Name: "gateway", Build: func(Env) (Parts, error) { return Parts{}, nil }})
+	c := config(t, Service{Name: "gateway", Build: func(Env) (Components, error) { return Components{}, nil }})
 	c.Environ["GATEWAY_LISTEN"] = "127.0.0.1:0"
 	c.Environ["TROUPE_DATA"] = filepath.Join(c.Environ["TROUPE_DATA"], "data")
 	s, err := Start(t.Context(), c)
@@ -225,7 +225,7 @@ func TestAHearerElsewhereNeedsABroker(t *testing.T) {
 func TestAServiceMustReactToWhatItHears(t *testing.T) {
 	t.Parallel()
 	deaf := butler(t, nil)
-	deaf.Build = func(Env) (Parts, error) { return Parts{}, nil }
+	deaf.Build = func(Env) (Components, error) { return Components{}, nil }
 	_, err := Start(t.Context(), config(t, deaf))
 	require.ErrorContains(t, err, "payments reacts to [] but the topology has it hear [door.rang.v1]")
 }

@@ -31,14 +31,14 @@ func New(base string) *Client {
 // Token is the access token it calls with, "" as nobody.
 func (c *Client) Token() string { return c.token }
 
-// At is the same user calling another base URL.
-func (c *Client) At(base string) *Client {
+// WithBase is the same user calling another base URL.
+func (c *Client) WithBase(base string) *Client {
 	return &Client{Base: strings.TrimSuffix(base, "/"), token: c.token, http: c.http}
 }
 
-// Once is the same user sending one request, which may be sent again under the
+// WithIdempotencyKey is the same user sending one request, which may be sent again under the
 // same key and takes effect once.
-func (c *Client) Once(key string) *Client {
+func (c *Client) WithIdempotencyKey(key string) *Client {
 	return &Client{Base: c.Base, token: c.token, key: key, http: c.http}
 }
 

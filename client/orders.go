@@ -18,21 +18,21 @@ type Order struct {
 	PaymentState string      `json:"payment_state"`
 	StockState   string      `json:"stock_state"`
 	CancelReason string      `json:"cancel_reason"`
-	Items        []Item      `json:"items"`
+	Items        []Line      `json:"items"`
 	Total        money.Money `json:"total"`
 	CreatedAt    time.Time   `json:"created_at"`
 }
 
-// Item is a line of an order.
-type Item struct {
+// Line is a line of an order.
+type Line struct {
 	SKU       string      `json:"sku"`
 	Name      string      `json:"name"`
 	Quantity  int64       `json:"quantity"`
 	UnitPrice money.Money `json:"unit_price"`
 }
 
-// Step is something that happened to an order.
-type Step struct {
+// TimelineEntry is something that happened to an order.
+type TimelineEntry struct {
 	ID     string    `json:"event_id"`
 	At     time.Time `json:"at"`
 	What   string    `json:"what"`
@@ -40,14 +40,14 @@ type Step struct {
 	Detail string    `json:"detail"`
 }
 
-// Wanted is what a customer orders.
-type Wanted struct {
+// Item is what a customer orders.
+type Item struct {
 	SKU      string `json:"sku"`
 	Quantity int64  `json:"quantity"`
 }
 
 // PlaceOrder orders.
-func (c *Client) PlaceOrder(ctx context.Context, paymentMethod string, items ...Wanted) (Order, error) {
+func (c *Client) PlaceOrder(ctx context.Context, paymentMethod string, items ...Item) (Order, error) {
 	var o Order
 	err := c.Post(ctx, "/orders", map[string]any{"items": items, "payment_method": paymentMethod}, &o)
 	return o, err
@@ -61,9 +61,9 @@ func (c *Client) Order(ctx context.Context, id string) (Order, error) {
 }
 
 // Timeline shows what happened to an order, oldest first.
-func (c *Client) Timeline(ctx context.Context, id string) ([]Step, error) {
+func (c *Client) Timeline(ctx context.Context, id string) ([]TimelineEntry, error) {
 	var timeline struct {
-		Items []Step `json:"items"`
+		Items []TimelineEntry `json:"items"`
 	}
 	err := c.Get(ctx, "/orders/"+url.PathEscape(id)+"/timeline", &timeline)
 	return timeline.Items, err
@@ -97,8 +97,8 @@ func (c *Client) InStock(ctx context.Context) ([]Product, error) {
 	return products, nil
 }
 
-// OrdersToldOf counts the orders that the user's inbox has a message about.
-func (c *Client) OrdersToldOf(ctx context.Context) (int, error) {
+// NotifiedOrders counts the orders that the user's inbox has a message about.
+func (c *Client) NotifiedOrders(ctx context.Context) (int, error) {
 	var page struct {
 		Items []struct {
 			OrderID string `json:"order_id"`

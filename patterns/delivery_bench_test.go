@@ -141,7 +141,7 @@ func BenchmarkOutboxAdd(b *testing.B) {
 }
 
 func say(b *testing.B, db sqldb.DB, o *outbox.Outbox, n int) {
-	facts := make([]event.Fact, n)
+	facts := make([]event.Payload, n)
 	for i := range facts {
 		facts[i] = newOrder()
 	}
@@ -174,7 +174,7 @@ func BenchmarkInbox(b *testing.B) {
 			eachFile(b, func(b *testing.B, db sqldb.DB) {
 				in := inbox.New(inbox.Config{
 					Service: "hearer", DB: db, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-					Reactions: []inbox.Reaction{inbox.On(func(context.Context, sqldb.Tx, inbox.Received[orderSaid]) error { return nil })},
+					Handlers: []inbox.Handler{inbox.Handle(func(context.Context, sqldb.Tx, inbox.Received[orderSaid]) error { return nil })},
 				})
 				sent := orders(b, b.N*size)
 				perMessage(b, len(sent), func() {
@@ -183,7 +183,7 @@ func BenchmarkInbox(b *testing.B) {
 						for _, m := range sent[:size] {
 							batch = append(batch, bus.Delivery{Message: m})
 						}
-						require.NoError(b, in.HandleBatch(b.Context(), batch))
+						require.NoError(b, in.Consume(b.Context(), batch))
 						sent = sent[size:]
 					}
 				})

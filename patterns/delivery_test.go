@@ -84,12 +84,12 @@ func (r *restaurant) start(operations int) *process {
 	b := local.New(topology, map[string]sqldb.DB{"kitchen": p.kitchen, "waiter": p.waiter}, slog.New(slog.DiscardHandler), local.Sequential())
 	cooked := p.outbox("kitchen", p.kitchen, b)
 	p.said = p.outbox("waiter", p.waiter, b)
-	kitchen := p.inbox("kitchen", p.kitchen, inbox.On(func(ctx context.Context, tx sqldb.Tx, g inbox.Received[guestCame]) error {
-		return errors.Join(do(ctx, tx, g.Fact.Guest, "cooked"), cooked.Add(ctx, tx, mealCooked(g.Fact)))
+	kitchen := p.inbox("kitchen", p.kitchen, inbox.Handle(func(ctx context.Context, tx sqldb.Tx, g inbox.Received[guestCame]) error {
+		return errors.Join(do(ctx, tx, g.Payload.Guest, "cooked"), cooked.Add(ctx, tx, mealCooked(g.Payload)))
 	}))
-	waiter := p.inbox("waiter", p.waiter, inbox.OnBatch(func(ctx context.Context, tx sqldb.Tx, ms []inbox.Received[mealCooked]) error {
+	waiter := p.inbox("waiter", p.waiter, inbox.HandleBatch(func(ctx context.Context, tx sqldb.Tx, ms []inbox.Received[mealCooked]) error {
 		for _, m := range ms {
-			if err := do(ctx, tx, m.Fact.Guest, "served"); err != nil {
+			if err := do(ctx, tx, m.Payload.Guest, "served"); err != nil {
 				return err
 			}
 		}
@@ -97,8 +97,8 @@ func (r *restaurant) start(operations int) *process {
 	}))
 	p.steps = []func(context.Context) (int, error){
 		p.said.Step, cooked.Step, kitchen.Step, waiter.Step,
-		func(ctx context.Context) (int, error) { return b.Step(ctx, "kitchen", kitchen.HandleBatch) },
-		func(ctx context.Context) (int, error) { return b.Step(ctx, "waiter", waiter.HandleBatch) },
+		func(ctx context.Context) (int, error) { return b.Step(ctx, "kitchen", kitchen.Consume) },
+		func(ctx context.Context) (int, error) { return b.Step(ctx, "waiter", waiter.Consume) },
 	}
 	return p
 }
@@ -112,9 +112,9 @@ func (p *process) outbox(service string, db sqldb.DB, b bus.Publisher) *outbox.O
 	return outbox.New(outbox.Config{Service: service, DB: db, Publisher: b, Now: p.clock, NewID: uuid.NewString})
 }
 
-func (p *process) inbox(service string, db sqldb.DB, r inbox.Reaction) *inbox.Inbox {
+func (p *process) inbox(service string, db sqldb.DB, r inbox.Handler) *inbox.Inbox {
 	return inbox.New(inbox.Config{
-		Service: service, DB: db, Reactions: []inbox.Reaction{r}, Now: p.clock, Log: slog.New(slog.DiscardHandler),
+		Service: service, DB: db, Handlers: []inbox.Handler{r}, Now: p.clock, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -123,7 +123,7 @@ func (p *process) clock() time.Time { return p.now }
 // welcome takes n guests in; whether the waiter noted them is all that counts.
 func (p *process) welcome(ctx context.Context, n int) error {
 	return p.waiter.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		var facts []event.Fact
+		var facts []event.Payload
 		for range n {
 			p.guests++
 			guest := fmt.Sprint("guest ", p.guests)

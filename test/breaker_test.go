@@ -37,7 +37,7 @@ func TestAServiceThatFailsIsLeftAloneUntilItRecovers(t *testing.T) {
 		for _, path := range []string{"/users/me", "/products", "/orders", "/notifications"} {
 			require.Equal(t, 200, s.send(t, raw{method: "GET", path: path, header: bearer}).status, path)
 		}
-		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Wanted{SKU: "lantern", Quantity: 1})
+		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Item{SKU: "lantern", Quantity: 1})
 		require.NoError(t, err, "an order is taken all the same")
 
 		mend()

@@ -81,7 +81,7 @@ func placeUntilDeath(t *testing.T, c *client.Client, n int, kill func()) []strin
 	for lane := range 16 {
 		customers.Go(func() {
 			for i := lane; i < n; i += 16 {
-				o, err := c.PlaceOrder(t.Context(), methods[i%len(methods)], client.Wanted{SKU: "lantern", Quantity: int64(1 + i%3)})
+				o, err := c.PlaceOrder(t.Context(), methods[i%len(methods)], client.Item{SKU: "lantern", Quantity: int64(1 + i%3)})
 				if err != nil {
 					return // dead
 				}

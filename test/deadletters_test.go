@@ -16,7 +16,7 @@ import (
 // operator, and nobody else notices.
 func TestADeadLetterIsSeenAndReplayed(t *testing.T) {
 	eachInstallation(t, nil, func(t *testing.T, s *installation) {
-		poison := s.say(t, "inventory", event.Event{
+		poison := s.say(t, "inventory", event.Envelope{
 			ID: "01900000-0000-7000-8000-00000000dead", Source: "inventory", Type: "stock.reserved.v1", Time: time.Now(),
 			Data: json.RawMessage(`{"order_id":42}`),
 		})
@@ -31,14 +31,14 @@ func TestADeadLetterIsSeenAndReplayed(t *testing.T) {
 
 		s.offer(t, "lantern", 1299, 10)
 		ada := s.customer(t)
-		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Wanted{SKU: "lantern", Quantity: 1})
+		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Item{SKU: "lantern", Quantity: 1})
 		require.NoError(t, err)
 		s.until(t, ada, placed.ID, "order.paid.v1")
 	})
 }
 
 // say puts an event into a service's outbox, as a bug there would, and gives its id.
-func (s *system) say(t *testing.T, service string, e event.Event) string {
+func (s *system) say(t *testing.T, service string, e event.Envelope) string {
 	t.Helper()
 	body, err := event.Encode(e)
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/patterns/bus/rabbit/rabbittest"
-	"troupe/platform/crashpoint"
+	"troupe/platform/failpoint"
 	"troupe/platform/sqldb"
 	"troupe/platform/sqldb/sqldbtest"
 	"troupe/test/crowd"
@@ -29,7 +29,7 @@ var mortal = sync.OnceValues(func() (string, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", err
 	}
-	return process.Build(context.Background(), dir, "-tags", "crashpoints")
+	return process.Build(context.Background(), dir, "-tags", "failpoints")
 })
 
 // Everything in one process: killed at each step of an order, it goes on after the
@@ -37,7 +37,8 @@ var mortal = sync.OnceValues(func() (string, error) {
 func TestTheProcessIsKilledAtEachStep(t *testing.T) {
 	t.Parallel()
 	places := placesIn(t, "rabbit")
-	places["mailbox"] = []crashpoint.Point{crashpoint.MailsClaimed, crashpoint.MailsNoted, crashpoint.MailsRecorded}
+	places["mailbox"] = []string{"notifications: mails claimed, none sent", "notifications: mails written down, not committed",
+		"notifications: mails recorded"}
 	for place, points := range places {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
@@ -55,8 +56,8 @@ func TestEachServiceIsKilledAtEachStep(t *testing.T) {
 	t.Parallel()
 	places := placesIn(t, "local")
 	shared := slices.Concat(places["outbox"], places["inbox"], places["rabbit"])
-	speaks := append([]crashpoint.Point{crashpoint.RabbitSent}, places["outbox"]...)
-	for service, points := range map[string][]crashpoint.Point{
+	speaks := append([]string{"rabbit: sent, not confirmed"}, places["outbox"]...)
+	for service, points := range map[string][]string{
 		"gateway": places["gateway"], "users": speaks, "orders": shared, "inventory": shared, "payments": shared, "notifications": shared,
 	} {
 		if service != "gateway" {
@@ -77,11 +78,11 @@ func TestEachServiceIsKilledAtEachStep(t *testing.T) {
 }
 
 // placesIn sorts the points by where they are, but for those of the other bus.
-func placesIn(t *testing.T, otherBus string) map[string][]crashpoint.Point {
+func placesIn(t *testing.T, otherBus string) map[string][]string {
 	t.Helper()
-	places := map[string][]crashpoint.Point{}
-	for _, p := range crashpoint.All {
-		if place, _, _ := strings.Cut(string(p), ":"); place != otherBus {
+	places := map[string][]string{}
+	for _, p := range failpoint.Names() {
+		if place, _, _ := strings.Cut(p, ":"); place != otherBus {
 			places[place] = append(places[place], p)
 		}
 	}
@@ -158,11 +159,11 @@ func newVictim(t *testing.T, apart *servers, bySMTP bool) *victim {
 
 // survives has the process die at the nth passing of the point while customers
 // order, starts it again, and demands that everything comes to its end.
-func (v *victim) survives(t *testing.T, name string, at crashpoint.Point, nth int) {
+func (v *victim) survives(t *testing.T, name string, at string, nth int) {
 	t.Helper()
-	t.Run(string(at), func(t *testing.T) {
+	t.Run(at, func(t *testing.T) {
 		require.NoError(t, v.fleet.Kill(name))
-		err := v.fleet.Start(t.Context(), name, fmt.Sprintf("TROUPE_CRASH_AT=%s#%d", at, nth))
+		err := v.fleet.Start(t.Context(), name, fmt.Sprintf("TROUPE_FAIL_AT=%s#%d", at, nth))
 		if !errors.Is(err, process.ErrEnded) {
 			require.NoError(t, err)
 		}

@@ -13,7 +13,7 @@ func TestAnOrderIsPaidShippedAndDelivered(t *testing.T) {
 	eachShape(t, func(t *testing.T, s *system) {
 		s.offer(t, "lantern", 1299, 10)
 		ada := s.customer(t)
-		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Wanted{SKU: "lantern", Quantity: 3})
+		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Item{SKU: "lantern", Quantity: 3})
 		require.NoError(t, err)
 		require.Equal(t, "pending", placed.Status)
 		require.EqualValues(t, 3897, placed.Total.Amount)
@@ -35,7 +35,7 @@ func TestADeclinedCardCancelsTheOrderAndReleasesTheStock(t *testing.T) {
 	eachShape(t, func(t *testing.T, s *system) {
 		s.offer(t, "lantern", 1299, 10)
 		ada := s.customer(t)
-		placed, err := ada.PlaceOrder(t.Context(), "pm_card_insufficientFunds", client.Wanted{SKU: "lantern", Quantity: 3})
+		placed, err := ada.PlaceOrder(t.Context(), "pm_card_insufficientFunds", client.Item{SKU: "lantern", Quantity: 3})
 		require.NoError(t, err)
 		off := s.until(t, ada, placed.ID, "stock.released.v1")
 		require.Equal(t, "cancelled", off.Status)
@@ -50,7 +50,7 @@ func TestWhatIsOutOfStockIsNotPaidFor(t *testing.T) {
 	eachShape(t, func(t *testing.T, s *system) {
 		s.offer(t, "lantern", 1299, 10)
 		ada := s.customer(t)
-		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Wanted{SKU: "lantern", Quantity: 11})
+		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Item{SKU: "lantern", Quantity: 11})
 		require.NoError(t, err)
 		off := s.until(t, ada, placed.ID, "payment.voided.v1")
 		require.Equal(t, "cancelled", off.Status)
@@ -64,7 +64,7 @@ func TestACancelledOrderIsRefundedAndRestocked(t *testing.T) {
 	eachShape(t, func(t *testing.T, s *system) {
 		s.offer(t, "lantern", 1299, 10)
 		ada := s.customer(t)
-		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Wanted{SKU: "lantern", Quantity: 3})
+		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Item{SKU: "lantern", Quantity: 3})
 		require.NoError(t, err)
 		s.until(t, ada, placed.ID, "order.paid.v1")
 		require.NoError(t, ada.CancelOrder(t.Context(), placed.ID))
@@ -83,7 +83,7 @@ func TestAProviderThatTimesOutAfterChargingIsAsked(t *testing.T) {
 	eachShape(t, func(t *testing.T, s *system) {
 		s.offer(t, "lantern", 1299, 10)
 		ada := s.customer(t)
-		placed, err := ada.PlaceOrder(t.Context(), "pm_fake_timeout_then_charged", client.Wanted{SKU: "lantern", Quantity: 1})
+		placed, err := ada.PlaceOrder(t.Context(), "pm_fake_timeout_then_charged", client.Item{SKU: "lantern", Quantity: 1})
 		require.NoError(t, err)
 		paid := s.until(t, ada, placed.ID, "order.paid.v1")
 		require.Equal(t, "captured", paid.PaymentState)
@@ -94,7 +94,7 @@ func TestACaptureThatFailsCancelsTheConfirmedOrder(t *testing.T) {
 	eachShape(t, func(t *testing.T, s *system) {
 		s.offer(t, "lantern", 1299, 10)
 		ada := s.customer(t)
-		placed, err := ada.PlaceOrder(t.Context(), "pm_fake_capture_fails", client.Wanted{SKU: "lantern", Quantity: 2})
+		placed, err := ada.PlaceOrder(t.Context(), "pm_fake_capture_fails", client.Item{SKU: "lantern", Quantity: 2})
 		require.NoError(t, err)
 		off := s.until(t, ada, placed.ID, "stock.released.v1")
 		require.Equal(t, "cancelled", off.Status)
@@ -147,7 +147,7 @@ func (s *system) mails(t *testing.T, orderID string) map[string]int {
 			State   string `json:"state"`
 		} `json:"items"`
 	}
-	require.NoError(t, s.admin.At(s.url("notifications")).Get(t.Context(), "/deliveries?order_id="+orderID, &list))
+	require.NoError(t, s.admin.WithBase(s.url("notifications")).Get(t.Context(), "/deliveries?order_id="+orderID, &list))
 	sent := map[string]int{}
 	for _, d := range list.Items {
 		if d.Channel == "email" && d.State == "sent" {

@@ -110,7 +110,7 @@ func TestWhatIsNotYoursIsNotThere(t *testing.T) {
 	eachShape(t, func(t *testing.T, s *system) {
 		s.offer(t, "lantern", 1299, 10)
 		ada, eve := s.customer(t), s.customer(t)
-		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Wanted{SKU: "lantern", Quantity: 1})
+		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Item{SKU: "lantern", Quantity: 1})
 		require.NoError(t, err)
 		s.until(t, ada, placed.ID, "order.paid.v1")
 		_, err = eve.Order(t.Context(), placed.ID)

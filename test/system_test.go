@@ -137,7 +137,7 @@ func (s *system) offer(t *testing.T, sku string, cents, stock int64) {
 	require.NoError(t, s.admin.Post(t.Context(), "/products/"+sku+"/stock", map[string]any{"delta": stock, "reason": "test"}, nil))
 	someone := s.customer(t)
 	require.Eventually(t, func() bool {
-		o, err := someone.PlaceOrder(t.Context(), "pm_card_chargeDeclined", client.Wanted{SKU: sku, Quantity: 1})
+		o, err := someone.PlaceOrder(t.Context(), "pm_card_chargeDeclined", client.Item{SKU: sku, Quantity: 1})
 		if err != nil {
 			return false
 		}
@@ -149,7 +149,7 @@ func (s *system) offer(t *testing.T, sku string, cents, stock int64) {
 // until waits until something has happened to an order, and gives the order.
 func (s *system) until(t *testing.T, c *client.Client, id, what string) client.Order {
 	t.Helper()
-	var steps []client.Step
+	var steps []client.TimelineEntry
 	require.Eventually(t, func() bool {
 		var err error
 		steps, err = c.Timeline(t.Context(), id)

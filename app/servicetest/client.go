@@ -42,37 +42,37 @@ func (c *Client) With(header, value string) *Client {
 }
 
 // Get calls GET.
-func (c *Client) Get(t *testing.T, path string) *Answer {
+func (c *Client) Get(t *testing.T, path string) *Response {
 	t.Helper()
 	return c.do(t, http.MethodGet, path, nil)
 }
 
 // Post calls POST. body: nil for none, a string is sent as it is (as
 // application/json unless With says otherwise), anything else as JSON.
-func (c *Client) Post(t *testing.T, path string, body any) *Answer {
+func (c *Client) Post(t *testing.T, path string, body any) *Response {
 	t.Helper()
 	return c.do(t, http.MethodPost, path, body)
 }
 
 // Put calls PUT; see Post.
-func (c *Client) Put(t *testing.T, path string, body any) *Answer {
+func (c *Client) Put(t *testing.T, path string, body any) *Response {
 	t.Helper()
 	return c.do(t, http.MethodPut, path, body)
 }
 
 // Patch calls PATCH; see Post.
-func (c *Client) Patch(t *testing.T, path string, body any) *Answer {
+func (c *Client) Patch(t *testing.T, path string, body any) *Response {
 	t.Helper()
 	return c.do(t, http.MethodPatch, path, body)
 }
 
 // Delete calls DELETE.
-func (c *Client) Delete(t *testing.T, path string) *Answer {
+func (c *Client) Delete(t *testing.T, path string) *Response {
 	t.Helper()
 	return c.do(t, http.MethodDelete, path, nil)
 }
 
-func (c *Client) do(t *testing.T, method, path string, body any) *Answer {
+func (c *Client) do(t *testing.T, method, path string, body any) *Response {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, c.url+path, reader(t, body))
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ func (c *Client) do(t *testing.T, method, path string, body any) *Answer {
 	defer response.Body.Close()
 	read, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	return &Answer{Status: response.StatusCode, Body: read, header: response.Header}
+	return &Response{Status: response.StatusCode, Body: read, header: response.Header}
 }
 
 func reader(t *testing.T, body any) io.Reader {
@@ -101,19 +101,19 @@ func reader(t *testing.T, body any) io.Reader {
 	return bytes.NewReader(encoded)
 }
 
-// Answer is what came back.
-type Answer struct {
+// Response is what came back.
+type Response struct {
 	Status int
 	Body   []byte
 	header http.Header
 }
 
 // Header gives an answer's header.
-func (a *Answer) Header(name string) string { return a.header.Get(name) }
+func (a *Response) Header(name string) string { return a.header.Get(name) }
 
 // Want demands a status and JSON values by dotted path ("items.0.sku", "total.amount").
 // Numbers compare by value; nil demands that there is nothing at the path.
-func (a *Answer) Want(t *testing.T, status int, pathsAndValues ...any) *Answer {
+func (a *Response) Want(t *testing.T, status int, pathsAndValues ...any) *Response {
 	t.Helper()
 	require.Equal(t, status, a.Status, "answer: %s", a.Body)
 	for i := 0; i < len(pathsAndValues); i += 2 {
@@ -129,7 +129,7 @@ func (a *Answer) Want(t *testing.T, status int, pathsAndValues ...any) *Answer {
 }
 
 // Problem demands a problem document with this status and code.
-func (a *Answer) Problem(t *testing.T, status int, code string) *Answer {
+func (a *Response) Problem(t *testing.T, status int, code string) *Response {
 	t.Helper()
 	require.Equal(t, status, a.Status, "answer: %s", a.Body)
 	require.Equal(t, "application/problem+json", a.Header("Content-Type"))
@@ -137,7 +137,7 @@ func (a *Answer) Problem(t *testing.T, status int, code string) *Answer {
 }
 
 // Field gives the string at a dotted path, failing the test if there is none.
-func (a *Answer) Field(t *testing.T, path string) string {
+func (a *Response) Field(t *testing.T, path string) string {
 	t.Helper()
 	value, ok := a.at(t, path)
 	require.True(t, ok, "no %s in %s", path, a.Body)
@@ -147,12 +147,12 @@ func (a *Answer) Field(t *testing.T, path string) string {
 }
 
 // JSON decodes the body.
-func (a *Answer) JSON(t *testing.T, into any) {
+func (a *Response) JSON(t *testing.T, into any) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal(a.Body, into), "answer: %s", a.Body)
 }
 
-func (a *Answer) at(t *testing.T, path string) (any, bool) {
+func (a *Response) at(t *testing.T, path string) (any, bool) {
 	t.Helper()
 	var value any
 	a.JSON(t, &value)

@@ -15,9 +15,9 @@ import (
 	"troupe/patterns/event"
 )
 
-// Hears delivers facts, each in a new envelope and a batch of its own, then settles.
+// Consumes delivers facts, each in a new envelope and a batch of its own, then settles.
 // It fails the test if the service could not handle one.
-func (h *Harness) Hears(t *testing.T, facts ...event.Fact) {
+func (h *Harness) Consumes(t *testing.T, facts ...event.Payload) {
 	t.Helper()
 	for _, fact := range facts {
 		h.deliver(t, h.envelope(t, fact))
@@ -25,10 +25,10 @@ func (h *Harness) Hears(t *testing.T, facts ...event.Fact) {
 	h.Settle(t)
 }
 
-// HearsBatch delivers facts in one batch, then settles.
-func (h *Harness) HearsBatch(t *testing.T, facts ...event.Fact) {
+// ConsumesBatch delivers facts in one batch, then settles.
+func (h *Harness) ConsumesBatch(t *testing.T, facts ...event.Payload) {
 	t.Helper()
-	var batch []event.Event
+	var batch []event.Envelope
 	for _, fact := range facts {
 		batch = append(batch, h.envelope(t, fact))
 	}
@@ -36,10 +36,10 @@ func (h *Harness) HearsBatch(t *testing.T, facts ...event.Fact) {
 	h.Settle(t)
 }
 
-// HearsAtLast delivers a fact while a table is missing, for far more tries than an
+// ConsumesEventually delivers a fact while a table is missing, for far more tries than an
 // event gets that may be given up, then brings the table back and settles. It fails
 // the test if the service gives up.
-func (h *Harness) HearsAtLast(t *testing.T, table string, fact event.Fact) {
+func (h *Harness) ConsumesEventually(t *testing.T, table string, fact event.Payload) {
 	t.Helper()
 	rename := func(from, to string) {
 		_, err := h.DB.Exec(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to)
@@ -63,32 +63,32 @@ func (h *Harness) HearsAtLast(t *testing.T, table string, fact event.Fact) {
 // then settles: nothing may change.
 func (h *Harness) Redelivers(t *testing.T) {
 	t.Helper()
-	for _, e := range slices.Clone(h.heard) {
+	for _, e := range slices.Clone(h.consumed) {
 		h.deliver(t, e)
 	}
 	h.Settle(t)
 }
 
-func (h *Harness) envelope(t *testing.T, fact event.Fact) event.Event {
+func (h *Harness) envelope(t *testing.T, fact event.Payload) event.Envelope {
 	t.Helper()
 	data, err := json.Marshal(fact)
 	require.NoError(t, err)
-	e := event.Event{
+	e := event.Envelope{
 		ID: h.ids.New(), Source: "test", Type: fact.EventType(), Time: h.Now(),
 		CorrelationID: fact.CorrelationID(), Data: data,
 	}
-	h.heard = append(h.heard, e)
+	h.consumed = append(h.consumed, e)
 	return e
 }
 
 // deliver hands events out in one batch and demands that they could be handled.
-func (h *Harness) deliver(t *testing.T, events ...event.Event) {
+func (h *Harness) deliver(t *testing.T, events ...event.Envelope) {
 	t.Helper()
 	h.handOut(t, events...)
 	h.requireHandled(t)
 }
 
-func (h *Harness) handOut(t *testing.T, events ...event.Event) {
+func (h *Harness) handOut(t *testing.T, events ...event.Envelope) {
 	t.Helper()
 	var batch []bus.Delivery
 	for _, e := range events {
@@ -97,19 +97,19 @@ func (h *Harness) handOut(t *testing.T, events ...event.Event) {
 		batch = append(batch, bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}})
 	}
 	require.NotNil(t, h.instance.Inbox, "the service hears nothing")
-	require.NoError(t, h.instance.Inbox.HandleBatch(t.Context(), batch))
+	require.NoError(t, h.instance.Inbox.Consume(t.Context(), batch))
 }
 
 func (h *Harness) requireHandled(t *testing.T) {
 	t.Helper()
-	parked, err := h.instance.Inbox.Letters(t.Context(), "", 1)
+	parked, err := h.instance.Inbox.ParkedEvents(t.Context(), "", 1)
 	require.NoError(t, err)
 	require.Empty(t, parked, "the service could not handle an event")
 }
 
-// Says settles and demands that exactly these facts were said since the last
+// Publishes settles and demands that exactly these facts were said since the last
 // Says, in any order. With none: nothing was said.
-func (h *Harness) Says(t *testing.T, facts ...event.Fact) {
+func (h *Harness) Publishes(t *testing.T, facts ...event.Payload) {
 	t.Helper()
 	h.Settle(t)
 	var want, got []string
@@ -118,7 +118,7 @@ func (h *Harness) Says(t *testing.T, facts ...event.Fact) {
 		require.NoError(t, err)
 		want = append(want, line(fact.EventType(), data))
 	}
-	said := h.said.all()
+	said := h.published.all()
 	for _, e := range said[h.checked:] {
 		got = append(got, line(e.Type, e.Data))
 	}
@@ -128,13 +128,13 @@ func (h *Harness) Says(t *testing.T, facts ...event.Fact) {
 
 func line(eventType string, data []byte) string { return fmt.Sprintf("%s %s", eventType, data) }
 
-// Said settles and gives the facts of type E said since the beginning, oldest
+// Published settles and gives the facts of type E said since the beginning, oldest
 // first; Says is not affected.
-func Said[E event.Fact](t *testing.T, h *Harness) []E {
+func Published[E event.Payload](t *testing.T, h *Harness) []E {
 	t.Helper()
 	h.Settle(t)
 	var facts []E
-	for _, e := range h.said.all() {
+	for _, e := range h.published.all() {
 		var fact E
 		if e.Type != fact.EventType() {
 			continue
@@ -150,7 +150,7 @@ func Said[E event.Fact](t *testing.T, h *Harness) []E {
 type recorder struct {
 	mu     sync.Mutex
 	ids    map[string]bool
-	events []event.Event
+	events []event.Envelope
 }
 
 func (r *recorder) Publish(_ context.Context, messages []bus.Message) []error {
@@ -172,7 +172,7 @@ func (r *recorder) Publish(_ context.Context, messages []bus.Message) []error {
 	return errs
 }
 
-func (r *recorder) all() []event.Event {
+func (r *recorder) all() []event.Envelope {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.events)

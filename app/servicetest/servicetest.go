@@ -48,25 +48,25 @@ type Harness struct {
 	DB  sqldb.DB
 	URL string // where its API listens
 
-	instance *app.Instance
-	clock    *clock
-	ids      *idSource
-	signer   *auth.Signer
-	said     *recorder
-	heard    []event.Event
-	checked  int // how many of said the test has demanded already
+	instance  *app.Instance
+	clock     *clock
+	ids       *idSource
+	signer    *auth.Signer
+	published *recorder
+	consumed  []event.Envelope
+	checked   int // how many of said the test has demanded already
 }
 
 func start(t *testing.T, s app.Service, db sqldb.DB, environ map[string]string) *Harness {
 	t.Helper()
 	c := &clock{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)}
-	h := &Harness{DB: db, clock: c, ids: &idSource{now: c.Now}, said: &recorder{}}
+	h := &Harness{DB: db, clock: c, ids: &idSource{now: c.Now}, published: &recorder{}}
 	key, err := auth.NewPrivateKey()
 	require.NoError(t, err)
 	h.signer, err = auth.NewSigner(key)
 	require.NoError(t, err)
-	h.instance, err = app.NewInstance(s, app.World{
-		Environ: maps.Clone(environ), Version: "test", DB: db, Publisher: h.said,
+	h.instance, err = app.NewInstance(s, app.Dependencies{
+		Environ: maps.Clone(environ), Version: "test", DB: db, Publisher: h.published,
 		JWKS: h.signer.JWKS(), Peers: map[string]string{}, Transport: http.DefaultTransport,
 		Now: c.Now, NewID: h.ids.New, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
@@ -75,8 +75,8 @@ func start(t *testing.T, s app.Service, db sqldb.DB, environ map[string]string) 
 	h.URL = server.URL
 	t.Cleanup(func() {
 		server.Close()
-		if h.instance.Parts.Close != nil {
-			require.NoError(t, h.instance.Parts.Close())
+		if h.instance.Components.Close != nil {
+			require.NoError(t, h.instance.Components.Close())
 		}
 	})
 	return h

@@ -46,7 +46,7 @@ func (f letterFlags) at(ctx context.Context, service string) (*client.Client, er
 	if err != nil {
 		return nil, err
 	}
-	return admin.At(base), nil
+	return admin.WithBase(base), nil
 }
 
 type letter struct {

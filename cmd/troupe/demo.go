@@ -22,7 +22,7 @@ type demoCommand struct {
 type story struct {
 	title         string
 	paymentMethod string
-	choose        func(mostFirst []client.Product) client.Wanted
+	choose        func(mostFirst []client.Product) client.Item
 	// cancelWhen is the step after which the customer changes their mind; "" never.
 	cancelWhen string
 	status     string
@@ -32,14 +32,14 @@ type story struct {
 }
 
 // one wants one of what there is most of.
-func one(products []client.Product) client.Wanted {
-	return client.Wanted{SKU: products[0].SKU, Quantity: 1}
+func one(products []client.Product) client.Item {
+	return client.Item{SKU: products[0].SKU, Quantity: 1}
 }
 
 // tooMany wants one more than there is of what there is least of.
-func tooMany(products []client.Product) client.Wanted {
+func tooMany(products []client.Product) client.Item {
 	scarce := products[len(products)-1]
-	return client.Wanted{SKU: scarce.SKU, Quantity: scarce.Available + 1}
+	return client.Item{SKU: scarce.SKU, Quantity: scarce.Available + 1}
 }
 
 var stories = []story{
@@ -118,7 +118,7 @@ func (c demoCommand) tell(ctx context.Context, w io.Writer, customer *client.Cli
 
 // place orders, and has patience with a system that has just started: orders learns
 // of a product by an event, a little later than inventory shows it.
-func place(ctx context.Context, customer *client.Client, paymentMethod string, wanted client.Wanted) (client.Order, error) {
+func place(ctx context.Context, customer *client.Client, paymentMethod string, wanted client.Item) (client.Order, error) {
 	for {
 		o, err := customer.PlaceOrder(ctx, paymentMethod, wanted)
 		refusal, refused := errors.AsType[*client.Problem](err)
@@ -150,7 +150,7 @@ func follow(ctx context.Context, w io.Writer, customer *client.Client, o client.
 				continue
 			}
 			shown[step.ID] = true
-			printSteps(w, o.CreatedAt, []client.Step{step})
+			printSteps(w, o.CreatedAt, []client.TimelineEntry{step})
 			ended = ended || step.What == s.step
 			if step.What == s.cancelWhen && !cancelled {
 				cancelled = true
@@ -193,7 +193,7 @@ func (c demoCommand) told(ctx context.Context, customer *client.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	for {
-		n, err := customer.OrdersToldOf(ctx)
+		n, err := customer.NotifiedOrders(ctx)
 		if err != nil {
 			return err
 		}

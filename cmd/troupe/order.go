@@ -50,7 +50,7 @@ func because(reason string) string {
 }
 
 // printSteps prints what happened with the time since the order was placed.
-func printSteps(w io.Writer, began time.Time, steps []client.Step) {
+func printSteps(w io.Writer, began time.Time, steps []client.TimelineEntry) {
 	for _, s := range steps {
 		fmt.Fprintf(w, "  %8s  %-24s %s\n", "+"+s.At.Sub(began).Round(time.Millisecond).String(), s.What, s.Detail)
 	}

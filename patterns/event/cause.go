@@ -5,12 +5,17 @@ import "context"
 type causeKey struct{}
 
 // WithCause says that the work of ctx is done because cause was heard.
-func WithCause(ctx context.Context, cause *Event) context.Context {
+func WithCause(ctx context.Context, cause *Envelope) context.Context {
 	return context.WithValue(ctx, causeKey{}, cause)
 }
 
 // CauseFrom gives the event set by WithCause, nil if there is none.
-func CauseFrom(ctx context.Context) *Event {
-	cause, _ := ctx.Value(causeKey{}).(*Event)
+func CauseFrom(ctx context.Context) *Envelope {
+	cause, _ := ctx.Value(causeKey{}).(*Envelope)
 	return cause
+}
+
+// CausedBy returns a pending event with the payload that follows from cause.
+func CausedBy(cause *Envelope, payload Payload) Pending {
+	return Pending{Payload: payload, Cause: cause}
 }

@@ -15,15 +15,15 @@ import (
 // ContentType is the media type of an encoded Event.
 const ContentType = "application/cloudevents+json"
 
-// Fact is something that has happened, in the business's words. The types are
+// Payload is something that has happened, in the business's words. The types are
 // in package events; EventType must not depend on the value.
-type Fact interface {
+type Payload interface {
 	EventType() string     // "order.created.v1"
 	CorrelationID() string // the order, or the thing, that it is about
 }
 
-// Event is one fact in its envelope.
-type Event struct {
+// Envelope is one fact in its envelope.
+type Envelope struct {
 	ID            string // UUIDv7
 	Source        string // the service that states it
 	Type          string
@@ -35,21 +35,21 @@ type Event struct {
 	Data          json.RawMessage // the fact
 }
 
-// Draft is a fact about to be said, with the event that made us say it (nil if
+// Pending is a fact about to be said, with the event that made us say it (nil if
 // a request did).
-type Draft struct {
-	Fact  Fact
-	Cause *Event
-	ID    string // the event's id, for who must know it beforehand; empty: a new one
+type Pending struct {
+	Payload Payload
+	Cause   *Envelope
+	ID      string // the event's id, for who must know it beforehand; empty: a new one
 }
 
 // New puts a fact into an envelope.
-func New(id, source string, at time.Time, fact Fact) (Event, error) {
+func New(id, source string, at time.Time, fact Payload) (Envelope, error) {
 	data, err := json.Marshal(fact)
 	if err != nil {
-		return Event{}, fmt.Errorf("encode the data of %s: %w", fact.EventType(), err)
+		return Envelope{}, fmt.Errorf("encode the data of %s: %w", fact.EventType(), err)
 	}
-	return Event{
+	return Envelope{
 		ID: id, Source: source, Type: fact.EventType(), Time: at.UTC(),
 		CorrelationID: fact.CorrelationID(), Data: data,
 	}, nil
@@ -60,7 +60,7 @@ func New(id, source string, at time.Time, fact Fact) (Event, error) {
 const maxAttribute = 255
 
 // check demands what every hearer relies on.
-func check(e Event, specVersion string) error {
+func check(e Envelope, specVersion string) error {
 	if specVersion != "1.0" {
 		return fmt.Errorf("event has specversion %q, want \"1.0\"", specVersion)
 	}

@@ -44,7 +44,7 @@ func TestAnEventIsACloudEvent(t *testing.T) {
 
 func TestWhatIsEmptyIsLeftOut(t *testing.T) {
 	t.Parallel()
-	body, err := event.Encode(event.Event{ID: "e1", Source: "house", Type: "door.opened.v1", Data: json.RawMessage(`{}`)})
+	body, err := event.Encode(event.Envelope{ID: "e1", Source: "house", Type: "door.opened.v1", Data: json.RawMessage(`{}`)})
 	require.NoError(t, err)
 	for _, attribute := range []string{"subject", "correlationid", "causationid", "traceparent"} {
 		require.NotContains(t, string(body), attribute)
@@ -53,7 +53,7 @@ func TestWhatIsEmptyIsLeftOut(t *testing.T) {
 
 func TestDecodeIsTheReverseOfEncode(t *testing.T) {
 	t.Parallel()
-	for name, e := range map[string]event.Event{
+	for name, e := range map[string]event.Envelope{
 		"whole": sample,
 		"least": {ID: "e1", Source: "house", Type: "door.opened.v1", Time: time.Unix(0, 0).UTC(), Data: json.RawMessage(`null`)},
 		"quotes and more": {
@@ -136,7 +136,7 @@ func (loop) CorrelationID() string { return "" }
 func TestTheCauseTravelsInTheContext(t *testing.T) {
 	t.Parallel()
 	require.Nil(t, event.CauseFrom(t.Context()))
-	cause := &event.Event{ID: "e1"}
+	cause := &event.Envelope{ID: "e1"}
 	require.Same(t, cause, event.CauseFrom(event.WithCause(t.Context(), cause)))
 }
 

@@ -26,7 +26,7 @@ type wire struct {
 }
 
 // Encode gives the structured-mode JSON. Fails if e.Data is not JSON.
-func Encode(e Event) ([]byte, error) {
+func Encode(e Envelope) ([]byte, error) {
 	body, err := json.Marshal(wire{
 		SpecVersion: "1.0", DataContentType: "application/json",
 		ID: e.ID, Source: e.Source, Type: e.Type, Subject: e.Subject, Time: e.Time,
@@ -47,11 +47,11 @@ func Encode(e Event) ([]byte, error) {
 // in half the time that encoding/json takes with a struct, and it knows "id" from
 // "ID", as CloudEvents wants. It reads nothing that encoding/json has not found
 // valid.
-func Decode(body []byte) (Event, error) {
+func Decode(body []byte) (Envelope, error) {
 	if !json.Valid(body) {
-		return Event{}, errors.New("event is not JSON")
+		return Envelope{}, errors.New("event is not JSON")
 	}
-	var e Event
+	var e Envelope
 	var version string
 	err := eachMember(body, func(name, value []byte) (err error) {
 		switch string(name) {
@@ -72,13 +72,13 @@ func Decode(body []byte) (Event, error) {
 		return nil
 	})
 	if err != nil {
-		return Event{}, err
+		return Envelope{}, err
 	}
 	return e, check(e, version)
 }
 
 // set sets one of the attributes that are strings.
-func (e *Event) set(name, value []byte) (err error) {
+func (e *Envelope) set(name, value []byte) (err error) {
 	switch string(name) {
 	case "id":
 		e.ID, err = text(value)

@@ -77,9 +77,9 @@ func Once[T any](ctx context.Context, tx sqldb.Tx, r Request, now time.Time, wor
 func checkKey(key string) error {
 	switch {
 	case len(key) > maxKey:
-		return invalidKey.At("header.Idempotency-Key", fmt.Sprintf("has %d bytes", len(key)))
+		return invalidKey.WithField("header.Idempotency-Key", fmt.Sprintf("has %d bytes", len(key)))
 	case !utf8.ValidString(key) || strings.ContainsFunc(key, unicode.IsControl):
-		return invalidKey.At("header.Idempotency-Key", "has characters that are no text")
+		return invalidKey.WithField("header.Idempotency-Key", "has characters that are no text")
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func stored[T any](ctx context.Context, tx sqldb.Tx, r Request, sum string) (ans
 
 // Sweeper forgets keys older than keep, a bounded number a step.
 func Sweeper(db sqldb.DB, now func() time.Time, keep time.Duration) worker.Worker {
-	return worker.Worker{Name: "idempotency keys", Every: 10 * time.Minute, Step: func(ctx context.Context) (int, error) {
+	return worker.Worker{Name: "idempotency keys", Interval: 10 * time.Minute, Step: func(ctx context.Context) (int, error) {
 		return sweep(ctx, db, now(), keep)
 	}}
 }

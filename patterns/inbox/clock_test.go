@@ -22,7 +22,7 @@ func TestAParkedEventIsTriedUntilItsTroubleIsOver(t *testing.T) {
 		db := sqldbtest.SQLite(t, inbox.Migrations)
 		in := inbox.New(inbox.Config{
 			Service: "house", DB: db, Now: time.Now, Log: quiet(t), Jitter: func() float64 { return 1 },
-			Reactions: []inbox.Reaction{inbox.On(func(context.Context, sqldb.Tx, inbox.Received[letterCame]) error {
+			Handlers: []inbox.Handler{inbox.Handle(func(context.Context, sqldb.Tx, inbox.Received[letterCame]) error {
 				tries = append(tries, time.Since(began))
 				if time.Since(began) < 20*time.Second {
 					return errTorn
@@ -31,7 +31,7 @@ func TestAParkedEventIsTriedUntilItsTroubleIsOver(t *testing.T) {
 			})},
 		})
 		h := &house{now: began}
-		require.NoError(t, in.HandleBatch(t.Context(), h.post(t, letterCame{"a"})))
+		require.NoError(t, in.Consume(t.Context(), h.post(t, letterCame{"a"})))
 		ctx, stop := context.WithCancel(t.Context())
 		var workers sync.WaitGroup
 		for _, w := range in.Workers() {
@@ -47,7 +47,7 @@ func TestAParkedEventIsTriedUntilItsTroubleIsOver(t *testing.T) {
 			require.Less(t, tries[n], (due+time.Duration(n)+1)*time.Second)
 		}
 		require.Len(t, tries, 6)
-		left, err := in.Letters(t.Context(), "", 10)
+		left, err := in.ParkedEvents(t.Context(), "", 10)
 		require.NoError(t, err)
 		require.Empty(t, left)
 		require.NotNil(t, left, "in JSON an empty list, not null")

@@ -23,7 +23,6 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/worker"
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/platform/telemetry"
 )
@@ -35,19 +34,19 @@ var Migrations embed.FS
 
 // Config of an Inbox. All fields but Jitter are needed.
 type Config struct {
-	Service   string
-	DB        sqldb.DB
-	Reactions []Reaction // at most one per type
-	Now       func() time.Time
-	Log       *slog.Logger
-	Jitter    func() float64 // spreads retries, in [0, 1); nil means at random
+	Service  string
+	DB       sqldb.DB
+	Handlers []Handler // at most one per type
+	Now      func() time.Time
+	Log      *slog.Logger
+	Jitter   func() float64 // spreads retries, in [0, 1); nil means at random
 }
 
 // Inbox hears events for one service.
 type Inbox struct {
 	service   string
 	db        sqldb.DB
-	reactions map[string]*Reaction // by type
+	reactions map[string]*Handler // by type
 	now       func() time.Time
 	log       *slog.Logger
 	jitter    func() float64
@@ -61,10 +60,10 @@ func New(c Config) *Inbox {
 		c.Jitter = rand.Float64
 	}
 	i := &Inbox{
-		service: c.Service, db: c.DB, reactions: make(map[string]*Reaction, len(c.Reactions)),
+		service: c.Service, db: c.DB, reactions: make(map[string]*Handler, len(c.Handlers)),
 		now: c.Now, log: c.Log, jitter: c.Jitter, tracer: telemetry.Tracer(c.Service), metrics: newMetrics(),
 	}
-	for _, r := range c.Reactions {
+	for _, r := range c.Handlers {
 		if i.reactions[r.Type] != nil {
 			panic(fmt.Sprintf("inbox: %s has two reactions to %s", c.Service, r.Type))
 		}
@@ -75,13 +74,13 @@ func New(c Config) *Inbox {
 
 // Workers are the loops that an inbox needs beside its deliveries.
 func (i *Inbox) Workers() []worker.Worker {
-	return []worker.Worker{i.Retries(), i.Pruning()}
+	return []worker.Worker{i.RetryWorker(), i.PruneWorker()}
 }
 
-// HandleBatch takes deliveries in: each new one has its effect exactly once or
+// Consume takes deliveries in: each new one has its effect exactly once or
 // is parked. An error means that nothing may be acknowledged. It is a
 // bus.BatchHandler; an empty batch asks whether it can handle anything now.
-func (i *Inbox) HandleBatch(ctx context.Context, batch []bus.Delivery) error {
+func (i *Inbox) Consume(ctx context.Context, batch []bus.Delivery) error {
 	if len(batch) == 0 {
 		return i.db.Ping(ctx)
 	}
@@ -120,9 +119,9 @@ func (i *Inbox) handle(ctx context.Context, hs []heard) (err error) {
 		if fresh, err = i.record(ctx, tx, hs); err != nil {
 			return err
 		}
-		crashpoint.Here(crashpoint.InboxRecorded)
+		inboxRecorded.Hit()
 		err = i.react(ctx, tx, fresh)
-		crashpoint.Here(crashpoint.InboxReacted)
+		inboxReacted.Hit()
 		return err
 	})
 	if err != nil {
@@ -165,8 +164,8 @@ func (i *Inbox) record(ctx context.Context, tx sqldb.Tx, hs []heard) ([]heard, e
 // react calls each reaction once with all its events, in the order in which the
 // first of each came.
 func (i *Inbox) react(ctx context.Context, tx sqldb.Tx, hs []heard) error {
-	var order []*Reaction
-	received := map[*Reaction][]received{}
+	var order []*Handler
+	received := map[*Handler][]received{}
 	for _, h := range hs {
 		if received[h.reaction] == nil {
 			order = append(order, h.reaction)

@@ -51,7 +51,7 @@ func TestAnEmptyBatchAsksForTheDatabase(t *testing.T) {
 		h.hears(t)
 		lost := errors.New("connection refused")
 		down := h.inboxOn(t, dying{h.db, lost, func() bool { return true }})
-		require.ErrorIs(t, down.HandleBatch(t.Context(), nil), lost)
+		require.ErrorIs(t, down.Consume(t.Context(), nil), lost)
 	})
 }
 
@@ -73,7 +73,7 @@ func TestOneThatFailsIsParkedAndItsNeighboursNeverNotice(t *testing.T) {
 
 func TestAPoisonousOneAmongManyIsFoundInAFewSteps(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, h *house) {
-		facts := make([]event.Fact, 256)
+		facts := make([]event.Payload, 256)
 		for n := range facts {
 			facts[n] = coinCame{int64(n + 1)}
 		}
@@ -87,20 +87,20 @@ func TestAPoisonousOneAmongManyIsFoundInAFewSteps(t *testing.T) {
 func TestAReactionKnowsItsCauseAndTrace(t *testing.T) {
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	eachDatabase(t, func(t *testing.T, h *house) {
-		var cause *event.Event
+		var cause *event.Envelope
 		var traceparent string
 		in := inbox.New(inbox.Config{
 			Service: "house", DB: h.db, Now: func() time.Time { return h.now },
-			Reactions: []inbox.Reaction{inbox.On(func(ctx context.Context, _ sqldb.Tx, r inbox.Received[letterCame]) error {
+			Handlers: []inbox.Handler{inbox.Handle(func(ctx context.Context, _ sqldb.Tx, r inbox.Received[letterCame]) error {
 				cause, traceparent = event.CauseFrom(ctx), telemetry.Traceparent(ctx)
-				require.Equal(t, *cause, *r.Because(coinCame{1}).Cause)
+				require.Equal(t, *cause, *event.CausedBy(&r.Envelope, coinCame{1}).Cause)
 				return nil
 			})},
 		})
 		e, err := event.New("id-1", "post", h.now, letterCame{"a"})
 		require.NoError(t, err)
 		e.Traceparent = trace
-		require.NoError(t, in.HandleBatch(t.Context(), []bus.Delivery{delivery(t, e)}))
+		require.NoError(t, in.Consume(t.Context(), []bus.Delivery{delivery(t, e)}))
 		require.Equal(t, "id-1", cause.ID)
 		require.Equal(t, trace, traceparent)
 	})
@@ -124,12 +124,12 @@ func TestWhatCanNotBeReadIsDeadAtOnceAndKept(t *testing.T) {
 				h.hears(t, append(h.post(t, letterCame{"a"}), bad, bad)...)
 				h.hears(t, bad)
 				h.keeps(t, "a")
-				dead, err := h.Letters(t.Context(), "dead", 10)
+				dead, err := h.ParkedEvents(t.Context(), "dead", 10)
 				require.NoError(t, err)
 				require.Len(t, dead, 1)
 				require.Contains(t, dead[0].EventID, test.wantID)
 				require.Contains(t, dead[0].LastError, test.wantError)
-				whole, err := h.Letter(t.Context(), dead[0].EventID)
+				whole, err := h.ParkedEvent(t.Context(), dead[0].EventID)
 				require.NoError(t, err)
 				require.Equal(t, test.body, whole.Body)
 			})
@@ -239,7 +239,7 @@ func (d dying) Ping(ctx context.Context) error {
 
 func TestALostDatabaseParksNothingAndIsNotAskedForEachEvent(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, h *house) {
-		var facts []event.Fact
+		var facts []event.Payload
 		var all []string
 		for n := range 64 {
 			facts = append(facts, letterCame{fmt.Sprint(n)})
@@ -253,7 +253,7 @@ func TestALostDatabaseParksNothingAndIsNotAskedForEachEvent(t *testing.T) {
 			}
 			return len(h.calls) >= 2
 		}})
-		require.ErrorIs(t, flaky.HandleBatch(t.Context(), batch), lost)
+		require.ErrorIs(t, flaky.Consume(t.Context(), batch), lost)
 		require.LessOrEqual(t, refusals, 2, "the transaction, and the question whether the database is there")
 		require.Empty(t, h.letters(t))
 
@@ -267,7 +267,7 @@ func TestAShutdownParksNothing(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		h.onTry = cancel
 		batch := h.post(t, letterCame{"a"}, letterCame{"b"})
-		require.ErrorIs(t, h.HandleBatch(ctx, batch), context.Canceled)
+		require.ErrorIs(t, h.Consume(ctx, batch), context.Canceled)
 		require.Empty(t, h.letters(t))
 		h.keeps(t)
 	})
@@ -275,9 +275,9 @@ func TestAShutdownParksNothing(t *testing.T) {
 
 func TestTwoReactionsToOneTypeAreAMistake(t *testing.T) {
 	t.Parallel()
-	nothing := inbox.On(func(context.Context, sqldb.Tx, inbox.Received[letterCame]) error { return nil })
+	nothing := inbox.Handle(func(context.Context, sqldb.Tx, inbox.Received[letterCame]) error { return nil })
 	require.PanicsWithValue(t, "inbox: house has two reactions to letter.came.v1", func() {
-		inbox.New(inbox.Config{Service: "house", Reactions: []inbox.Reaction{nothing, nothing}})
+		inbox.New(inbox.Config{Service: "house", Handlers: []inbox.Handler{nothing, nothing}})
 	})
 }
 
@@ -305,7 +305,7 @@ func TestHandledEventsAreForgottenAfterTwoWeeks(t *testing.T) {
 }
 
 // at is a delivery whose id tells that time, as UUIDv7 do.
-func (h *house) at(t *testing.T, when time.Time, fact event.Fact) bus.Delivery {
+func (h *house) at(t *testing.T, when time.Time, fact event.Payload) bus.Delivery {
 	t.Helper()
 	id := fmt.Sprintf("%012x", when.UnixMilli())
 	e, err := event.New(id[:8]+"-"+id[8:]+"-7"+uuid.NewString()[15:], "post", when, fact)

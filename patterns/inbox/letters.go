@@ -10,8 +10,8 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Letter is a parked event: waiting for its next try, or dead.
-type Letter struct {
+// ParkedEvent is a parked event: waiting for its next try, or dead.
+type ParkedEvent struct {
 	EventID     string    `json:"event_id"`
 	Type        string    `json:"type"`
 	State       string    `json:"state" enum:"retry,dead"`
@@ -22,8 +22,8 @@ type Letter struct {
 	Body        string    `json:"body,omitempty" doc:"The event as it was received"`
 }
 
-// Letters lists parked events, oldest first, without bodies; state may be "retry", "dead" or "".
-func (i *Inbox) Letters(ctx context.Context, state string, limit int) ([]Letter, error) {
+// ParkedEvents lists parked events, oldest first, without bodies; state may be "retry", "dead" or "".
+func (i *Inbox) ParkedEvents(ctx context.Context, state string, limit int) ([]ParkedEvent, error) {
 	letters, err := sqldb.All(ctx, i.db, scanLetter,
 		`SELECT event_id, type, state, attempts, last_error, first_failed, next_try, '' FROM parked
 		WHERE consumer = $1 AND (state = $2 OR $2 = '') ORDER BY first_failed, event_id LIMIT $3`,
@@ -31,24 +31,24 @@ func (i *Inbox) Letters(ctx context.Context, state string, limit int) ([]Letter,
 	if err != nil {
 		return nil, fmt.Errorf("list parked events: %w", err)
 	}
-	return append([]Letter{}, letters...), nil // never null in JSON
+	return append([]ParkedEvent{}, letters...), nil // never null in JSON
 }
 
-// Letter shows one whole. Fails with fault.NotFound.
-func (i *Inbox) Letter(ctx context.Context, eventID string) (Letter, error) {
+// ParkedEvent shows one whole. Fails with fault.NotFound.
+func (i *Inbox) ParkedEvent(ctx context.Context, eventID string) (ParkedEvent, error) {
 	letter, err := scanLetter(i.db.QueryRow(ctx,
 		`SELECT event_id, type, state, attempts, last_error, first_failed, next_try, body FROM parked
 		WHERE event_id = $1 AND consumer = $2`, clean(eventID), i.service))
 	if errors.Is(err, sqldb.ErrNoRows) {
-		return Letter{}, notParked(eventID)
+		return ParkedEvent{}, notParked(eventID)
 	}
 	if err != nil {
-		return Letter{}, fmt.Errorf("read parked event %s: %w", eventID, err)
+		return ParkedEvent{}, fmt.Errorf("read parked event %s: %w", eventID, err)
 	}
 	return letter, nil
 }
 
-func scanLetter(r sqldb.Row) (l Letter, err error) {
+func scanLetter(r sqldb.Row) (l ParkedEvent, err error) {
 	var first, next int64
 	var body []byte
 	err = r.Scan(&l.EventID, &l.Type, &l.State, &l.Attempts, &l.LastError, &first, &next, &body)

@@ -53,8 +53,8 @@ func (m *metrics) took(eventType string, d time.Duration) {
 	m.seconds.WithLabelValues(eventType).Observe(d.Seconds())
 }
 
-// Metrics lets reg see how the inbox fares.
-func (i *Inbox) Metrics(reg prometheus.Registerer) {
+// RegisterMetrics lets reg see how the inbox fares.
+func (i *Inbox) RegisterMetrics(reg prometheus.Registerer) {
 	reg.MustRegister(i.metrics.events, i.metrics.batch, i.metrics.seconds, i.metrics.lag, parkedTable{i})
 }
 

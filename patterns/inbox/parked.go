@@ -111,9 +111,9 @@ func (i *Inbox) backoff(attempts int) time.Duration {
 	return d/2 + time.Duration(i.jitter()*float64(d/2))
 }
 
-// Retries is Step as a worker.
-func (i *Inbox) Retries() worker.Worker {
-	return worker.Worker{Name: "inbox retries", Step: i.Step, Every: time.Second}
+// RetryWorker is Step as a worker.
+func (i *Inbox) RetryWorker() worker.Worker {
+	return worker.Worker{Name: "inbox retries", Step: i.Step, Interval: time.Second}
 }
 
 // Step tries parked events that are due and says how many it tried.

@@ -40,7 +40,7 @@ func TestWaitsDoubleToFiveMinutesAndTheTwelfthTryIsTheLast(t *testing.T) {
 		h.hears(t, h.post(t, letterCame{"a"})...)
 		var waits []float64
 		for range 11 {
-			all, err := h.Letters(t.Context(), "retry", 1)
+			all, err := h.ParkedEvents(t.Context(), "retry", 1)
 			require.NoError(t, err)
 			waits = append(waits, all[0].NextTry.Sub(h.now).Seconds())
 			h.now = all[0].NextTry
@@ -100,15 +100,15 @@ func TestALaterMajorCanBeReplayedOnceTheServiceKnowsIt(t *testing.T) {
 		batch := h.post(t, parcelCame{"a"})
 		before := inbox.New(inbox.Config{
 			Service: "house", DB: h.db, Now: func() time.Time { return h.now }, Log: quiet(t),
-			Reactions: []inbox.Reaction{inbox.On(func(context.Context, sqldb.Tx, inbox.Received[parcelCameBefore]) error { return nil })},
+			Handlers: []inbox.Handler{inbox.Handle(func(context.Context, sqldb.Tx, inbox.Received[parcelCameBefore]) error { return nil })},
 		})
-		require.NoError(t, before.HandleBatch(t.Context(), batch))
+		require.NoError(t, before.Consume(t.Context(), batch))
 		require.Equal(t, []string{"parcel.came.v2 dead 1"}, h.letters(t))
 
 		after := inbox.New(inbox.Config{
 			Service: "house", DB: h.db, Now: func() time.Time { return h.now }, Log: quiet(t),
-			Reactions: []inbox.Reaction{inbox.On(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[parcelCame]) error {
-				_, err := tx.Exec(ctx, "INSERT INTO kept (thing) VALUES ($1)", r.Fact.Content)
+			Handlers: []inbox.Handler{inbox.Handle(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[parcelCame]) error {
+				_, err := tx.Exec(ctx, "INSERT INTO kept (thing) VALUES ($1)", r.Payload.Content)
 				return err
 			})},
 		})
@@ -135,9 +135,9 @@ func TestALetterShowsWhatHappened(t *testing.T) {
 		h.torn["a"] = errors.New("torn\x00 \xff badly")
 		batch := h.post(t, letterCame{"a"})
 		h.hears(t, batch...)
-		l, err := h.Letter(t.Context(), batch[0].ID)
+		l, err := h.ParkedEvent(t.Context(), batch[0].ID)
 		require.NoError(t, err)
-		require.Equal(t, inbox.Letter{
+		require.Equal(t, inbox.ParkedEvent{
 			EventID: batch[0].ID, Type: "letter.came.v1", State: "retry", Attempts: 1,
 			LastError:   "react to letter.came.v1: torn? ? badly",
 			FirstFailed: h.now, NextTry: h.now.Add(time.Second), Body: string(batch[0].Body),
@@ -148,7 +148,7 @@ func TestALetterShowsWhatHappened(t *testing.T) {
 func TestWhatIsNotParkedIsNotFound(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, h *house) {
 		for _, id := range []string{"", "nobody", "a\x00b", "\xff"} {
-			_, err := h.Letter(t.Context(), id)
+			_, err := h.ParkedEvent(t.Context(), id)
 			require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 			err = h.Replay(t.Context(), id)
 			require.True(t, fault.Is(err, fault.NotFound), "%v", err)
@@ -165,11 +165,11 @@ func TestLettersAreListedOldestFirstByState(t *testing.T) {
 		}
 		require.Equal(t, []string{"letter.came.v1 retry 1", "letter.came.v1 dead 1", "letter.came.v1 retry 1"}, h.letters(t))
 		for state, want := range map[string]int{"": 3, "retry": 2, "dead": 1} {
-			some, err := h.Letters(t.Context(), state, 10)
+			some, err := h.ParkedEvents(t.Context(), state, 10)
 			require.NoError(t, err)
 			require.Len(t, some, want)
 		}
-		one, err := h.Letters(t.Context(), "", 1)
+		one, err := h.ParkedEvents(t.Context(), "", 1)
 		require.NoError(t, err)
 		require.Len(t, one, 1)
 		require.Empty(t, one[0].Body)
@@ -195,7 +195,7 @@ func TestAReplicaThatComesSecondLeavesTheEventAlone(t *testing.T) {
 func TestMetricsCountWhatWasHeard(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, h *house) {
 		reg := prometheus.NewRegistry()
-		h.Metrics(reg)
+		h.RegisterMetrics(reg)
 		h.torn["b"] = errTorn
 		batch := h.post(t, letterCame{"a"}, coinCame{1}, letterCame{"b"})
 		h.hears(t, batch...)

@@ -19,9 +19,9 @@ const (
 	pruneBatch = 5000 // rows deleted at once, so that no delete holds others up
 )
 
-// Pruning forgets events handled more than 14 days ago, a bounded number a step.
-func (i *Inbox) Pruning() worker.Worker {
-	return worker.Worker{Name: "inbox pruning", Step: i.prune, Every: time.Hour}
+// PruneWorker forgets events handled more than 14 days ago, a bounded number a step.
+func (i *Inbox) PruneWorker() worker.Worker {
+	return worker.Worker{Name: "inbox pruning", Step: i.prune, Interval: time.Hour}
 }
 
 // prune finds old rows by their ids: they sort by time, so that the primary key

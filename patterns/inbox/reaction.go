@@ -13,45 +13,40 @@ import (
 )
 
 // Received is a fact as it was heard.
-type Received[E event.Fact] struct {
-	Event event.Event // the envelope; Traceparent is this hearer's own part of the trace
-	Fact  E
+type Received[E event.Payload] struct {
+	Envelope event.Envelope // the envelope; Traceparent is this hearer's own part of the trace
+	Payload  E
 }
 
-// Because drafts a fact that follows from this one.
-func (r Received[E]) Because(fact event.Fact) event.Draft {
-	return event.Draft{Fact: fact, Cause: &r.Event}
-}
-
-// Reaction is what a service does when it hears one type of event.
-type Reaction struct {
+// Handler is what a service does when it hears one type of event.
+type Handler struct {
 	Type        string // the event type
 	neverGiveUp bool
 	// decode gives the *Received[E] that react takes. It runs outside of the
 	// transaction, which should be short.
-	decode func(event.Event) (received, error)
+	decode func(event.Envelope) (received, error)
 	react  func(ctx context.Context, tx sqldb.Tx, rs []received) error
 }
 
 // received is a *Received[E] of whatever E.
-type received interface{ envelope() *event.Event }
+type received interface{ envelope() *event.Envelope }
 
-func (r *Received[E]) envelope() *event.Event { return &r.Event }
+func (r *Received[E]) envelope() *event.Envelope { return &r.Envelope }
 
 // Option of a reaction.
-type Option func(*Reaction)
+type Option func(*Handler)
 
 // NeverGiveUp keeps a failing event on trial for ever instead of declaring it
 // dead after the last try: for compensations.
-func NeverGiveUp() Option { return func(r *Reaction) { r.neverGiveUp = true } }
+func NeverGiveUp() Option { return func(r *Handler) { r.neverGiveUp = true } }
 
-// On reacts to one event at a time. f's statements on tx commit together with
+// Handle reacts to one event at a time. f's statements on tx commit together with
 // the record that the event was handled.
-func On[E event.Fact](f func(ctx context.Context, tx sqldb.Tx, r Received[E]) error, o ...Option) Reaction {
+func Handle[E event.Payload](f func(ctx context.Context, tx sqldb.Tx, r Received[E]) error, o ...Option) Handler {
 	return reaction[E](func(ctx context.Context, tx sqldb.Tx, rs []received) error {
 		for _, r := range rs {
 			r := r.(*Received[E])
-			ctx := telemetry.WithTraceparent(event.WithCause(ctx, &r.Event), r.Event.Traceparent)
+			ctx := telemetry.WithTraceparent(event.WithCause(ctx, &r.Envelope), r.Envelope.Traceparent)
 			if err := f(ctx, tx, *r); err != nil {
 				return err
 			}
@@ -60,11 +55,11 @@ func On[E event.Fact](f func(ctx context.Context, tx sqldb.Tx, r Received[E]) er
 	}, o)
 }
 
-// OnBatch reacts to all events of one type in a batch at once, in the order they
+// HandleBatch reacts to all events of one type in a batch at once, in the order they
 // came, for reactions that are many: multi-row statements and pipelined
 // batches cost a fraction. If it fails it is called again with fewer and fewer,
 // down to one.
-func OnBatch[E event.Fact](f func(ctx context.Context, tx sqldb.Tx, rs []Received[E]) error, o ...Option) Reaction {
+func HandleBatch[E event.Payload](f func(ctx context.Context, tx sqldb.Tx, rs []Received[E]) error, o ...Option) Handler {
 	return reaction[E](func(ctx context.Context, tx sqldb.Tx, rs []received) error {
 		all := make([]Received[E], len(rs))
 		for i, r := range rs {
@@ -74,18 +69,18 @@ func OnBatch[E event.Fact](f func(ctx context.Context, tx sqldb.Tx, rs []Receive
 	}, o)
 }
 
-func reaction[E event.Fact](react func(context.Context, sqldb.Tx, []received) error, o []Option) Reaction {
+func reaction[E event.Payload](react func(context.Context, sqldb.Tx, []received) error, o []Option) Handler {
 	var none E
-	r := Reaction{Type: none.EventType(), decode: decode[E], react: recovering(react)}
+	r := Handler{Type: none.EventType(), decode: decode[E], react: recovering(react)}
 	for _, set := range o {
 		set(&r)
 	}
 	return r
 }
 
-func decode[E event.Fact](e event.Event) (received, error) {
-	r := &Received[E]{Event: e}
-	if err := json.Unmarshal(e.Data, &r.Fact); err != nil {
+func decode[E event.Payload](e event.Envelope) (received, error) {
+	r := &Received[E]{Envelope: e}
+	if err := json.Unmarshal(e.Data, &r.Payload); err != nil {
 		return nil, Permanent(fmt.Errorf("read the data of %s: %w", e.Type, err))
 	}
 	return r, nil

@@ -15,9 +15,9 @@ const crashAttempt = 10
 
 // heard is an event on its way to its reaction.
 type heard struct {
-	event.Event
+	event.Envelope
 	body     []byte
-	reaction *Reaction
+	reaction *Handler
 	received received // what reaction.decode gave
 }
 
@@ -50,12 +50,12 @@ func (i *Inbox) sort(batch []bus.Delivery) (sorted []heard, failures []failure) 
 // read decodes a body for its reaction, which is nil if the service does not
 // know the type. Another major version of a type that it does know is an error.
 func (i *Inbox) read(body []byte) (h heard, err error) {
-	if h.Event, err = event.Decode(body); err != nil {
+	if h.Envelope, err = event.Decode(body); err != nil {
 		return heard{}, Permanent(err)
 	}
 	h.body, h.reaction = body, i.reactions[h.Type]
 	if h.reaction != nil {
-		h.received, err = h.reaction.decode(h.Event)
+		h.received, err = h.reaction.decode(h.Envelope)
 		return h, err
 	}
 	if known := i.otherMajor(h.Type); known != "" {

@@ -27,8 +27,8 @@ func TestWhatFollowsFromAnEventHangsBelowItInTheTrace(t *testing.T) {
 	var inContext, inEnvelope string
 	i := New(Config{
 		Service: "house", DB: sqldbtest.SQLite(t, Migrations), Now: time.Now,
-		Reactions: []Reaction{On(func(ctx context.Context, _ sqldb.Tx, r Received[bellRang]) error {
-			inContext, inEnvelope = telemetry.Traceparent(ctx), r.Because(bellRang{}).Cause.Traceparent
+		Handlers: []Handler{Handle(func(ctx context.Context, _ sqldb.Tx, r Received[bellRang]) error {
+			inContext, inEnvelope = telemetry.Traceparent(ctx), event.CausedBy(&r.Envelope, bellRang{}).Cause.Traceparent
 			return nil
 		})},
 	})
@@ -40,7 +40,7 @@ func TestWhatFollowsFromAnEventHangsBelowItInTheTrace(t *testing.T) {
 	e.Traceparent = said
 	body, err := event.Encode(e)
 	require.NoError(t, err)
-	require.NoError(t, i.HandleBatch(t.Context(), []bus.Delivery{{Message: bus.Message{ID: "e1", Body: body}}}))
+	require.NoError(t, i.Consume(t.Context(), []bus.Delivery{{Message: bus.Message{ID: "e1", Body: body}}}))
 
 	spans := recorder.Ended()
 	require.Len(t, spans, 1)

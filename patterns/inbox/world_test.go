@@ -73,36 +73,36 @@ func (h *house) inboxOn(t *testing.T, db sqldb.DB) *inbox.Inbox {
 	t.Helper()
 	return inbox.New(inbox.Config{
 		Service: "house", DB: db,
-		Reactions: []inbox.Reaction{inbox.On(h.keepLetter, h.options...), inbox.OnBatch(h.keepCoins)},
-		Now:       func() time.Time { return h.now },
-		Log:       quiet(t),
-		Jitter:    func() float64 { return 1 },
+		Handlers: []inbox.Handler{inbox.Handle(h.keepLetter, h.options...), inbox.HandleBatch(h.keepCoins)},
+		Now:      func() time.Time { return h.now },
+		Log:      quiet(t),
+		Jitter:   func() float64 { return 1 },
 	})
 }
 
 func (h *house) keepLetter(ctx context.Context, tx sqldb.Tx, r inbox.Received[letterCame]) error {
-	h.calls = append(h.calls, r.Fact.Text)
+	h.calls = append(h.calls, r.Payload.Text)
 	if h.onTry != nil {
 		h.onTry()
 	}
-	if _, err := tx.Exec(ctx, "INSERT INTO kept (thing) VALUES ($1)", r.Fact.Text); err != nil {
+	if _, err := tx.Exec(ctx, "INSERT INTO kept (thing) VALUES ($1)", r.Payload.Text); err != nil {
 		return err
 	}
-	if h.panics[r.Fact.Text] {
+	if h.panics[r.Payload.Text] {
 		panic("letter bomb")
 	}
-	return h.torn[r.Fact.Text]
+	return h.torn[r.Payload.Text]
 }
 
 func (h *house) keepCoins(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[coinCame]) error {
 	call := "coins"
 	for _, r := range rs {
-		call += fmt.Sprintf(" %d", r.Fact.Cents)
-		if r.Fact.Cents < 0 {
+		call += fmt.Sprintf(" %d", r.Payload.Cents)
+		if r.Payload.Cents < 0 {
 			h.calls = append(h.calls, call)
 			return errors.New("no such coin")
 		}
-		if _, err := tx.Exec(ctx, "INSERT INTO kept (thing) VALUES ($1)", fmt.Sprint(r.Fact.Cents)); err != nil {
+		if _, err := tx.Exec(ctx, "INSERT INTO kept (thing) VALUES ($1)", fmt.Sprint(r.Payload.Cents)); err != nil {
 			return err
 		}
 	}
@@ -111,7 +111,7 @@ func (h *house) keepCoins(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[
 }
 
 // post puts facts into envelopes.
-func (h *house) post(t *testing.T, facts ...event.Fact) (batch []bus.Delivery) {
+func (h *house) post(t *testing.T, facts ...event.Payload) (batch []bus.Delivery) {
 	t.Helper()
 	for _, fact := range facts {
 		e, err := event.New(uuid.Must(uuid.NewV7()).String(), "post", h.now, fact)
@@ -121,7 +121,7 @@ func (h *house) post(t *testing.T, facts ...event.Fact) (batch []bus.Delivery) {
 	return batch
 }
 
-func delivery(t *testing.T, e event.Event) bus.Delivery {
+func delivery(t *testing.T, e event.Envelope) bus.Delivery {
 	t.Helper()
 	body, err := event.Encode(e)
 	require.NoError(t, err)
@@ -130,7 +130,7 @@ func delivery(t *testing.T, e event.Event) bus.Delivery {
 
 func (h *house) hears(t *testing.T, batch ...bus.Delivery) {
 	t.Helper()
-	require.NoError(t, h.HandleBatch(t.Context(), batch))
+	require.NoError(t, h.Consume(t.Context(), batch))
 }
 
 // keeps demands what the house has kept, in any order.
@@ -145,7 +145,7 @@ func (h *house) keeps(t *testing.T, want ...string) {
 // letters are the parked events, as "type state attempts".
 func (h *house) letters(t *testing.T) (lines []string) {
 	t.Helper()
-	all, err := h.Letters(t.Context(), "", 100)
+	all, err := h.ParkedEvents(t.Context(), "", 100)
 	require.NoError(t, err)
 	for _, l := range all {
 		lines = append(lines, fmt.Sprintf("%s %s %d", l.Type, l.State, l.Attempts))

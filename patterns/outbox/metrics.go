@@ -28,9 +28,9 @@ func (m metrics) count(out outcome) {
 	m.refused.Add(float64(len(out.refused)))
 }
 
-// Metrics lets reg see how the outbox fares. The age of the oldest event is the
+// RegisterMetrics lets reg see how the outbox fares. The age of the oldest event is the
 // one to alert on: it grows when the relay, the bus or a queue does not work.
-func (o *Outbox) Metrics(reg prometheus.Registerer) {
+func (o *Outbox) RegisterMetrics(reg prometheus.Registerer) {
 	reg.MustRegister(o.metrics.relayed, o.metrics.refused, table{o})
 }
 

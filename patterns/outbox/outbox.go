@@ -18,7 +18,6 @@ import (
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
 	"troupe/patterns/worker"
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/platform/telemetry"
 )
@@ -48,7 +47,7 @@ type Outbox struct {
 	publisher bus.Publisher
 	now       func() time.Time
 	newID     func() string
-	committed worker.Bell // rung when something was said
+	committed worker.Notifier // rung when something was said
 	metrics   metrics
 }
 
@@ -56,23 +55,23 @@ type Outbox struct {
 func New(c Config) *Outbox {
 	return &Outbox{
 		service: c.Service, db: c.DB, publisher: c.Publisher, now: c.Now, newID: c.NewID,
-		committed: worker.NewBell(), metrics: newMetrics(),
+		committed: worker.NewNotifier(), metrics: newMetrics(),
 	}
 }
 
 // Add says facts, if and when tx commits. The cause is the event whose
 // reaction ctx belongs to, if any.
-func (o *Outbox) Add(ctx context.Context, tx sqldb.Tx, facts ...event.Fact) error {
+func (o *Outbox) Add(ctx context.Context, tx sqldb.Tx, facts ...event.Payload) error {
 	cause := event.CauseFrom(ctx)
-	drafts := make([]event.Draft, len(facts))
+	drafts := make([]event.Pending, len(facts))
 	for i, fact := range facts {
-		drafts[i] = event.Draft{Fact: fact, Cause: cause}
+		drafts[i] = event.Pending{Payload: fact, Cause: cause}
 	}
-	return o.AddDrafts(ctx, tx, drafts...)
+	return o.AddPending(ctx, tx, drafts...)
 }
 
-// AddDrafts says facts with a cause each, in one statement.
-func (o *Outbox) AddDrafts(ctx context.Context, tx sqldb.Tx, drafts ...event.Draft) error {
+// AddPending says facts with a cause each, in one statement.
+func (o *Outbox) AddPending(ctx context.Context, tx sqldb.Tx, drafts ...event.Pending) error {
 	if len(drafts) == 0 {
 		return nil
 	}
@@ -88,21 +87,21 @@ func (o *Outbox) AddDrafts(ctx context.Context, tx sqldb.Tx, drafts ...event.Dra
 	if err := sqldb.InsertRows(ctx, tx, "INSERT INTO outbox (event_id, type, body, created_at)", rows, "", nil); err != nil {
 		return fmt.Errorf("add %d events to the outbox: %w", len(drafts), err)
 	}
-	crashpoint.Here(crashpoint.OutboxWritten)
+	outboxWritten.Hit()
 	tx.OnCommit(o.wake)
 	return nil
 }
 
 // seal puts a draft into its envelope. A fact that follows from another stays
 // in that one's trace, unless ctx has one of its own.
-func (o *Outbox) seal(d event.Draft, now time.Time, trace string) (event.Event, []byte, error) {
+func (o *Outbox) seal(d event.Pending, now time.Time, trace string) (event.Envelope, []byte, error) {
 	id := d.ID
 	if id == "" {
 		id = o.newID()
 	}
-	e, err := event.New(id, o.service, now, d.Fact)
+	e, err := event.New(id, o.service, now, d.Payload)
 	if err != nil {
-		return event.Event{}, nil, err
+		return event.Envelope{}, nil, err
 	}
 	e.Traceparent = trace
 	if d.Cause != nil {
@@ -111,16 +110,16 @@ func (o *Outbox) seal(d event.Draft, now time.Time, trace string) (event.Event, 
 	}
 	body, err := event.Encode(e)
 	if err != nil {
-		return event.Event{}, nil, err
+		return event.Envelope{}, nil, err
 	}
 	if len(body) > maxBody {
-		return event.Event{}, nil, fmt.Errorf("%s has %d bytes, an event may have %d", e.Type, len(body), maxBody)
+		return event.Envelope{}, nil, fmt.Errorf("%s has %d bytes, an event may have %d", e.Type, len(body), maxBody)
 	}
 	return e, body, nil
 }
 
 // wake has the relay look.
 func (o *Outbox) wake() {
-	crashpoint.Here(crashpoint.OutboxCommitted)
-	o.committed.Ring()
+	outboxCommitted.Hit()
+	o.committed.Notify()
 }

@@ -26,7 +26,7 @@ func TestWhatIsCommittedIsSaidOnceInOrder(t *testing.T) {
 		w.step(t, 3)
 		w.step(t, 0)
 		require.Equal(t, []string{"id-00001", "id-00002", "id-00003"}, w.saidIDs())
-		require.Equal(t, event.Event{
+		require.Equal(t, event.Envelope{
 			ID: "id-00002", Source: "post", Type: "parcel.lost.v1", Time: w.now,
 			CorrelationID: "p1", Data: []byte(`{"parcel":"p1"}`),
 		}, w.said[1])
@@ -68,13 +68,13 @@ func TestAFactKnowsItsCauseAndTrace(t *testing.T) {
 	const heard = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	const asked = "00-11111111111111111111111111111111-2222222222222222-01"
 	eachDatabase(t, func(t *testing.T, w *world) {
-		cause := &event.Event{ID: "cause", Traceparent: heard}
+		cause := &event.Envelope{ID: "cause", Traceparent: heard}
 		require.NoError(t, w.db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 			reacting := event.WithCause(telemetry.WithTraceparent(ctx, heard), cause)
 			requested := telemetry.WithTraceparent(ctx, asked)
 			return errors.Join(
 				w.Add(reacting, tx, parcelSent{"reaction"}),
-				w.AddDrafts(ctx, tx, event.Draft{Fact: parcelSent{"batch"}, Cause: cause}),
+				w.AddPending(ctx, tx, event.Pending{Payload: parcelSent{"batch"}, Cause: cause}),
 				w.Add(requested, tx, parcelSent{"request"}),
 				w.Add(ctx, tx, parcelSent{"untraced"}),
 			)
@@ -107,7 +107,7 @@ func TestARefusedMessageWaitsAndHoldsNothingElseUp(t *testing.T) {
 			}
 			return nil
 		}
-		lost := slices.Repeat([]event.Fact{parcelLost{"p1"}}, 600) // more than a batch
+		lost := slices.Repeat([]event.Payload{parcelLost{"p1"}}, 600) // more than a batch
 		w.add(t, lost...)
 		w.add(t, parcelSent{"p2"})
 
@@ -172,7 +172,7 @@ func TestNoEventIsPutOffWhileThereIsNoBus(t *testing.T) {
 
 func TestABatchIsBounded(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
-		w.add(t, slices.Repeat([]event.Fact{parcelSent{"p"}}, 1201)...)
+		w.add(t, slices.Repeat([]event.Payload{parcelSent{"p"}}, 1201)...)
 		w.step(t, 500)
 		w.step(t, 500)
 		w.step(t, 201)
@@ -189,7 +189,7 @@ func TestTwoRelaysShareTheWork(t *testing.T) {
 		if !manyWriters(t, db) {
 			t.Skip("one writer, one relay")
 		}
-		w.add(t, slices.Repeat([]event.Fact{parcelSent{"p"}}, 700)...)
+		w.add(t, slices.Repeat([]event.Payload{parcelSent{"p"}}, 700)...)
 		other := w.outboxOn(db)
 		w.during = func(context.Context) {
 			w.during = nil
@@ -231,7 +231,7 @@ func TestTheServiceGoesOnWhileTheBusIsSlow(t *testing.T) {
 func TestMetricsShowWhatIsWaiting(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
 		reg := prometheus.NewRegistry()
-		w.Metrics(reg)
+		w.RegisterMetrics(reg)
 		require.Zero(t, gauge(t, reg, "troupe_outbox_events"))
 		require.Zero(t, gauge(t, reg, "troupe_outbox_oldest_seconds"))
 		w.add(t, parcelSent{"p1"})

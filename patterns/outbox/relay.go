@@ -10,7 +10,6 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/worker"
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 )
 
@@ -22,7 +21,7 @@ const (
 
 // Relay is Step as a worker, woken by Add's commit.
 func (o *Outbox) Relay() worker.Worker {
-	return worker.Worker{Name: "outbox relay", Step: o.Step, Every: relayEvery, Wake: o.committed, Full: relayBatch, Gather: relayGather}
+	return worker.Worker{Name: "outbox relay", Step: o.Step, Interval: relayEvery, Wake: o.committed, BatchSize: relayBatch, Linger: relayGather}
 }
 
 // Step relays one batch and says how many messages the bus took. What the bus
@@ -78,7 +77,7 @@ type outcome struct {
 }
 
 func (o *Outbox) publish(ctx context.Context, batch []bus.Message) (out outcome) {
-	crashpoint.Here(crashpoint.OutboxRead)
+	outboxRead.Hit()
 	for i, err := range o.publisher.Publish(ctx, batch) {
 		switch {
 		case err == nil:
@@ -96,11 +95,11 @@ func (o *Outbox) publish(ctx context.Context, batch []bus.Message) (out outcome)
 // settle deletes what the bus took and puts off what it refused: 1 s after the
 // first refusal, 2 s after the second, at most 30 s.
 func (o *Outbox) settle(ctx context.Context, tx sqldb.Tx, out outcome) error {
-	crashpoint.Here(crashpoint.OutboxPublished)
+	outboxPublished.Hit()
 	if _, err := sqldb.In(ctx, tx, "DELETE FROM outbox WHERE event_id", nil, out.taken, "", nil); err != nil {
 		return err
 	}
-	crashpoint.Here(crashpoint.OutboxDeleted)
+	outboxDeleted.Hit()
 	if len(out.refused) == 0 {
 		return nil
 	}

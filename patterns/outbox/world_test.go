@@ -37,7 +37,7 @@ type world struct {
 	db     sqldb.DB
 	now    time.Time
 	ids    int
-	said   []event.Event
+	said   []event.Envelope
 	refuse func(m bus.Message) error
 	during func(ctx context.Context) // called while a batch is being published
 	mu     sync.Mutex
@@ -89,7 +89,7 @@ func (w *world) Publish(ctx context.Context, messages []bus.Message) []error {
 	return errs
 }
 
-func (w *world) add(t *testing.T, facts ...event.Fact) {
+func (w *world) add(t *testing.T, facts ...event.Payload) {
 	t.Helper()
 	require.NoError(t, w.db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 		return w.Add(ctx, tx, facts...)

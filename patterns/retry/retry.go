@@ -25,6 +25,29 @@ type Policy struct {
 	Rand  func() float64                             // in [0, 1); rand.Float64
 }
 
+// Backoff is an exponential wait between tries: Base, doubled after each failure,
+// at most Cap. Jitter is the share of the wait that is left to chance, from 0 (none)
+// to 1 (all of it, "full jitter"), so that those that failed together do not come
+// back together.
+type Backoff struct {
+	Base, Cap time.Duration
+	Jitter    float64
+}
+
+// Wait returns how long to wait after so many failures, counted from 1. random is a
+// number in [0, 1); with Jitter 0 it is not used.
+func (b Backoff) Wait(failures int, random float64) time.Duration {
+	wait := b.Base
+	for range failures - 1 {
+		if wait >= b.Cap {
+			break
+		}
+		wait *= 2
+	}
+	wait = min(wait, b.Cap)
+	return wait - time.Duration(b.Jitter*(1-random)*float64(wait))
+}
+
 // Wait is how long to wait before the retry-th retry, counted from 1: anything
 // between nothing and the exponential limit ("full jitter"), so that callers
 // that failed together do not come back together.

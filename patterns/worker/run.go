@@ -24,8 +24,8 @@ const (
 // which Wake does not shorten; a step that failed at one thing and did another
 // goes on at once. A step that runs when ctx ends has 5 s to finish.
 func (w Worker) Run(ctx context.Context, log *slog.Logger) {
-	if w.Every <= 0 {
-		w.Every = defaultEvery
+	if w.Interval <= 0 {
+		w.Interval = defaultEvery
 	}
 	r := runner{Worker: w, log: log.With("worker", w.Name)}
 	for ctx.Err() == nil {
@@ -33,7 +33,7 @@ func (w Worker) Run(ctx context.Context, log *slog.Logger) {
 		wake, wait := r.plan(did, err)
 		if wait > 0 && !sleep(ctx, wake, wait) {
 			r.idle = 0
-			sleep(ctx, nil, w.Gather)
+			sleep(ctx, nil, w.Linger)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (r *runner) plan(did int, err error) (wake <-chan struct{}, wait time.Durat
 			return nil, 0
 		}
 		return nil, backoff(r.failures)
-	case did > 0 && did >= r.Full:
+	case did > 0 && did >= r.BatchSize:
 		r.recovered()
 		r.idle = 0
 		return nil, 0
@@ -92,7 +92,7 @@ func (r *runner) plan(did int, err error) (wake <-chan struct{}, wait time.Durat
 		r.idle = 0
 	}
 	r.recovered()
-	r.idle = min(max(2*r.idle, r.Every/idleSteps), r.Every)
+	r.idle = min(max(2*r.idle, r.Interval/idleSteps), r.Interval)
 	return r.Wake, r.idle
 }
 

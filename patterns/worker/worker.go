@@ -14,15 +14,15 @@ type Worker struct {
 	// Step does what is due and says how many things it did. A positive number
 	// means there may be more at once.
 	Step func(ctx context.Context) (did int, err error)
-	// Every is the longest wait between steps that found nothing to do; 0 means 1 s.
-	Every time.Duration
+	// Interval is the longest wait between steps that found nothing to do; 0 means 1 s.
+	Interval time.Duration
 	// Wake ends the wait early. May be nil.
 	Wake <-chan struct{}
-	// Full is the most that one step does, if there is such a number: a step
+	// BatchSize is the most that one step does, if there is such a number: a step
 	// that did less has left nothing, and the next waits to be woken. 0 means that
 	// a step which did anything is followed by another at once.
-	Full int
-	// Gather is how long to let more come once woken, so that one step does what
+	BatchSize int
+	// Linger is how long to let more come once woken, so that one step does what
 	// would take many: it trades this much latency for fewer transactions.
-	Gather time.Duration
+	Linger time.Duration
 }

@@ -21,7 +21,7 @@ type trial struct {
 	start time.Time
 	at    []time.Duration
 	log   bytes.Buffer
-	wake  worker.Bell
+	wake  worker.Notifier
 	stop  context.CancelFunc
 	done  chan struct{}
 }
@@ -31,8 +31,8 @@ type trial struct {
 func run(t *testing.T, step func(n int) (int, error)) *trial {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &trial{start: time.Now(), wake: worker.NewBell(), stop: cancel, done: make(chan struct{})}
-	w := worker.Worker{Name: "sweeper", Every: time.Second, Wake: r.wake, Step: func(context.Context) (int, error) {
+	r := &trial{start: time.Now(), wake: worker.NewNotifier(), stop: cancel, done: make(chan struct{})}
+	w := worker.Worker{Name: "sweeper", Interval: time.Second, Wake: r.wake, Step: func(context.Context) (int, error) {
 		r.at = append(r.at, time.Since(r.start))
 		return step(len(r.at) - 1)
 	}}
@@ -89,7 +89,7 @@ func TestAWakeEndsTheWait(t *testing.T) {
 		r.after(2 * time.Second)
 		r.at = nil
 		r.after(10 * time.Millisecond)
-		r.wake.Ring()
+		r.wake.Notify()
 		r.after(0)
 		require.Equal(t, []time.Duration{2010 * time.Millisecond}, r.at)
 		r.end()
@@ -106,8 +106,8 @@ func TestARingWhileItIsBusyIsHeardOnceAfterwards(t *testing.T) {
 			return 0, nil
 		})
 		r.after(time.Millisecond)
-		r.wake.Ring()
-		r.wake.Ring()
+		r.wake.Notify()
+		r.wake.Notify()
 		r.after(time.Second)
 		require.Equal(t, []time.Duration{0, time.Second}, r.at)
 		r.end()
@@ -118,10 +118,10 @@ func TestAStepThatIsNotFullHasLeftNothingAndARingGathersMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		wake, began := worker.NewBell(), time.Now()
+		wake, began := worker.NewNotifier(), time.Now()
 		var at []time.Duration
 		w := worker.Worker{
-			Name: "relay", Every: time.Second, Wake: wake, Full: 100, Gather: 2 * time.Millisecond,
+			Name: "relay", Interval: time.Second, Wake: wake, BatchSize: 100, Linger: 2 * time.Millisecond,
 			Step: func(context.Context) (int, error) {
 				at = append(at, time.Since(began))
 				return []int{100, 99, 5, 0}[min(len(at)-1, 3)], nil
@@ -132,7 +132,7 @@ func TestAStepThatIsNotFullHasLeftNothingAndARingGathersMore(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []time.Duration{0, 0}, at, "after a full step another, after one that is not full none")
 		time.Sleep(10 * time.Millisecond)
-		wake.Ring()
+		wake.Notify()
 		time.Sleep(10 * time.Millisecond)
 		synctest.Wait()
 		require.Equal(t, []time.Duration{0, 0, 12 * time.Millisecond}, at)
@@ -151,7 +151,7 @@ func TestErrorsAreWaitedOutLongerAndLongerAndAWakeDoesNotHelp(t *testing.T) {
 			return 0, nil
 		})
 		for range 600 {
-			r.wake.Ring()
+			r.wake.Notify()
 			r.after(100 * time.Millisecond)
 		}
 		r.end()

@@ -56,3 +56,10 @@ func CallerFrom(ctx context.Context) (Caller, bool) {
 	c, ok := ctx.Value(callerKey{}).(Caller)
 	return c, ok
 }
+
+// CallerOf returns the caller of an operation that requires a token. On a public
+// operation that was called without one it returns the zero Caller.
+func CallerOf(ctx context.Context) Caller {
+	c, _ := CallerFrom(ctx)
+	return c
+}

@@ -90,7 +90,7 @@ func (s *keyStore) find(ctx context.Context, id string, now time.Time) (*ecdsa.P
 	if set = s.current(); set.keys[id] != nil {
 		return set.keys[id], set, nil
 	}
-	return nil, nil, errInvalidToken.Because(fmt.Errorf("no key with the id %q", id))
+	return nil, nil, errInvalidToken.WithCause(fmt.Errorf("no key with the id %q", id))
 }
 
 // first gives the current set. If there is none yet it takes the one that was
@@ -105,7 +105,7 @@ func (s *keyStore) first(ctx context.Context, now time.Time) (*keySet, error) {
 	if set := s.current(); set != nil {
 		return set, nil
 	}
-	return nil, errNoKeys.Because(s.lastFailure())
+	return nil, errNoKeys.WithCause(s.lastFailure())
 }
 
 // refreshIfStale starts a fetch in the background once the set is due for one.

@@ -55,7 +55,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Caller, error) {
 // authenticate is Verify without the revocations, which no cache may hide.
 func (v *Verifier) authenticate(ctx context.Context, raw string) (Caller, error) {
 	if len(raw) > maxTokenSize {
-		return Caller{}, errInvalidToken.Because(errTooLong)
+		return Caller{}, errInvalidToken.WithCause(errTooLong)
 	}
 	now := v.now()
 	if c, ok := v.seen.get(raw, v.keys.current(), now); ok {
@@ -64,7 +64,7 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (Caller, error)
 	}
 	t, err := parse(raw)
 	if err != nil {
-		return Caller{}, errInvalidToken.Because(err)
+		return Caller{}, errInvalidToken.WithCause(err)
 	}
 	key, set, err := v.keys.find(ctx, t.keyID, now)
 	if err != nil {
@@ -75,7 +75,7 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (Caller, error)
 	case errors.Is(err, errExpired):
 		return Caller{}, errExpiredToken
 	case err != nil:
-		return Caller{}, errInvalidToken.Because(err)
+		return Caller{}, errInvalidToken.WithCause(err)
 	}
 	v.seen.put(raw, set, c)
 	return c, nil

@@ -6,6 +6,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -24,7 +25,7 @@ const (
 	Conflict                    // clashes with the present state
 	TooLarge                    // body over the limit
 	Unsupported                 // content type that is not taken
-	TooMany                     // throttled; see RetryAfter
+	TooManyRequests             // throttled; see RetryAfter
 	Unavailable                 // cannot answer now; see RetryAfter
 )
 
@@ -59,15 +60,26 @@ func New(kind Kind, code, format string, args ...any) *Error {
 	return &Error{Kind: kind, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Because returns a copy of e with the cause set.
-func (e *Error) Because(cause error) *Error {
+// Missing returns the error of a thing that does not exist, or that the caller may
+// not see. what is the thing in the user's words ("order", "parked event"); its code
+// is "order_not_found". hint, a sentence that says what to do, may be empty.
+func Missing(what, id, hint string) *Error {
+	e := New(NotFound, strings.ReplaceAll(what, " ", "_")+"_not_found", "there is no %s %s", what, id)
+	if hint != "" {
+		e.Message += ": " + hint
+	}
+	return e
+}
+
+// WithCause returns a copy of e with the cause set.
+func (e *Error) WithCause(cause error) *Error {
 	with := *e
 	with.Cause = cause
 	return &with
 }
 
-// At returns a copy of e that also points at a field of the input.
-func (e *Error) At(location, message string) *Error {
+// WithField returns a copy of e that also points at a field of the input.
+func (e *Error) WithField(location, message string) *Error {
 	with := *e
 	with.Fields = append(append([]Field(nil), e.Fields...), Field{location, message})
 	return &with

@@ -22,20 +22,20 @@ func TestTheKindSurvivesWrapping(t *testing.T) {
 		"a fault":                 {errTaken, fault.Conflict},
 		"a wrapped fault":         {fmt.Errorf("register: %w", errTaken), fault.Conflict},
 		"a fault among others":    {errors.Join(io.EOF, errTaken), fault.Conflict},
-		"a fault with a cause":    {errTaken.Because(io.EOF), fault.Conflict},
-		"a fault caused by one":   {fault.New(fault.Invalid, "", "bad").Because(errTaken), fault.Invalid},
+		"a fault with a cause":    {errTaken.WithCause(io.EOF), fault.Conflict},
+		"a fault caused by one":   {fault.New(fault.Invalid, "", "bad").WithCause(errTaken), fault.Invalid},
 		"something else entirely": {io.EOF, fault.Internal},
 	} {
 		require.Equal(t, c.kind, fault.KindOf(c.err), name)
 		require.True(t, fault.Is(c.err, c.kind), name)
-		require.False(t, fault.Is(c.err, fault.TooMany), name)
+		require.False(t, fault.Is(c.err, fault.TooManyRequests), name)
 	}
 	require.False(t, fault.Is(nil, fault.Internal), "no error is no fault")
 }
 
 func TestTheCauseIsForTheLog(t *testing.T) {
 	t.Parallel()
-	err := errTaken.Because(io.EOF)
+	err := errTaken.WithCause(io.EOF)
 	require.ErrorIs(t, err, io.EOF)
 	require.Equal(t, "ann@example.com is taken: EOF", err.Error())
 	require.Equal(t, "ann@example.com is taken", err.Message)
@@ -43,9 +43,9 @@ func TestTheCauseIsForTheLog(t *testing.T) {
 
 func TestASharedFaultIsNeverChanged(t *testing.T) {
 	t.Parallel()
-	first := errTaken.At("body.email", "taken")
-	second := first.At("body.name", "too long")
-	third := first.At("body.age", "too high")
+	first := errTaken.WithField("body.email", "taken")
+	second := first.WithField("body.name", "too long")
+	third := first.WithField("body.age", "too high")
 
 	require.Empty(t, errTaken.Fields)
 	require.NoError(t, errTaken.Cause)

@@ -98,20 +98,20 @@ func (s *shop) open() {
 	a := s.api
 	httpapi.Post(a, "/orders", func(ctx context.Context, in *placeOrder) (*oneOrder, error) {
 		return &oneOrder{seenBy(ctx, in.Body.Items[0].SKU)}, nil
-	}, httpapi.Public(), httpapi.Says("Place an order"), httpapi.Status(http.StatusCreated))
+	}, httpapi.Public(), httpapi.Summary("Place an order"), httpapi.Status(http.StatusCreated))
 	httpapi.Get(a, "/orders/{id}", func(ctx context.Context, in *getOrder) (*oneOrder, error) {
 		if err := trouble(in.ID); err != nil {
 			return nil, err
 		}
 		return &oneOrder{seenBy(ctx, in.ID)}, nil
-	}, httpapi.Says("Get an order"))
+	}, httpapi.Summary("Get an order"))
 	httpapi.Delete(a, "/orders/{id}", func(context.Context, *getOrder) (*struct{}, error) {
 		return nil, nil
-	}, httpapi.Only(auth.Admin), httpapi.Says("Delete an order"))
+	}, httpapi.RequireRole(auth.Admin), httpapi.Summary("Delete an order"))
 	httpapi.Post(a, "/orders/{id}/cancel", func(context.Context, *getOrder) (*struct{}, error) {
 		s.cancelled++
 		return nil, nil
-	}, httpapi.Public(), httpapi.Says("Cancel an order"))
+	}, httpapi.Public(), httpapi.Summary("Cancel an order"))
 	httpapi.Get(a, "/orders", func(_ context.Context, in *listOrders) (*orders, error) {
 		_, err := httpapi.DecodeCursor(in.Cursor, 2)
 		return &orders{httpapi.Page[order]{Items: []order{}, NextCursor: httpapi.EncodeCursor("a", "b")}}, err
@@ -127,7 +127,7 @@ func (s *shop) open() {
 	}
 	httpapi.Post(a, "/token", func(_ context.Context, in *signIn) (*oneOrder, error) {
 		return &oneOrder{order{User: in.Body.Username}}, nil
-	}, httpapi.Anonymous(), httpapi.Says("Get a token"))
+	}, httpapi.Anonymous(), httpapi.Summary("Get a token"))
 	a.Handle("GET /stream", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("half"))
 		panic("in the middle")
@@ -146,7 +146,7 @@ func trouble(id string) error {
 	case "malformed":
 		return fault.New(fault.Malformed, "odd", "odd")
 	case "invalid":
-		return fault.New(fault.Invalid, "sku_unknown", "no such sku").At("body.items[0].sku", "unknown")
+		return fault.New(fault.Invalid, "sku_unknown", "no such sku").WithField("body.items[0].sku", "unknown")
 	case "unauthenticated":
 		return fault.New(fault.Unauthenticated, "bad_password", "try again")
 	case "forbidden":
@@ -154,17 +154,17 @@ func trouble(id string) error {
 	case "missing":
 		return fault.New(fault.NotFound, "order_not_found", "no such order")
 	case "conflict":
-		return fault.New(fault.Conflict, "order_shipped", "too late").Because(cause)
+		return fault.New(fault.Conflict, "order_shipped", "too late").WithCause(cause)
 	case "large":
 		return fault.New(fault.TooLarge, "too_large", "too large")
 	case "unsupported":
 		return fault.New(fault.Unsupported, "unsupported", "unsupported")
 	case "throttled":
-		return &fault.Error{Kind: fault.TooMany, Code: "throttled", Message: "slow down", RetryAfter: 1500 * time.Millisecond}
+		return &fault.Error{Kind: fault.TooManyRequests, Code: "throttled", Message: "slow down", RetryAfter: 1500 * time.Millisecond}
 	case "unavailable":
-		return fault.New(fault.Unavailable, "down", "try later").Because(cause)
+		return fault.New(fault.Unavailable, "down", "try later").WithCause(cause)
 	case "internal":
-		return fault.New(fault.Internal, "secret_code", "secret message").Because(cause)
+		return fault.New(fault.Internal, "secret_code", "secret message").WithCause(cause)
 	case "strange":
 		return cause
 	case "panic":

@@ -67,7 +67,7 @@ func checkText(r *http.Request, headers []string) error {
 	if strings.ContainsRune(query, '%') {
 		var err error
 		if query, err = url.QueryUnescape(query); err != nil {
-			return errBadURL.Because(err)
+			return errBadURL.WithCause(err)
 		}
 	}
 	if !storable(r.URL.Path) || !storable(query) {
@@ -112,7 +112,7 @@ func readNothing(r *http.Request) error {
 	const most = 64 // bytes; there is no need to read on to know that it is too much
 	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
 	if err != nil {
-		return errIncomplete.Because(err)
+		return errIncomplete.WithCause(err)
 	}
 	if said := blanks.Replace(string(body)); len(body) > most || said != "" && said != "{}" {
 		return errUnexpected
@@ -139,7 +139,7 @@ func readBody(r *http.Request, want string) ([]byte, error) {
 	case errors.As(err, &tooLarge):
 		return nil, errTooLarge
 	case err != nil:
-		return nil, errIncomplete.Because(err)
+		return nil, errIncomplete.WithCause(err)
 	}
 	return b.Bytes(), nil
 }

@@ -72,8 +72,8 @@ func TestAnAPIThatCanNotWorkDoesNotStart(t *testing.T) {
 	require.PanicsWithValue(t, "httpapi: GET /a needs a Verifier, or to be Public", func() { Get(open(), "/a", get) })
 	require.PanicsWithValue(t, "httpapi: GET /b and GET /a both have the operation id get-it", func() {
 		a := open()
-		Get(a, "/a", get, Public(), Says("Get it"))
-		Get(a, "/b", get, Public(), Says("Get it"))
+		Get(a, "/a", get, Public(), Summary("Get it"))
+		Get(a, "/b", get, Public(), Summary("Get it"))
 	})
 	require.PanicsWithValue(t, "httpapi: /a wants a body of type text/csv; only JSON and forms are read", func() {
 		Post(open(), "/a", func(context.Context, *struct {

@@ -31,11 +31,11 @@ func Public() Option { return func(o *operation) { o.public = true } }
 // needs whose token is no good any more, such as signing in.
 func Anonymous() Option { return func(o *operation) { o.public, o.anonymous = true, true } }
 
-// Only lets only callers with the role call (admin operations).
-func Only(role auth.Role) Option { return func(o *operation) { o.role = role } }
+// RequireRole lets only callers with the role call (admin operations).
+func RequireRole(role auth.Role) Option { return func(o *operation) { o.role = role } }
 
-// Says is the one-line summary in the docs; the operation id is made from it.
-func Says(summary string) Option { return func(o *operation) { o.summary = summary } }
+// Summary is the one-line summary in the docs; the operation id is made from it.
+func Summary(summary string) Option { return func(o *operation) { o.summary = summary } }
 
 // Status is what success answers with, 200 unless told (204 for an empty Out).
 func Status(code int) Option { return func(o *operation) { o.status = code } }

@@ -12,7 +12,7 @@ import (
 )
 
 var errNoCursor = fault.New(fault.Invalid, "cursor_invalid",
-	"this is no cursor of this list; start again without one").At("query.cursor", "not a cursor")
+	"this is no cursor of this list; start again without one").WithField("query.cursor", "not a cursor")
 
 // Page is a list with a cursor to the next part, as an Out body.
 type Page[T any] struct {
@@ -92,7 +92,7 @@ func DecodeCursor(cursor string, n int) ([]string, error) {
 		err = json.Unmarshal(b, &key)
 	}
 	if err != nil || len(key) != n || strings.ContainsRune(strings.Join(key, ""), 0) {
-		return nil, errNoCursor.Because(err)
+		return nil, errNoCursor.WithCause(err)
 	}
 	return key, nil
 }

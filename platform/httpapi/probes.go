@@ -45,7 +45,7 @@ func (a *API) unready(r *http.Request) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		reason = f.Message
 	}
-	return fault.New(fault.Unavailable, "not_ready", "%s", reason).Because(err)
+	return fault.New(fault.Unavailable, "not_ready", "%s", reason).WithCause(err)
 }
 
 func writeJSON(w http.ResponseWriter, body []byte) {

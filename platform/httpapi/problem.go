@@ -29,7 +29,7 @@ var statuses = [...]int{
 	fault.Conflict:        http.StatusConflict,
 	fault.TooLarge:        http.StatusRequestEntityTooLarge,
 	fault.Unsupported:     http.StatusUnsupportedMediaType,
-	fault.TooMany:         http.StatusTooManyRequests,
+	fault.TooManyRequests: http.StatusTooManyRequests,
 	fault.Unavailable:     http.StatusServiceUnavailable,
 }
 
@@ -70,7 +70,7 @@ var errGone = fault.New(fault.Unavailable, "caller_gone", "the caller hung up be
 // problemOf is what the caller is told of err.
 func problemOf(ctx context.Context, err error) *problem {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = errGone.Because(err)
+		err = errGone.WithCause(err)
 	}
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Kind == fault.Internal || int(f.Kind) >= len(statuses) {
@@ -80,7 +80,7 @@ func problemOf(ctx context.Context, err error) *problem {
 	}
 	p := newProblem(ctx, statuses[f.Kind], f.Code, f.Message)
 	p.cause = f.Cause
-	if f.Kind == fault.TooMany || f.Kind == fault.Unavailable {
+	if f.Kind == fault.TooManyRequests || f.Kind == fault.Unavailable {
 		p.retryAfter = max(f.RetryAfter, time.Second)
 	}
 	for _, field := range f.Fields {

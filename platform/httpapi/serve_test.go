@@ -29,7 +29,7 @@ func TestProbes(t *testing.T) {
 	require.Equal(t, "the database does not answer", requireProblem(t, w).Detail)
 	require.Equal(t, http.StatusOK, s.ask(t, "GET /health", "").Code)
 
-	s.ready = fault.New(fault.Unavailable, "starting", "starting").Because(errors.New("secret"))
+	s.ready = fault.New(fault.Unavailable, "starting", "starting").WithCause(errors.New("secret"))
 	require.Equal(t, "starting", requireProblem(t, s.ask(t, "GET /readyz", "")).Detail)
 }
 

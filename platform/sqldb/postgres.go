@@ -219,11 +219,11 @@ func explained(text string, err error) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgBadText {
-		return errBadText.Because(err)
+		return errBadText.WithCause(err)
 	}
 	said := failed(text, err)
 	if fault.KindOf(err) == fault.Internal && away(err) {
-		return errAway.Because(said)
+		return errAway.WithCause(said)
 	}
 	return said
 }

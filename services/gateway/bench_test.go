@@ -74,7 +74,7 @@ func benchGateway(b *testing.B) (http.Handler, string) {
 	for _, name := range names {
 		peers[name] = "http://" + name
 	}
-	instance, err := app.NewInstance(gateway.Service, app.World{
+	instance, err := app.NewInstance(gateway.Service, app.Dependencies{
 		JWKS: signer.JWKS(), Peers: peers, Transport: memory{strings.Repeat("x", 512)},
 		Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})

@@ -39,17 +39,17 @@ type settings struct {
 	CORSOrigins []string `env:"GATEWAY_CORS_ORIGINS"`
 }
 
-func build(env app.Env) (app.Parts, error) {
+func build(env app.Env) (app.Components, error) {
 	g := &gateway{verifier: env.Verifier, log: env.Log, upstreams: map[string]*upstream.Upstream{}}
 	if err := g.readSettings(env); err != nil {
-		return app.Parts{}, err
+		return app.Components{}, err
 	}
 	bases := map[string]string{}
 	for _, name := range upstreams() {
 		bases[name] = env.Peers[name]
 		base, err := url.Parse(env.Peers[name])
 		if err != nil || base.Host == "" || base.Path != "" {
-			return app.Parts{}, fmt.Errorf("the address of %s is %q: it must be a scheme and a host, for example http://127.0.0.1:8002", name, env.Peers[name])
+			return app.Components{}, fmt.Errorf("the address of %s is %q: it must be a scheme and a host, for example http://127.0.0.1:8002", name, env.Peers[name])
 		}
 		g.upstreams[name] = upstream.New(g.upstreamConfig(env, name, base))
 	}
@@ -58,7 +58,7 @@ func build(env app.Env) (app.Parts, error) {
 		Name: "gateway_barred_total", Help: "Requests that were refused before anything looked at them, by reason.",
 	}, []string{"code"})
 	env.Registry.MustRegister(g.barred)
-	return app.Parts{Routes: g.routes, Handler: g}, nil
+	return app.Components{Routes: g.routes, HTTPHandler: g}, nil
 }
 
 func (g *gateway) readSettings(env app.Env) error {

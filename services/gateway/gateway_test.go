@@ -219,7 +219,7 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 		if c.name == "peer" {
 			own["orders"] = c.value
 		}
-		_, err := app.NewInstance(gateway.Service, app.World{
+		_, err := app.NewInstance(gateway.Service, app.Dependencies{
 			Environ: map[string]string{c.name: c.value}, Peers: own, Transport: http.DefaultTransport,
 			Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		})

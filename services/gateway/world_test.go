@@ -105,7 +105,7 @@ func startWith(t *testing.T, environ map[string]string, transport *http.Transpor
 		w.services[name] = play(t, name)
 		peers[name] = w.services[name].URL
 	}
-	instance, err := app.NewInstance(gateway.Service, app.World{
+	instance, err := app.NewInstance(gateway.Service, app.Dependencies{
 		Environ: maps.Clone(environ), Version: "test", JWKS: keys, Peers: peers, Transport: transport,
 		Now: w.clock.Now, NewID: func() string { return "" }, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})

@@ -12,10 +12,10 @@ import (
 )
 
 func (s *service) routes(api *httpapi.API) {
-	httpapi.Get(api, "/products", s.getProducts, httpapi.Public(), httpapi.Says("List what is on offer"))
-	httpapi.Get(api, "/products/{sku}", s.getProduct, httpapi.Public(), httpapi.Says("Show a product"))
-	httpapi.Put(api, "/products/{sku}", s.putProduct, httpapi.Only(auth.Admin), httpapi.Says("Offer or change a product"))
-	httpapi.Post(api, "/products/{sku}/stock", s.postStock, httpapi.Only(auth.Admin), httpapi.Says("Bring in or write off stock"))
+	httpapi.Get(api, "/products", s.getProducts, httpapi.Public(), httpapi.Summary("List what is on offer"))
+	httpapi.Get(api, "/products/{sku}", s.getProduct, httpapi.Public(), httpapi.Summary("Show a product"))
+	httpapi.Put(api, "/products/{sku}", s.putProduct, httpapi.RequireRole(auth.Admin), httpapi.Summary("Offer or change a product"))
+	httpapi.Post(api, "/products/{sku}/stock", s.postStock, httpapi.RequireRole(auth.Admin), httpapi.Summary("Bring in or write off stock"))
 }
 
 type productView struct {
@@ -87,7 +87,7 @@ func (s *service) putProduct(ctx context.Context, in *putProductIn) (*productOut
 	}
 	if price.Amount < 1 || price.Amount > highestPrice {
 		return nil, fault.New(fault.Invalid, "price_out_of_range", "a price is 1 to %d minor units", int64(highestPrice)).
-			At("body.price.amount", "is out of range")
+			WithField("body.price.amount", "is out of range")
 	}
 	p, added, err := s.offer(ctx, store.Product{
 		SKU: in.SKU, Name: in.Body.Name, Description: in.Body.Description, Price: price,
@@ -127,7 +127,7 @@ type stockOut struct {
 func (s *service) postStock(ctx context.Context, in *postStockIn) (*stockOut, error) {
 	if in.Body.Delta == 0 {
 		return nil, fault.New(fault.Invalid, "delta_zero", "a delta of 0 changes nothing; send how many came in, or, below zero, went out").
-			At("body.delta", "must not be 0")
+			WithField("body.delta", "must not be 0")
 	}
 	caller, _ := auth.CallerFrom(ctx)
 	l, err := s.adjust(ctx, adjustment{

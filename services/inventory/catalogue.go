@@ -21,7 +21,7 @@ func (s *service) offer(ctx context.Context, p store.Product) (offered store.Pro
 	})
 	if errors.Is(err, store.ErrLostRace) {
 		err = fault.New(fault.Conflict, "product_changed",
-			"product %s was changed by somebody else at the same moment; look at it and send your change again", p.SKU).Because(err)
+			"product %s was changed by somebody else at the same moment; look at it and send your change again", p.SKU).WithCause(err)
 	}
 	return offered, added, err
 }

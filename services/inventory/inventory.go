@@ -47,13 +47,13 @@ type service struct {
 	holdExpiry  time.Duration
 }
 
-func build(env app.Env) (app.Parts, error) {
+func build(env app.Env) (app.Components, error) {
 	var c settings
 	if err := env.Settings(&c); err != nil {
-		return app.Parts{}, err
+		return app.Components{}, err
 	}
 	if c.HoldExpiry <= 0 || c.KeepKeys <= 0 {
-		return app.Parts{}, fmt.Errorf("HOLD_EXPIRY (%s) and IDEMPOTENCY_KEEP (%s) must be positive, for example 6m and 48h",
+		return app.Components{}, fmt.Errorf("HOLD_EXPIRY (%s) and IDEMPOTENCY_KEEP (%s) must be positive, for example 6m and 48h",
 			c.HoldExpiry, c.KeepKeys)
 	}
 	s := &service{
@@ -62,19 +62,19 @@ func build(env app.Env) (app.Parts, error) {
 	}
 	if c.DemoCatalogue {
 		if err := s.offerDemo(context.Background()); err != nil {
-			return app.Parts{}, fmt.Errorf("fill the demo catalogue: %w", err)
+			return app.Components{}, fmt.Errorf("fill the demo catalogue: %w", err)
 		}
 	}
-	return app.Parts{
+	return app.Components{
 		Routes: s.routes,
-		Reactions: []inbox.Reaction{
-			inbox.OnBatch(s.orderCreated),
-			inbox.OnBatch(s.orderConfirmed),
-			inbox.OnBatch(s.orderCancelled, inbox.NeverGiveUp()),
-			inbox.On(s.sessionRevoked),
+		Handlers: []inbox.Handler{
+			inbox.HandleBatch(s.orderCreated),
+			inbox.HandleBatch(s.orderConfirmed),
+			inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
+			inbox.Handle(s.sessionRevoked),
 		},
 		Workers: []worker.Worker{
-			{Name: "hold expiry", Step: s.expireHolds, Every: 10 * time.Second},
+			{Name: "hold expiry", Step: s.expireHolds, Interval: 10 * time.Second},
 			idempotency.Sweeper(env.DB, env.Now, c.KeepKeys),
 		},
 	}, nil

@@ -20,7 +20,7 @@ func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness)) {
 	servicetest.Run(t, inventory.Service, func(t *testing.T, h *servicetest.Harness) {
 		stocked(t, h, "mask", 10)
 		stocked(t, h, "poster", 3)
-		h.Says(t,
+		h.Publishes(t,
 			events.ProductChanged{SKU: "mask", Name: "The mask", Price: eur(1200), Active: true, Version: 1},
 			events.StockChanged{SKU: "mask", Available: 10, Version: 2},
 			events.ProductChanged{SKU: "poster", Name: "The poster", Price: eur(1200), Active: true, Version: 1},
@@ -92,35 +92,35 @@ func shelf(t *testing.T, h *servicetest.Harness, sku string) (levels [3]int64) {
 
 func TestAnOrderIsReservedAndCommittedWhenConfirmed(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", "mask", 2, "poster", 1, "mask", 1))
+		h.Consumes(t, created("o1", "mask", 2, "poster", 1, "mask", 1))
 		lines := []events.StockLine{{SKU: "mask", Quantity: 3}, {SKU: "poster", Quantity: 1}}
-		h.Says(t, events.StockReserved{OrderID: "o1", Lines: lines},
+		h.Publishes(t, events.StockReserved{OrderID: "o1", Lines: lines},
 			events.StockChanged{SKU: "mask", Available: 7, Version: 3},
 			events.StockChanged{SKU: "poster", Available: 2, Version: 3})
-		h.Hears(t, confirmed("o1"))
-		h.Says(t, events.StockCommitted{OrderID: "o1", Lines: lines})
+		h.Consumes(t, confirmed("o1"))
+		h.Publishes(t, events.StockCommitted{OrderID: "o1", Lines: lines})
 		require.Equal(t, [3]int64{7, 0, 3}, shelf(t, h, "mask"))
 		h.Redelivers(t)
-		h.Says(t)
+		h.Publishes(t)
 	})
 }
 
 func TestAShortOrderHoldsNothing(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", "mask", 1, "poster", 4, "unicorn", 2))
-		h.Says(t, events.StockRejected{OrderID: "o1", Short: []events.Shortage{
+		h.Consumes(t, created("o1", "mask", 1, "poster", 4, "unicorn", 2))
+		h.Publishes(t, events.StockRejected{OrderID: "o1", Short: []events.Shortage{
 			{SKU: "poster", Wanted: 4, Available: 3}, {SKU: "unicorn", Wanted: 2, Available: 0},
 		}})
 		require.Equal(t, [3]int64{10, 0, 0}, shelf(t, h, "mask"))
-		h.Hears(t, cancelled("o1"))
-		h.Says(t, events.StockReleased{OrderID: "o1", Lines: []events.StockLine{}, Reason: "customer"})
+		h.Consumes(t, cancelled("o1"))
+		h.Publishes(t, events.StockReleased{OrderID: "o1", Lines: []events.StockLine{}, Reason: "customer"})
 	})
 }
 
 func TestABatchServesOrdersInTheirOrderAndAnnouncesEachProductOnce(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.HearsBatch(t, created("o1", "mask", 6), created("o2", "mask", 6), created("o3", "mask", 4))
-		h.Says(t,
+		h.ConsumesBatch(t, created("o1", "mask", 6), created("o2", "mask", 6), created("o3", "mask", 4))
+		h.Publishes(t,
 			events.StockReserved{OrderID: "o1", Lines: masks(6)},
 			events.StockRejected{OrderID: "o2", Short: []events.Shortage{{SKU: "mask", Wanted: 6, Available: 4}}},
 			events.StockReserved{OrderID: "o3", Lines: masks(4)},
@@ -130,50 +130,50 @@ func TestABatchServesOrdersInTheirOrderAndAnnouncesEachProductOnce(t *testing.T)
 
 func TestACancelledOrderGivesBackWhatItHeldOrTook(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("held", "mask", 2), created("taken", "mask", 3), confirmed("taken"))
+		h.Consumes(t, created("held", "mask", 2), created("taken", "mask", 3), confirmed("taken"))
 		require.Equal(t, [3]int64{5, 2, 3}, shelf(t, h, "mask"))
-		h.HearsBatch(t, cancelled("held"), cancelled("taken"), cancelled("taken"))
+		h.ConsumesBatch(t, cancelled("held"), cancelled("taken"), cancelled("taken"))
 		require.Equal(t, [3]int64{10, 0, 0}, shelf(t, h, "mask"))
 		require.Equal(t, []events.StockReleased{
 			{OrderID: "held", Lines: masks(2), Reason: "customer"},
 			{OrderID: "taken", Lines: masks(3), Reason: "customer"},
-		}, servicetest.Said[events.StockReleased](t, h))
-		h.Hears(t, cancelled("taken"))
-		require.Len(t, servicetest.Said[events.StockReleased](t, h), 2)
+		}, servicetest.Published[events.StockReleased](t, h))
+		h.Consumes(t, cancelled("taken"))
+		require.Len(t, servicetest.Published[events.StockReleased](t, h), 2)
 	})
 }
 
 func TestAHoldThatNobodyDecidesAboutExpires(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", "mask", 2), created("o2", "mask", 3), confirmed("o2"))
+		h.Consumes(t, created("o1", "mask", 2), created("o2", "mask", 3), confirmed("o2"))
 		h.Advance(6*time.Minute - 1)
 		h.Settle(t)
 		require.Equal(t, [3]int64{5, 2, 3}, shelf(t, h, "mask"))
 		h.Advance(1)
 		require.Equal(t, []events.StockReleased{{OrderID: "o1", Lines: masks(2), Reason: "expired"}},
-			servicetest.Said[events.StockReleased](t, h))
+			servicetest.Published[events.StockReleased](t, h))
 		require.Equal(t, [3]int64{7, 0, 3}, shelf(t, h, "mask"))
 	})
 }
 
 func TestAnOrderConfirmedAfterItsHoldExpiredIsServedIfThereIsStill(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", "mask", 2), created("o2", "mask", 7))
+		h.Consumes(t, created("o1", "mask", 2), created("o2", "mask", 7))
 		h.Advance(6 * time.Minute)
 		h.Settle(t)
-		h.Hears(t, confirmed("o1"), created("o3", "mask", 3), confirmed("o2"))
+		h.Consumes(t, confirmed("o1"), created("o3", "mask", 3), confirmed("o2"))
 		require.Equal(t, []events.StockCommitted{{OrderID: "o1", Lines: masks(2)}},
-			servicetest.Said[events.StockCommitted](t, h))
+			servicetest.Published[events.StockCommitted](t, h))
 		require.Equal(t, []events.StockRejected{
 			{OrderID: "o2", Short: []events.Shortage{{SKU: "mask", Wanted: 7, Available: 5}}},
-		}, servicetest.Said[events.StockRejected](t, h))
+		}, servicetest.Published[events.StockRejected](t, h))
 	})
 }
 
 func TestStockIsBroughtInAndWrittenOff(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", "mask", 8))
-		post := func(n int64) *servicetest.Answer { return admin(h).Post(t, "/products/mask/stock", delta(n)) }
+		h.Consumes(t, created("o1", "mask", 8))
+		post := func(n int64) *servicetest.Response { return admin(h).Post(t, "/products/mask/stock", delta(n)) }
 		post(-2).Want(t, 200, "sku", "mask", "stocked", 8, "available", 0, "held", 8, "committed", 0)
 		post(-1).Problem(t, 409, "stock_insufficient")
 		post(1_000_000_000_000).Problem(t, 422, "stock_too_large")
@@ -191,19 +191,19 @@ func TestARepeatedDeliveryIsCountedOnce(t *testing.T) {
 		once.Post(t, "/products/mask/stock", delta(5)).Want(t, 200, "available", 15)
 		once.Post(t, "/products/mask/stock", delta(5)).Want(t, 200, "available", 15)
 		once.Post(t, "/products/mask/stock", delta(6)).Problem(t, 422, "idempotency_key_reused")
-		h.Says(t, events.StockChanged{SKU: "mask", Available: 15, Version: 3})
+		h.Publishes(t, events.StockChanged{SKU: "mask", Available: 15, Version: 3})
 
 		once.Post(t, "/products/poster/stock", delta(5)).Want(t, 200, "sku", "poster", "available", 8)
-		h.Says(t, events.StockChanged{SKU: "poster", Available: 8, Version: 3})
+		h.Publishes(t, events.StockChanged{SKU: "poster", Available: 8, Version: 3})
 	})
 }
 
 func TestAProductIsChangedAndWithdrawn(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		admin(h).Put(t, "/products/mask", product("The mask", 1200)).Want(t, 200)
-		h.Says(t)
+		h.Publishes(t)
 		admin(h).Put(t, "/products/mask", product("The mask", 1500)).Want(t, 200, "price.amount", 1500, "available", 10)
-		h.Says(t, events.ProductChanged{SKU: "mask", Name: "The mask", Price: eur(1500), Active: true, Version: 2})
+		h.Publishes(t, events.ProductChanged{SKU: "mask", Name: "The mask", Price: eur(1500), Active: true, Version: 2})
 
 		withdrawn := product("The mask", 1500)
 		withdrawn["active"] = false
@@ -215,7 +215,7 @@ func TestAProductIsChangedAndWithdrawn(t *testing.T) {
 
 func TestAnybodySeesWhatIsOnOffer(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", "mask", 4))
+		h.Consumes(t, created("o1", "mask", 4))
 		first := h.Anonymous().Get(t, "/products?limit=1").
 			Want(t, 200, "items.0.sku", "mask", "items.0.available", 6, "items.0.price.currency", "EUR", "items.1", nil)
 		h.Anonymous().Get(t, "/products?limit=1&cursor="+first.Field(t, "next_cursor")).
@@ -256,15 +256,15 @@ func TestAProductThatMakesNoSenseIsRefused(t *testing.T) {
 
 func TestARevokedSessionIsRefused(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, events.SessionRevoked{SessionID: "session-admin-1", UserID: "admin-1", Until: h.Now().Add(time.Hour)})
+		h.Consumes(t, events.SessionRevoked{SessionID: "session-admin-1", UserID: "admin-1", Until: h.Now().Add(time.Hour)})
 		require.Equal(t, 401, admin(h).Post(t, "/products/mask/stock", delta(1)).Status)
 	})
 }
 
 func TestAFirstStartFillsTheShop(t *testing.T) {
 	servicetest.Run(t, inventory.Service, func(t *testing.T, h *servicetest.Harness) {
-		require.Len(t, servicetest.Said[events.ProductChanged](t, h), 8)
-		require.Len(t, servicetest.Said[events.StockChanged](t, h), 8)
+		require.Len(t, servicetest.Published[events.ProductChanged](t, h), 8)
+		require.Len(t, servicetest.Published[events.StockChanged](t, h), 8)
 		h.Anonymous().Get(t, "/products/programme").Want(t, 200, "price.amount", 600, "price.currency", "EUR", "available", 2000)
 		requireBalance(t, h)
 	})
@@ -272,10 +272,10 @@ func TestAFirstStartFillsTheShop(t *testing.T) {
 
 func TestWhatIsHeldIsGivenBackHoweverLongItTakes(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", "mask", 4))
-		h.Says(t, events.StockReserved{OrderID: "o1", Lines: masks(4)}, events.StockChanged{SKU: "mask", Available: 6, Version: 3})
-		h.HearsAtLast(t, "reservations", cancelled("o1"))
-		h.Says(t,
+		h.Consumes(t, created("o1", "mask", 4))
+		h.Publishes(t, events.StockReserved{OrderID: "o1", Lines: masks(4)}, events.StockChanged{SKU: "mask", Available: 6, Version: 3})
+		h.ConsumesEventually(t, "reservations", cancelled("o1"))
+		h.Publishes(t,
 			events.StockReleased{OrderID: "o1", Lines: masks(4), Reason: "customer"},
 			events.StockChanged{SKU: "mask", Available: 10, Version: 4})
 	})

@@ -6,7 +6,6 @@ import (
 	"troupe/events"
 	"troupe/patterns/event"
 	"troupe/patterns/inbox"
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/inventory/internal/stock"
 	"troupe/services/inventory/internal/store"
@@ -15,9 +14,9 @@ import (
 // step is one thing that happened to one order.
 type step struct {
 	orderID string
-	wants   []stock.Line // if it brings lines that the reservation does not know yet
-	reason  string       // why, for a release
-	cause   *event.Event // nil if time did it
+	wants   []stock.Line    // if it brings lines that the reservation does not know yet
+	reason  string          // why, for a release
+	cause   *event.Envelope // nil if time did it
 	take    func(*stock.Reservation, *stock.Shelf) stock.Outcome
 }
 
@@ -25,12 +24,12 @@ func (s *service) orderCreated(ctx context.Context, tx sqldb.Tx, rs []inbox.Rece
 	expires := s.now().Add(s.holdExpiry)
 	steps := make([]step, len(rs))
 	for i, r := range rs {
-		lines, err := linesOf(r.Fact)
+		lines, err := linesOf(r.Payload)
 		if err != nil {
 			return inbox.Permanent(err)
 		}
 		steps[i] = step{
-			orderID: r.Fact.OrderID, wants: lines, cause: &r.Event,
+			orderID: r.Payload.OrderID, wants: lines, cause: &r.Envelope,
 			take: func(res *stock.Reservation, shelf *stock.Shelf) stock.Outcome {
 				return res.Created(lines, shelf, expires)
 			},
@@ -42,7 +41,7 @@ func (s *service) orderCreated(ctx context.Context, tx sqldb.Tx, rs []inbox.Rece
 func (s *service) orderConfirmed(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.OrderConfirmed]) error {
 	steps := make([]step, len(rs))
 	for i, r := range rs {
-		steps[i] = step{orderID: r.Fact.OrderID, cause: &r.Event, take: (*stock.Reservation).Confirmed}
+		steps[i] = step{orderID: r.Payload.OrderID, cause: &r.Envelope, take: (*stock.Reservation).Confirmed}
 	}
 	return s.take(ctx, tx, steps)
 }
@@ -50,13 +49,13 @@ func (s *service) orderConfirmed(ctx context.Context, tx sqldb.Tx, rs []inbox.Re
 func (s *service) orderCancelled(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.OrderCancelled]) error {
 	steps := make([]step, len(rs))
 	for i, r := range rs {
-		steps[i] = step{orderID: r.Fact.OrderID, reason: r.Fact.Reason, cause: &r.Event, take: (*stock.Reservation).Cancelled}
+		steps[i] = step{orderID: r.Payload.OrderID, reason: r.Payload.Reason, cause: &r.Envelope, take: (*stock.Reservation).Cancelled}
 	}
 	return s.take(ctx, tx, steps)
 }
 
 func (s *service) sessionRevoked(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.SessionRevoked]) error {
-	return s.revocations.Revoke(ctx, tx, r.Fact.SessionID, r.Fact.Until)
+	return s.revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until)
 }
 
 // expireHolds is the backstop behind the deadline of orders.
@@ -110,13 +109,13 @@ func (s *service) take(ctx context.Context, tx sqldb.Tx, steps []step) error {
 	if err := store.SaveLevels(ctx, tx, levels...); err != nil {
 		return err
 	}
-	crashpoint.Here(crashpoint.InventoryMoved)
-	return s.outbox.AddDrafts(ctx, tx, append(drafts, stockDrafts...)...)
+	inventoryMoved.Hit()
+	return s.outbox.AddPending(ctx, tx, append(drafts, stockDrafts...)...)
 }
 
 // play changes reservations and shelf, and gives those that changed and what
 // there is to say about them.
-func play(steps []step, reservations map[string]*stock.Reservation, shelf *stock.Shelf) (changed []*stock.Reservation, drafts []event.Draft) {
+func play(steps []step, reservations map[string]*stock.Reservation, shelf *stock.Shelf) (changed []*stock.Reservation, drafts []event.Pending) {
 	seen := make(map[string]bool)
 	for _, st := range steps {
 		r := reservations[st.orderID]
@@ -127,7 +126,7 @@ func play(steps []step, reservations map[string]*stock.Reservation, shelf *stock
 			changed = append(changed, r)
 		}
 		if fact := factOf(r.OrderID, out, st.reason); fact != nil {
-			drafts = append(drafts, event.Draft{Fact: fact, Cause: st.cause})
+			drafts = append(drafts, event.Pending{Payload: fact, Cause: st.cause})
 		}
 	}
 	return changed, drafts
@@ -135,18 +134,18 @@ func play(steps []step, reservations map[string]*stock.Reservation, shelf *stock
 
 // changesOf gives the levels to store and one stock.changed for each product of
 // which more or fewer can be ordered now.
-func changesOf(shelf *stock.Shelf, cause *event.Event) (levels []stock.Level, drafts []event.Draft) {
+func changesOf(shelf *stock.Shelf, cause *event.Envelope) (levels []stock.Level, drafts []event.Pending) {
 	for _, c := range shelf.Changes() {
 		levels = append(levels, c.Level)
 		if c.Available != c.AvailableBefore {
 			fact := events.StockChanged{SKU: c.SKU, Available: c.Available, Version: c.Version}
-			drafts = append(drafts, event.Draft{Fact: fact, Cause: cause})
+			drafts = append(drafts, event.Pending{Payload: fact, Cause: cause})
 		}
 	}
 	return levels, drafts
 }
 
-func factOf(orderID string, out stock.Outcome, reason string) event.Fact {
+func factOf(orderID string, out stock.Outcome, reason string) event.Payload {
 	switch out.State {
 	case stock.Held:
 		return events.StockReserved{OrderID: orderID, Lines: stockLines(out.Lines)}

@@ -15,39 +15,41 @@ import (
 // lives are what can be heard of an order of two masks (or of far too many), and
 // what its reservation comes to.
 var lives = []struct {
-	heard func(order string) []event.Fact
+	heard func(order string) []event.Payload
 	end   string
 }{
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2)} }, "held"},
-	{func(o string) []event.Fact { return []event.Fact{confirmed(o)} }, "promised"},
-	{func(o string) []event.Fact { return []event.Fact{cancelled(o)} }, "released"},
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2), confirmed(o)} }, "committed"},
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2), cancelled(o)} }, "released"},
-	{func(o string) []event.Fact { return []event.Fact{confirmed(o), cancelled(o)} }, "released"},
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 2), confirmed(o), cancelled(o)} }, "released"},
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 5000), confirmed(o)} }, "rejected"},
-	{func(o string) []event.Fact { return []event.Fact{created(o, "mask", 5000), cancelled(o)} }, "released"},
+	{func(o string) []event.Payload { return []event.Payload{created(o, "mask", 2)} }, "held"},
+	{func(o string) []event.Payload { return []event.Payload{confirmed(o)} }, "promised"},
+	{func(o string) []event.Payload { return []event.Payload{cancelled(o)} }, "released"},
+	{func(o string) []event.Payload { return []event.Payload{created(o, "mask", 2), confirmed(o)} }, "committed"},
+	{func(o string) []event.Payload { return []event.Payload{created(o, "mask", 2), cancelled(o)} }, "released"},
+	{func(o string) []event.Payload { return []event.Payload{confirmed(o), cancelled(o)} }, "released"},
+	{func(o string) []event.Payload {
+		return []event.Payload{created(o, "mask", 2), confirmed(o), cancelled(o)}
+	}, "released"},
+	{func(o string) []event.Payload { return []event.Payload{created(o, "mask", 5000), confirmed(o)} }, "rejected"},
+	{func(o string) []event.Payload { return []event.Payload{created(o, "mask", 5000), cancelled(o)} }, "released"},
 }
 
 // TestEveryOrderOfEventsEndsTheSame plays every life in every order of its
 // events, each of them heard twice, all lives side by side: once in rounds, in
 // which every order hears its next event, and once all in a single batch.
 func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
-	for name, deliver := range map[string]func(*servicetest.Harness, *testing.T, [][]event.Fact){
-		"in rounds": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Fact) {
+	for name, deliver := range map[string]func(*servicetest.Harness, *testing.T, [][]event.Payload){
+		"in rounds": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Payload) {
 			for _, facts := range rounds {
-				h.HearsBatch(t, facts...)
+				h.ConsumesBatch(t, facts...)
 			}
 		},
-		"in one batch": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Fact) {
-			h.HearsBatch(t, slices.Concat(rounds...)...)
+		"in one batch": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Payload) {
+			h.ConsumesBatch(t, slices.Concat(rounds...)...)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(t *testing.T, h *servicetest.Harness) {
 				admin(h).Post(t, "/products/mask/stock", delta(990)).Want(t, 200, "available", 1000)
 				ends := map[string]string{}
-				var rounds [][]event.Fact
+				var rounds [][]event.Payload
 				for _, life := range lives {
 					for turns := range permutations(twiceEach(len(life.heard("")))) {
 						order := fmt.Sprint("o", len(ends))
@@ -57,11 +59,11 @@ func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
 				}
 				deliver(h, t, rounds)
 				requireEnds(t, h, ends)
-				var cancels []event.Fact
+				var cancels []event.Payload
 				for order := range ends {
 					cancels = append(cancels, cancelled(order))
 				}
-				h.HearsBatch(t, cancels...)
+				h.ConsumesBatch(t, cancels...)
 				require.Equal(t, [3]int64{1000, 0, 0}, shelf(t, h, "mask"))
 				requireSaidOnce(t, h, len(ends))
 			})
@@ -70,7 +72,7 @@ func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
 }
 
 // add lets an order hear one of its facts in each round, in the turns given.
-func add(rounds [][]event.Fact, facts []event.Fact, turns []int) [][]event.Fact {
+func add(rounds [][]event.Payload, facts []event.Payload, turns []int) [][]event.Payload {
 	for round, turn := range turns {
 		if round == len(rounds) {
 			rounds = append(rounds, nil)
@@ -102,22 +104,22 @@ func requireEnds(t *testing.T, h *servicetest.Harness, ends map[string]string) {
 func requireSaidOnce(t *testing.T, h *servicetest.Harness, orders int) {
 	t.Helper()
 	said := map[string]int{}
-	for _, f := range servicetest.Said[events.StockReserved](t, h) {
+	for _, f := range servicetest.Published[events.StockReserved](t, h) {
 		said["reserved "+f.OrderID]++
 	}
-	for _, f := range servicetest.Said[events.StockRejected](t, h) {
+	for _, f := range servicetest.Published[events.StockRejected](t, h) {
 		said["rejected "+f.OrderID]++
 	}
-	for _, f := range servicetest.Said[events.StockCommitted](t, h) {
+	for _, f := range servicetest.Published[events.StockCommitted](t, h) {
 		said["committed "+f.OrderID]++
 	}
-	for _, f := range servicetest.Said[events.StockReleased](t, h) {
+	for _, f := range servicetest.Published[events.StockReleased](t, h) {
 		said["released "+f.OrderID]++
 	}
 	for what, times := range said {
 		require.Equal(t, 1, times, what)
 	}
-	require.Len(t, servicetest.Said[events.StockReleased](t, h), orders)
+	require.Len(t, servicetest.Published[events.StockReleased](t, h), orders)
 }
 
 func twiceEach(n int) (turns []int) {

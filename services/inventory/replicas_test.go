@@ -33,17 +33,17 @@ func replica(t *testing.T, db sqldb.DB) (*service, *inbox.Inbox) {
 	}
 	return s, inbox.New(inbox.Config{
 		Service: "inventory", DB: db, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Reactions: []inbox.Reaction{
-			inbox.OnBatch(s.orderCreated), inbox.OnBatch(s.orderConfirmed), inbox.OnBatch(s.orderCancelled, inbox.NeverGiveUp()),
+		Handlers: []inbox.Handler{
+			inbox.HandleBatch(s.orderCreated), inbox.HandleBatch(s.orderConfirmed), inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
 		},
 	})
 }
 
-func delivery(t *testing.T, fact event.Fact) bus.Delivery {
+func delivery(t *testing.T, fact event.Payload) bus.Delivery {
 	t.Helper()
 	data, err := json.Marshal(fact)
 	require.NoError(t, err)
-	e := event.Event{ID: uuid.NewString(), Source: "orders", Type: fact.EventType(), Time: time.Now(), Data: data}
+	e := event.Envelope{ID: uuid.NewString(), Source: "orders", Type: fact.EventType(), Time: time.Now(), Data: data}
 	body, err := event.Encode(e)
 	require.NoError(t, err)
 	return bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}
@@ -87,7 +87,7 @@ func TestReplicasNeverSellMoreThanThereIs(t *testing.T) {
 			consumers.Go(func() error {
 				for len(part) > 0 {
 					n := min(7, len(part))
-					if err := in.HandleBatch(t.Context(), part[:n]); err != nil {
+					if err := in.Consume(t.Context(), part[:n]); err != nil {
 						return err
 					}
 					part = part[n:]
@@ -97,7 +97,7 @@ func TestReplicasNeverSellMoreThanThereIs(t *testing.T) {
 		}
 		require.NoError(t, consumers.Wait())
 		_, in := replica(t, db)
-		letters, err := in.Letters(t.Context(), "", 1)
+		letters, err := in.ParkedEvents(t.Context(), "", 1)
 		require.NoError(t, err)
 		require.Empty(t, letters, "replicas got into each other's way")
 		requireShelfMatchesReservations(t, db)

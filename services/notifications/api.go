@@ -38,8 +38,8 @@ type readRequest struct {
 type readReply struct{ Body entry }
 
 func (s *service) serveInbox(api *httpapi.API) {
-	httpapi.Get(api, "/notifications", s.listInbox, httpapi.Says("List my notifications, newest first"))
-	httpapi.Post(api, "/notifications/{id}/read", s.markRead, httpapi.Says("Mark a notification of mine as read"))
+	httpapi.Get(api, "/notifications", s.listInbox, httpapi.Summary("List my notifications, newest first"))
+	httpapi.Post(api, "/notifications/{id}/read", s.markRead, httpapi.Summary("Mark a notification of mine as read"))
 }
 
 func (s *service) listInbox(ctx context.Context, r *inboxRequest) (*inboxReply, error) {

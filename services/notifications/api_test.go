@@ -13,7 +13,7 @@ import (
 
 func TestACustomerReadsTheirInbox(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered, created, paid)
+		h.Consumes(t, adaRegistered, created, paid)
 		mine := h.As(ada, auth.User)
 		mine.Get(t, "/notifications").Want(t, 200,
 			"items.0.kind", "order.paid", "items.0.title", "Payment received", "items.0.order_id", orderID,
@@ -32,7 +32,7 @@ func TestACustomerReadsTheirInbox(t *testing.T) {
 
 func TestAnInboxIsReadPageByPage(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created, paid, shipped, delivered, refunded)
+		h.Consumes(t, created, paid, shipped, delivered, refunded)
 		mine := h.As(ada, auth.User)
 		var seen []string
 		for path := "/notifications?limit=2"; path != ""; {
@@ -54,7 +54,7 @@ func TestAnInboxIsReadPageByPage(t *testing.T) {
 
 func TestNobodyReadsAnothersInbox(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered, created)
+		h.Consumes(t, adaRegistered, created)
 		id := inboxOf(t, h, ada)[0].ID
 		for _, stranger := range []*servicetest.Client{h.As(eve, auth.User), h.As("admin", auth.Admin)} {
 			stranger.Get(t, "/notifications").Want(t, 200, "items.0", nil)
@@ -69,16 +69,16 @@ func TestNobodyReadsAnothersInbox(t *testing.T) {
 
 func TestAnInboxFollowsItsOwnersLanguage(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered, shipped)
+		h.Consumes(t, adaRegistered, shipped)
 		require.Equal(t, "Your order is on its way", inboxOf(t, h, ada)[0].Title)
-		h.Hears(t, events.UserUpdated{UserID: ada, Email: "ada@example.test", Name: "Ada", Locale: "de", Version: 2})
+		h.Consumes(t, events.UserUpdated{UserID: ada, Email: "ada@example.test", Name: "Ada", Locale: "de", Version: 2})
 		require.Equal(t, "Ihre Bestellung ist unterwegs", inboxOf(t, h, ada)[0].Title)
 	})
 }
 
 func TestAnOperatorSeesWhatBecameOfAMail(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered, created, paid)
+		h.Consumes(t, adaRegistered, created, paid)
 		admin := h.As("admin", auth.Admin)
 		admin.Get(t, "/deliveries?order_id="+orderID+"&state=sent").Want(t, 200,
 			"items.0.kind", "order.paid", "items.0.state", "sent", "items.0.channel", "email", "items.0.user_id", ada,

@@ -43,7 +43,7 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 // replica is one of perhaps several instances on db.
 func replica(t testing.TB, db sqldb.DB, smtpURL string) *app.Instance {
 	t.Helper()
-	instance, err := app.NewInstance(notifications.Service, app.World{
+	instance, err := app.NewInstance(notifications.Service, app.Dependencies{
 		Environ: map[string]string{"SMTP_URL": smtpURL}, DB: db, Publisher: sink{}, Peers: map[string]string{}, Transport: http.DefaultTransport,
 		Now: time.Now, NewID: newID, Log: slog.New(slog.DiscardHandler),
 	})
@@ -52,18 +52,18 @@ func replica(t testing.TB, db sqldb.DB, smtpURL string) *app.Instance {
 }
 
 // hear delivers facts to an instance in one batch.
-func hear(t testing.TB, instance *app.Instance, facts ...event.Fact) {
+func hear(t testing.TB, instance *app.Instance, facts ...event.Payload) {
 	t.Helper()
 	batch := make([]bus.Delivery, len(facts))
 	for i, fact := range facts {
 		data, err := json.Marshal(fact)
 		require.NoError(t, err)
-		e := event.Event{ID: newID(), Source: "test", Type: fact.EventType(), Time: time.Now(), CorrelationID: fact.CorrelationID(), Data: data}
+		e := event.Envelope{ID: newID(), Source: "test", Type: fact.EventType(), Time: time.Now(), CorrelationID: fact.CorrelationID(), Data: data}
 		body, err := event.Encode(e)
 		require.NoError(t, err)
 		batch[i] = bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}
 	}
-	require.NoError(t, instance.Inbox.HandleBatch(t.Context(), batch))
+	require.NoError(t, instance.Inbox.Consume(t.Context(), batch))
 }
 
 func benchmarkMail(b *testing.B, url, smtpURL string) {
@@ -72,7 +72,7 @@ func benchmarkMail(b *testing.B, url, smtpURL string) {
 	hear(b, instance, adaRegistered)
 	b.ResetTimer()
 	for sent := 0; sent < b.N; sent += 256 {
-		facts := make([]event.Fact, 0, 256)
+		facts := make([]event.Payload, 0, 256)
 		for range min(128, (b.N-sent+1)/2) {
 			id := newID()
 			order, payment := created, paid

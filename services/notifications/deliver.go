@@ -7,7 +7,6 @@ import (
 
 	"troupe/events"
 	"troupe/patterns/event"
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/notifications/internal/delivery"
 	"troupe/services/notifications/internal/mail"
@@ -41,7 +40,7 @@ func (s *service) deliver(ctx context.Context) (int, error) {
 	if err != nil || len(jobs) == 0 {
 		return 0, err
 	}
-	crashpoint.Here(crashpoint.MailsClaimed)
+	mailsClaimed.Hit()
 	if err := s.prepare(ctx, jobs); err != nil {
 		return 0, err
 	}
@@ -163,7 +162,7 @@ func (s *service) settle(ctx context.Context, held string, jobs []*job) error {
 	if err != nil {
 		return fmt.Errorf("record what became of %d mails: %w", len(jobs), err)
 	}
-	crashpoint.Here(crashpoint.MailsRecorded)
+	mailsRecorded.Hit()
 	for _, j := range jobs {
 		s.ended.WithLabelValues(string(j.State)).Inc()
 	}
@@ -182,7 +181,7 @@ func (s *service) record(ctx context.Context, tx sqldb.Tx, held string, jobs []*
 	}
 	var mails []store.Mail
 	var attempts []store.Attempt
-	var said []event.Draft
+	var said []event.Pending
 	for _, j := range jobs {
 		if !ours[j.ID] {
 			continue // the account was deleted meanwhile, or the lease ran out
@@ -194,7 +193,7 @@ func (s *service) record(ctx context.Context, tx sqldb.Tx, held string, jobs []*
 			mails = append(mails, j.kept(now))
 		}
 		if fact := outcome(j.Delivery); fact != nil {
-			said = append(said, event.Draft{Fact: fact, Cause: &event.Event{ID: j.EventID, Traceparent: j.Traceparent}})
+			said = append(said, event.Pending{Payload: fact, Cause: &event.Envelope{ID: j.EventID, Traceparent: j.Traceparent}})
 		}
 	}
 	if err := store.AddMails(ctx, tx, mails); err != nil {
@@ -203,8 +202,8 @@ func (s *service) record(ctx context.Context, tx sqldb.Tx, held string, jobs []*
 	if err := store.AddAttempts(ctx, tx, attempts); err != nil {
 		return err
 	}
-	crashpoint.Here(crashpoint.MailsNoted)
-	return s.outbox.AddDrafts(ctx, tx, said...)
+	mailsNoted.Hit()
+	return s.outbox.AddPending(ctx, tx, said...)
 }
 
 func (j *job) kept(now time.Time) store.Mail {
@@ -216,7 +215,7 @@ func (j *job) kept(now time.Time) store.Mail {
 }
 
 // outcome is the fact that a delivery's final state is worth; nil if it is not final.
-func outcome(d store.Delivery) event.Fact {
+func outcome(d store.Delivery) event.Payload {
 	switch {
 	case d.State == delivery.Sent:
 		return events.NotificationSent{DeliveryID: d.ID, UserID: d.UserID, OrderID: d.OrderID, Kind: d.Kind, Channel: d.Channel}

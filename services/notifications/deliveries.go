@@ -58,10 +58,10 @@ type deliveryReply struct{ Body deliveryView }
 
 // serveDeliveries lets an operator see what became of a mail, and have it tried again.
 func (s *service) serveDeliveries(api *httpapi.API) {
-	admin := httpapi.Only(auth.Admin)
-	httpapi.Get(api, "/deliveries", s.listDeliveries, admin, httpapi.Says("List deliveries, newest first"))
-	httpapi.Get(api, "/deliveries/{id}", s.showDelivery, admin, httpapi.Says("Show a delivery and its attempts"))
-	httpapi.Post(api, "/deliveries/{id}/retry", s.retryDelivery, admin, httpapi.Says("Try a failed delivery again"))
+	admin := httpapi.RequireRole(auth.Admin)
+	httpapi.Get(api, "/deliveries", s.listDeliveries, admin, httpapi.Summary("List deliveries, newest first"))
+	httpapi.Get(api, "/deliveries/{id}", s.showDelivery, admin, httpapi.Summary("Show a delivery and its attempts"))
+	httpapi.Post(api, "/deliveries/{id}/retry", s.retryDelivery, admin, httpapi.Summary("Try a failed delivery again"))
 }
 
 func (s *service) listDeliveries(ctx context.Context, r *deliveriesRequest) (*deliveriesReply, error) {
@@ -108,7 +108,7 @@ func (s *service) retryDelivery(ctx context.Context, r *deliveryRequest) (*deliv
 		if !d.State.Retryable() {
 			return errNotRetried
 		}
-		tx.OnCommit(s.due.Ring)
+		tx.OnCommit(s.due.Notify)
 		again, err := store.Retry(ctx, tx, r.ID, d.State, s.now())
 		if err == nil && !again {
 			err = errNotRetried

@@ -30,7 +30,7 @@ type mailboxReply struct{ Body httpapi.Page[mailView] }
 // serveMailbox serves the built-in mailbox: pages for people, and JSON for tests.
 func (s *service) serveMailbox(api *httpapi.API, box *mailbox.Mailbox) {
 	box.Serve(api)
-	httpapi.Get(api, "/mailbox.json", s.listMails, httpapi.Public(), httpapi.Says("List mails in the built-in mailbox, newest first"))
+	httpapi.Get(api, "/mailbox.json", s.listMails, httpapi.Public(), httpapi.Summary("List mails in the built-in mailbox, newest first"))
 }
 
 func (s *service) listMails(ctx context.Context, r *mailboxRequest) (*mailboxReply, error) {

@@ -18,7 +18,7 @@ func TestADeveloperLooksAtWhatWasSent(t *testing.T) {
 		anyone := h.Anonymous()
 		require.Contains(t, string(anyone.Get(t, "/mailbox").Want(t, 200).Body), "No mails yet")
 
-		h.Hears(t, registered(ada, `<script>"Ada"`, "ada@example.test", "en"), created, registered(eve, "Eve", "eve@example.test", "de"))
+		h.Consumes(t, registered(ada, `<script>"Ada"`, "ada@example.test", "en"), created, registered(eve, "Eve", "eve@example.test", "de"))
 		list := anyone.Get(t, "/mailbox").Want(t, 200)
 		require.Equal(t, "text/html; charset=utf-8", list.Header("Content-Type"))
 		require.Contains(t, list.Header("Content-Security-Policy"), "default-src 'none'; style-src 'self'")
@@ -43,7 +43,7 @@ func TestADeveloperLooksAtWhatWasSent(t *testing.T) {
 
 func TestADeveloperFindsAMail(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered, created, registered(eve, "Eve_100%", "EVE@example.test", "en"))
+		h.Consumes(t, adaRegistered, created, registered(eve, "Eve_100%", "EVE@example.test", "en"))
 		find := func(words string) string {
 			return string(h.Anonymous().Get(t, "/mailbox?q="+url.QueryEscape(words)).Want(t, 200).Body)
 		}
@@ -64,9 +64,9 @@ func TestADeveloperFindsAMail(t *testing.T) {
 
 func TestTheMailboxIsReadPageByPageAndLive(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered)
+		h.Consumes(t, adaRegistered)
 		for range 50 {
-			h.Hears(t, shipped)
+			h.Consumes(t, shipped)
 		}
 		newest := h.Anonymous().Get(t, "/mailbox").Want(t, 200)
 		require.NotContains(t, string(newest.Body), "Welcome")
@@ -81,7 +81,7 @@ func TestTheMailboxIsReadPageByPageAndLive(t *testing.T) {
 
 func TestProductionKeepsMailsToItselfUnlessTold(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered)
+		h.Consumes(t, adaRegistered)
 		for _, path := range []string{"/mailbox", "/mailbox.json", "/mailbox/mailbox.css"} {
 			require.Equal(t, 404, h.Anonymous().Get(t, path).Status)
 		}
@@ -90,7 +90,7 @@ func TestProductionKeepsMailsToItselfUnlessTold(t *testing.T) {
 
 func TestProductionShowsTheMailboxIfTold(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered)
+		h.Consumes(t, adaRegistered)
 		require.Len(t, mails(t, h, "ada@example.test"), 1)
 	}, servicetest.Setting("TROUPE_ENV", "production"), servicetest.Setting("MAILBOX", "true"))
 }
@@ -105,7 +105,7 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 		{"MAIL_RETENTION", "-1h", "MAIL_RETENTION"},
 		{"MAILBOX", "perhaps", "MAILBOX"},
 	} {
-		_, err := app.NewInstance(notifications.Service, app.World{
+		_, err := app.NewInstance(notifications.Service, app.Dependencies{
 			Environ: map[string]string{c.name: c.value}, Peers: map[string]string{}, Log: slog.New(slog.DiscardHandler),
 		})
 		require.ErrorContains(t, err, c.says)

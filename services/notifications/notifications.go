@@ -61,17 +61,17 @@ type service struct {
 	server    *mail.Server // nil: the built-in mailbox
 	retention time.Duration
 	ended     *prometheus.CounterVec // deliveries and attempts by the state they ended in
-	due       worker.Bell            // rung when a delivery was queued
+	due       worker.Notifier        // rung when a delivery was queued
 }
 
-func build(env app.Env) (app.Parts, error) {
+func build(env app.Env) (app.Components, error) {
 	var set settings
 	if err := env.Settings(&set); err != nil {
-		return app.Parts{}, err
+		return app.Components{}, err
 	}
 	s := &service{
 		db: env.DB, outbox: env.Outbox, revocations: env.Revocations, now: env.Now, newID: env.NewID, log: env.Log,
-		retention: set.MailRetention, due: worker.NewBell(),
+		retention: set.MailRetention, due: worker.NewNotifier(),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "troupe_notifications_mails_total",
 			Help: "How steps of a mail's delivery ended, by the state they led to: sent, deferred, unknown, rejected, expired, suppressed, waiting.",
@@ -79,17 +79,17 @@ func build(env app.Env) (app.Parts, error) {
 	}
 	env.Registry.MustRegister(s.ended)
 	if err := s.configure(set); err != nil {
-		return app.Parts{}, err
+		return app.Components{}, err
 	}
 	box, err := mailbox.New(env.DB)
 	if err != nil {
-		return app.Parts{}, err
+		return app.Components{}, err
 	}
 	visible := s.server == nil && (!env.Production || set.Mailbox)
 	if s.server == nil && !visible {
 		s.log.Warn("no mail reaches anybody: set SMTP_URL, or MAILBOX=true to look at them on /mailbox")
 	}
-	return app.Parts{
+	return app.Components{
 		Routes: func(api *httpapi.API) {
 			s.serveInbox(api)
 			s.serveDeliveries(api)
@@ -97,10 +97,10 @@ func build(env app.Env) (app.Parts, error) {
 				s.serveMailbox(api, box)
 			}
 		},
-		Reactions: s.reactions(),
+		Handlers: s.reactions(),
 		Workers: []worker.Worker{
-			{Name: "deliver", Step: s.deliver, Every: time.Second, Wake: s.due},
-			{Name: "erase-mails", Step: s.eraseMails, Every: 10 * time.Minute},
+			{Name: "deliver", Step: s.deliver, Interval: time.Second, Wake: s.due},
+			{Name: "erase-mails", Step: s.eraseMails, Interval: 10 * time.Minute},
 		},
 	}, nil
 }

@@ -37,7 +37,7 @@ var (
 	declined  = events.PaymentDeclined{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total, Reason: "insufficient_funds"}
 	refunded  = events.PaymentRefunded{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: events.Money{Amount: 450, Currency: "EUR"}}
 
-	silent = []event.Fact{
+	silent = []event.Payload{
 		events.OrderConfirmed{OrderID: orderID, UserID: ada, Total: total},
 		events.PaymentAuthorized{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total},
 		events.PaymentCaptured{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total},
@@ -93,7 +93,7 @@ func kinds(entries []entry) []string {
 func sentKinds(t *testing.T, h *servicetest.Harness) []string {
 	t.Helper()
 	var all []string
-	for _, f := range servicetest.Said[events.NotificationSent](t, h) {
+	for _, f := range servicetest.Published[events.NotificationSent](t, h) {
 		require.Equal(t, "email", f.Channel)
 		all = append(all, f.Kind)
 	}
@@ -102,8 +102,8 @@ func sentKinds(t *testing.T, h *servicetest.Harness) []string {
 
 func TestAnOrdersLifeIsTold(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered, created, paid, shipped, delivered, refunded)
-		h.Hears(t, silent...)
+		h.Consumes(t, adaRegistered, created, paid, shipped, delivered, refunded)
+		h.Consumes(t, silent...)
 
 		require.Equal(t, []string{
 			"Refund of 4.50 EUR for order DEADBEEF",
@@ -127,7 +127,7 @@ func TestAnOrdersLifeIsTold(t *testing.T) {
 
 func TestACancelledOrderIsToldWithItsReason(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, registered(ada, "Ada", "ada@example.test", "de-AT"), created, declined, cancelled)
+		h.Consumes(t, registered(ada, "Ada", "ada@example.test", "de-AT"), created, declined, cancelled)
 		m := mails(t, h, "ada@example.test")[0]
 		require.Equal(t, "Ihre Bestellung DEADBEEF ist storniert", m.Subject)
 		require.Contains(t, m.Text, "Zahlung wurde abgelehnt")
@@ -139,8 +139,8 @@ func TestACancelledOrderIsToldWithItsReason(t *testing.T) {
 
 func TestHearingEverythingAgainChangesNothing(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.HearsBatch(t, adaRegistered, created, paid, cancelled, shipped, delivered, declined, refunded)
-		h.HearsBatch(t, silent...)
+		h.ConsumesBatch(t, adaRegistered, created, paid, cancelled, shipped, delivered, declined, refunded)
+		h.ConsumesBatch(t, silent...)
 		before := mails(t, h, "ada@example.test")
 		require.Len(t, before, 6)
 		inbox := inboxOf(t, h, ada)
@@ -159,14 +159,14 @@ func TestHearingEverythingAgainChangesNothing(t *testing.T) {
 
 func TestAMailWaitsForItsAddressHoweverLongThatTakes(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, paid)
-		h.Says(t)
+		h.Consumes(t, paid)
+		h.Publishes(t)
 		h.Advance(72 * time.Hour)
-		h.Says(t)
+		h.Publishes(t)
 		h.As("admin", auth.Admin).Get(t, "/deliveries?state=waiting").Want(t, 200,
 			"items.0.order_id", orderID, "items.0.kind", "order.paid", "items.0.attempts", 0, "items.0.reply", "no address yet")
 
-		h.Hears(t, adaRegistered)
+		h.Consumes(t, adaRegistered)
 
 		require.ElementsMatch(t, []string{"Payment of 30.48 EUR received for order DEADBEEF", "Welcome to Troupe, Ada"}, subjects(t, h, "ada@example.test"))
 		require.NotContains(t, mails(t, h, "ada@example.test")[0].Text+mails(t, h, "ada@example.test")[1].Text, "Mug", "what was ordered is not known")
@@ -176,7 +176,7 @@ func TestAMailWaitsForItsAddressHoweverLongThatTakes(t *testing.T) {
 
 func TestTheOrderOfEventsDoesNotMatter(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.HearsBatch(t, shipped, paid, created, adaRegistered)
+		h.ConsumesBatch(t, shipped, paid, created, adaRegistered)
 		require.Len(t, subjects(t, h, "ada@example.test"), 4)
 		require.Len(t, inboxOf(t, h, ada), 3)
 		require.Contains(t, mails(t, h, "ada@example.test")[0].Text+mails(t, h, "ada@example.test")[3].Text, "Mug")
@@ -185,7 +185,7 @@ func TestTheOrderOfEventsDoesNotMatter(t *testing.T) {
 
 func TestALateEventDoesNotOverwriteANewerAddress(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t,
+		h.Consumes(t,
 			events.UserUpdated{UserID: ada, Email: "new@example.test", Name: "Ada L.", Locale: "de", Version: 3},
 			events.UserUpdated{UserID: ada, Email: "mid@example.test", Name: "Ada", Locale: "en", Version: 2},
 			adaRegistered, created)
@@ -197,10 +197,10 @@ func TestALateEventDoesNotOverwriteANewerAddress(t *testing.T) {
 
 func TestADeletedUserIsForgottenForGood(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered, created, registered(eve, "Eve", "eve@example.test", "en"))
+		h.Consumes(t, adaRegistered, created, registered(eve, "Eve", "eve@example.test", "en"))
 
-		h.Hears(t, events.UserDeleted{UserID: ada, Version: 2})
-		h.Hears(t, paid, shipped, adaRegistered,
+		h.Consumes(t, events.UserDeleted{UserID: ada, Version: 2})
+		h.Consumes(t, paid, shipped, adaRegistered,
 			events.UserUpdated{UserID: ada, Email: "ada@example.test", Name: "Ada", Version: 9})
 
 		require.Empty(t, mails(t, h, "ada@example.test"))
@@ -217,9 +217,9 @@ func TestADeletedUserIsForgottenForGood(t *testing.T) {
 
 func TestMailsThatWaitForADeletedUserAreGivenUp(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, paid)
-		h.Hears(t, events.UserDeleted{UserID: ada, Version: 2})
-		failed := servicetest.Said[events.NotificationFailed](t, h)
+		h.Consumes(t, paid)
+		h.Consumes(t, events.UserDeleted{UserID: ada, Version: 2})
+		failed := servicetest.Published[events.NotificationFailed](t, h)
 		require.Len(t, failed, 1)
 		require.Equal(t, "order.paid", failed[0].Kind)
 		require.Equal(t, orderID, failed[0].OrderID)
@@ -230,14 +230,14 @@ func TestMailsThatWaitForADeletedUserAreGivenUp(t *testing.T) {
 
 func TestANameIsNeverMarkupAndNeverASecondHeader(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, registered(ada, "<b>Ada</b>", "ada@example.test", "en"), registered(eve, "Eve\r\nBcc: all@example.test", "eve@example.test", "en"))
+		h.Consumes(t, registered(ada, "<b>Ada</b>", "ada@example.test", "en"), registered(eve, "Eve\r\nBcc: all@example.test", "eve@example.test", "en"))
 		m := mails(t, h, "ada@example.test")
 		require.Len(t, m, 1)
 		require.Contains(t, m[0].HTML, "Hello &lt;b&gt;Ada&lt;/b&gt;")
 		require.NotContains(t, m[0].HTML, "<b>Ada")
 
 		require.Empty(t, mails(t, h, "eve@example.test"))
-		failed := servicetest.Said[events.NotificationFailed](t, h)
+		failed := servicetest.Published[events.NotificationFailed](t, h)
 		require.Len(t, failed, 1)
 		require.Equal(t, "rejected: the name contains a control character", failed[0].Reason)
 	})
@@ -245,13 +245,13 @@ func TestANameIsNeverMarkupAndNeverASecondHeader(t *testing.T) {
 
 func TestManyMailsAtOnce(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		var facts []event.Fact
+		var facts []event.Payload
 		for i := range 600 {
 			o := created
 			o.OrderID = orderID[:33] + string(rune('a'+i/100)) + string(rune('0'+i/10%10)) + string(rune('0'+i%10))
 			facts = append(facts, o)
 		}
-		h.HearsBatch(t, append(facts, adaRegistered)...)
+		h.ConsumesBatch(t, append(facts, adaRegistered)...)
 		require.Len(t, sentKinds(t, h), 601)
 		require.Len(t, mails(t, h, "ada@example.test"), 50)
 	})
@@ -260,16 +260,16 @@ func TestManyMailsAtOnce(t *testing.T) {
 func TestARevokedSessionIsRefused(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.As(ada, auth.User).Get(t, "/notifications").Want(t, 200)
-		h.Hears(t, events.SessionRevoked{SessionID: "session-" + ada, UserID: ada, Until: h.Now().Add(time.Hour)})
+		h.Consumes(t, events.SessionRevoked{SessionID: "session-" + ada, UserID: ada, Until: h.Now().Add(time.Hour)})
 		require.Equal(t, 401, h.As(ada, auth.User).Get(t, "/notifications").Status)
 	})
 }
 
 func TestOldMailsAreErased(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, adaRegistered, created)
+		h.Consumes(t, adaRegistered, created)
 		h.Advance(36 * time.Hour)
-		h.Hears(t, paid)
+		h.Consumes(t, paid)
 		require.Len(t, mails(t, h, "ada@example.test"), 3)
 		h.Advance(36 * time.Hour)
 		h.Settle(t)

@@ -16,11 +16,11 @@ import (
 // reactions are to all that customers want to be told. Not order.confirmed and
 // payment.captured, because order.paid follows within a moment; nor what became of
 // the money of a cancelled order before it was paid, because order.cancelled says it.
-func (s *service) reactions() []inbox.Reaction {
-	return []inbox.Reaction{
-		inbox.On(s.userRegistered), inbox.On(s.userUpdated), inbox.On(s.userDeleted),
-		inbox.On(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.SessionRevoked]) error {
-			return s.revocations.Revoke(ctx, tx, r.Fact.SessionID, r.Fact.Until)
+func (s *service) reactions() []inbox.Handler {
+	return []inbox.Handler{
+		inbox.Handle(s.userRegistered), inbox.Handle(s.userUpdated), inbox.Handle(s.userDeleted),
+		inbox.Handle(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.SessionRevoked]) error {
+			return s.revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until)
 		}),
 
 		tells(s, func(e events.OrderCreated) telling {
@@ -49,7 +49,7 @@ func (s *service) reactions() []inbox.Reaction {
 
 // telling is what one event has us tell one customer.
 type telling struct {
-	event       event.Event
+	event       event.Envelope
 	userID      string
 	notice      message.Notice
 	order       *store.Order // to be remembered, if the event brings it
@@ -57,13 +57,13 @@ type telling struct {
 }
 
 // tells reacts to facts by telling, in multi-row statements.
-func tells[E event.Fact](s *service, of func(E) telling) inbox.Reaction {
-	return inbox.OnBatch(func(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[E]) error {
+func tells[E event.Payload](s *service, of func(E) telling) inbox.Handler {
+	return inbox.HandleBatch(func(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[E]) error {
 		ts := make([]telling, len(rs))
 		for i, r := range rs {
-			ts[i] = of(r.Fact)
-			ts[i].event = r.Event
-			ts[i].notice.Kind = message.KindOf(r.Event.Type)
+			ts[i] = of(r.Payload)
+			ts[i].event = r.Envelope
+			ts[i].notice.Kind = message.KindOf(r.Envelope.Type)
 		}
 		return s.tell(ctx, tx, ts)
 	})
@@ -107,7 +107,7 @@ func (s *service) tell(ctx context.Context, tx sqldb.Tx, ts []telling) error {
 	if err := store.AddNotices(ctx, tx, notices); err != nil {
 		return err
 	}
-	tx.OnCommit(s.due.Ring)
+	tx.OnCommit(s.due.Notify)
 	return store.AddDeliveries(ctx, tx, deliveries)
 }
 
@@ -120,33 +120,33 @@ func ordered(e events.OrderCreated) *store.Order {
 }
 
 func (s *service) userRegistered(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.UserRegistered]) error {
-	e := r.Fact
+	e := r.Payload
 	if err := s.meet(ctx, tx, store.Recipient{UserID: e.UserID, Email: e.Email, Name: e.Name, Locale: e.Locale, Version: e.Version}); err != nil {
 		return err
 	}
 	return s.tell(ctx, tx, []telling{{
-		event: r.Event, userID: e.UserID, notice: message.Notice{Kind: message.KindOf(r.Event.Type)}, mail: true,
+		event: r.Envelope, userID: e.UserID, notice: message.Notice{Kind: message.KindOf(r.Envelope.Type)}, mail: true,
 	}})
 }
 
 func (s *service) userUpdated(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.UserUpdated]) error {
-	e := r.Fact
+	e := r.Payload
 	return s.meet(ctx, tx, store.Recipient{UserID: e.UserID, Email: e.Email, Name: e.Name, Locale: e.Locale, Version: e.Version})
 }
 
 func (s *service) meet(ctx context.Context, tx sqldb.Tx, r store.Recipient) error {
-	tx.OnCommit(s.due.Ring)
+	tx.OnCommit(s.due.Notify)
 	return store.PutRecipient(ctx, tx, r, s.now())
 }
 
 func (s *service) userDeleted(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.UserDeleted]) error {
-	suppressed, err := store.Forget(ctx, tx, r.Fact.UserID, r.Fact.Version, s.now())
+	suppressed, err := store.Forget(ctx, tx, r.Payload.UserID, r.Payload.Version, s.now())
 	if err != nil {
 		return err
 	}
-	var said []event.Draft
+	var said []event.Pending
 	for _, d := range suppressed {
-		said = append(said, r.Because(failed(d)))
+		said = append(said, event.CausedBy(&r.Envelope, failed(d)))
 	}
-	return s.outbox.AddDrafts(ctx, tx, said...)
+	return s.outbox.AddPending(ctx, tx, said...)
 }

@@ -21,7 +21,7 @@ func TestReplicasShareTheWorkAndSendEachMailOnce(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		server.Alone(t)
 		replicas := []*app.Instance{replica(t, db, "smtp://"+server.Addr), replica(t, db, "smtp://"+server.Addr), replica(t, db, "smtp://"+server.Addr)}
-		facts := []event.Fact{adaRegistered}
+		facts := []event.Payload{adaRegistered}
 		for range 200 {
 			facts = append(facts, events.OrderShipped{OrderID: newID(), UserID: ada})
 		}

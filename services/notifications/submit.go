@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/notifications/internal/delivery"
 	"troupe/services/notifications/internal/mail"
@@ -30,7 +29,7 @@ func (s *service) submit(ctx context.Context, held string, jobs []*job) {
 			continue
 		}
 		a := line.send(ctx, j.mail, func() error { return s.markDot(ctx, j.ID, held) })
-		crashpoint.Here(crashpoint.MailSent)
+		mailSent.Hit()
 		if a.State != delivery.Sent {
 			s.log.Warn("mail not sent", "delivery", j.ID, "attempt", j.Attempts, "state", a.State, "phase", a.Phase, "reply", a.Reply)
 		}
@@ -48,7 +47,7 @@ func (s *service) markDot(ctx context.Context, id, held string) error {
 		}
 		return err
 	})
-	crashpoint.Here(crashpoint.MailAnnounced)
+	mailAnnounced.Hit()
 	return err
 }
 

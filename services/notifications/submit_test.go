@@ -54,7 +54,7 @@ func messageID(t *testing.T, m mailtest.Mail) string {
 
 func TestMailsLeaveOverOneConnection(t *testing.T) {
 	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *mailtest.Server) {
-		h.HearsBatch(t, adaRegistered, created, paid)
+		h.ConsumesBatch(t, adaRegistered, created, paid)
 		require.Len(t, server.Mails(), 3)
 		require.Equal(t, 1, server.Connections())
 		for _, m := range server.Mails() {
@@ -75,13 +75,13 @@ func TestATemporaryRefusalIsTriedAgainLater(t *testing.T) {
 		t.Run(string(phase), func(t *testing.T) {
 			runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *mailtest.Server) {
 				server.Fail(mailtest.Fault{At: phase, Code: 451})
-				h.Hears(t, adaRegistered)
-				h.Says(t)
+				h.Consumes(t, adaRegistered)
+				h.Publishes(t)
 				id, s := state(t, h, "user.registered")
 				require.Equal(t, "deferred", s)
 
 				h.Advance(31 * time.Second)
-				h.Says(t, events.NotificationSent{DeliveryID: id, UserID: ada, Kind: "user.registered", Channel: "email"})
+				h.Publishes(t, events.NotificationSent{DeliveryID: id, UserID: ada, Kind: "user.registered", Channel: "email"})
 				require.Len(t, server.Mails(), 1)
 				h.As("admin", auth.Admin).Get(t, "/deliveries/"+id).Want(t, 200, "state", "sent", "attempts", 2,
 					"log.0.n", 1, "log.0.state", "deferred", "log.0.phase", string(phase), "log.1.n", 2, "log.1.state", "sent")
@@ -92,11 +92,11 @@ func TestATemporaryRefusalIsTriedAgainLater(t *testing.T) {
 
 func TestARefusedMailFailsAndItsNeighboursDoNot(t *testing.T) {
 	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *mailtest.Server) {
-		h.Hears(t, adaRegistered)
+		h.Consumes(t, adaRegistered)
 		server.Fail(mailtest.Fault{At: delivery.Rcpt, Code: 550})
-		h.HearsBatch(t, created, paid, shipped)
+		h.ConsumesBatch(t, created, paid, shipped)
 		require.Len(t, server.Mails(), 3)
-		failed := servicetest.Said[events.NotificationFailed](t, h)
+		failed := servicetest.Published[events.NotificationFailed](t, h)
 		require.Len(t, failed, 1)
 		require.Contains(t, failed[0].Reason, "rejected: 550")
 
@@ -115,8 +115,8 @@ func TestARefusedMailFailsAndItsNeighboursDoNot(t *testing.T) {
 func TestALostVerdictIsUnknownAndTheMailGoesAgainUnderTheSameID(t *testing.T) {
 	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *mailtest.Server) {
 		server.Fail(mailtest.Fault{At: delivery.Dot, Took: true})
-		h.Hears(t, adaRegistered)
-		h.Says(t)
+		h.Consumes(t, adaRegistered)
+		h.Publishes(t)
 		_, s := state(t, h, "user.registered")
 		require.Equal(t, "unknown", s)
 
@@ -130,9 +130,9 @@ func TestALostVerdictIsUnknownAndTheMailGoesAgainUnderTheSameID(t *testing.T) {
 
 func TestWhileTheServerIsAwayMailsWaitAndThenGo(t *testing.T) {
 	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *mailtest.Server) {
-		h.Hears(t, adaRegistered)
+		h.Consumes(t, adaRegistered)
 		server.Fail(mailtest.Fault{At: delivery.Connect, Code: 554}, mailtest.Fault{At: delivery.Connect, Code: 554})
-		h.HearsBatch(t, created, paid)
+		h.ConsumesBatch(t, created, paid)
 		require.Len(t, server.Mails(), 1)
 		for _, kind := range []string{"order.created", "order.paid"} {
 			_, s := state(t, h, kind)
@@ -141,7 +141,7 @@ func TestWhileTheServerIsAwayMailsWaitAndThenGo(t *testing.T) {
 		h.Advance(31 * time.Second)
 		h.Settle(t)
 		require.Len(t, server.Mails(), 3)
-		require.Empty(t, servicetest.Said[events.NotificationFailed](t, h))
+		require.Empty(t, servicetest.Published[events.NotificationFailed](t, h))
 	})
 }
 
@@ -150,7 +150,7 @@ func TestAServerThatHangsUpBetweenMailsIsCalledAgainAtOnce(t *testing.T) {
 		nothing := func() {}
 		server.Fail(mailtest.Fault{At: delivery.Mail, Do: nothing}, mailtest.Fault{At: delivery.Mail, Code: 421}, mailtest.Fault{At: delivery.Mail, Do: nothing},
 			mailtest.Fault{At: delivery.Mail})
-		h.HearsBatch(t, adaRegistered, created, paid)
+		h.ConsumesBatch(t, adaRegistered, created, paid)
 		require.Len(t, server.Mails(), 3)
 		require.Equal(t, 3, server.Connections())
 	})
@@ -161,14 +161,14 @@ func TestAMailThatIsNotTakenForADayExpires(t *testing.T) {
 		for range 100 {
 			server.Fail(mailtest.Fault{At: delivery.Rcpt, Code: 452})
 		}
-		h.Hears(t, adaRegistered)
+		h.Consumes(t, adaRegistered)
 		for range 30 {
 			h.Advance(time.Hour + time.Minute)
 			h.Settle(t)
 		}
 		id, s := state(t, h, "user.registered")
 		require.Equal(t, "expired", s)
-		failed := servicetest.Said[events.NotificationFailed](t, h)
+		failed := servicetest.Published[events.NotificationFailed](t, h)
 		require.Len(t, failed, 1)
 		require.Contains(t, failed[0].Reason, "expired: 452")
 		require.Empty(t, server.Mails())
@@ -192,7 +192,7 @@ func vanish(t *testing.T, h *servicetest.Harness, kind, phase string) {
 func TestAfterACrashBeforeTheDotTheMailIsSentAtOnce(t *testing.T) {
 	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *mailtest.Server) {
 		server.Fail(mailtest.Fault{At: delivery.Rcpt, Code: 451})
-		h.Hears(t, adaRegistered)
+		h.Consumes(t, adaRegistered)
 		vanish(t, h, "user.registered", "")
 		h.Settle(t)
 		require.Len(t, server.Mails(), 1)
@@ -202,7 +202,7 @@ func TestAfterACrashBeforeTheDotTheMailIsSentAtOnce(t *testing.T) {
 func TestAfterACrashAtTheDotTheOutcomeIsUnknown(t *testing.T) {
 	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *mailtest.Server) {
 		server.Fail(mailtest.Fault{At: delivery.Rcpt, Code: 451})
-		h.Hears(t, adaRegistered)
+		h.Consumes(t, adaRegistered)
 		vanish(t, h, "user.registered", "dot")
 		h.Settle(t)
 		id, s := state(t, h, "user.registered")
@@ -221,21 +221,21 @@ func TestTwoSendersNeverBothSendAMail(t *testing.T) {
 			_, err := h.DB.Exec(t.Context(), "UPDATE deliveries SET lease = 'somebody else'")
 			require.NoError(t, err)
 		}})
-		h.Hears(t, adaRegistered)
+		h.Consumes(t, adaRegistered)
 		require.Empty(t, server.Mails())
 		_, s := state(t, h, "user.registered")
 		require.Equal(t, "sending", s, "the other one decides")
-		h.Says(t)
+		h.Publishes(t)
 	})
 }
 
 func TestALongQueueGoesInSeveralSteps(t *testing.T) {
 	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *mailtest.Server) {
-		facts := []event.Fact{adaRegistered}
+		facts := []event.Payload{adaRegistered}
 		for i := range 120 {
 			facts = append(facts, events.OrderShipped{OrderID: fmt.Sprint("order ", i), UserID: ada})
 		}
-		h.HearsBatch(t, facts...)
+		h.ConsumesBatch(t, facts...)
 		require.Len(t, server.Mails(), 121)
 		require.Equal(t, 3, server.Connections())
 		ids := map[string]bool{}

@@ -14,13 +14,13 @@ import (
 )
 
 func (s *service) routes(api *httpapi.API) {
-	httpapi.Post(api, "/orders", s.postOrder, httpapi.Status(http.StatusCreated), httpapi.Says("Place an order"))
-	httpapi.Get(api, "/orders", s.getOrders, httpapi.Says("List orders, newest first"))
-	httpapi.Get(api, "/orders/{id}", s.getOrder, httpapi.Says("Show an order"))
-	httpapi.Get(api, "/orders/{id}/timeline", s.getTimeline, httpapi.Says("Show all that happened to an order"))
-	httpapi.Post(api, "/orders/{id}/cancel", verb(s.cancel), httpapi.Says("Cancel an order that has not been shipped"))
-	httpapi.Post(api, "/orders/{id}/ship", verb(s.ship), httpapi.Only(auth.Admin), httpapi.Says("Ship a paid order"))
-	httpapi.Post(api, "/orders/{id}/deliver", verb(s.deliver), httpapi.Only(auth.Admin), httpapi.Says("Say that an order has arrived"))
+	httpapi.Post(api, "/orders", s.postOrder, httpapi.Status(http.StatusCreated), httpapi.Summary("Place an order"))
+	httpapi.Get(api, "/orders", s.getOrders, httpapi.Summary("List orders, newest first"))
+	httpapi.Get(api, "/orders/{id}", s.getOrder, httpapi.Summary("Show an order"))
+	httpapi.Get(api, "/orders/{id}/timeline", s.getTimeline, httpapi.Summary("Show all that happened to an order"))
+	httpapi.Post(api, "/orders/{id}/cancel", verb(s.cancel), httpapi.Summary("Cancel an order that has not been shipped"))
+	httpapi.Post(api, "/orders/{id}/ship", verb(s.ship), httpapi.RequireRole(auth.Admin), httpapi.Summary("Ship a paid order"))
+	httpapi.Post(api, "/orders/{id}/deliver", verb(s.deliver), httpapi.RequireRole(auth.Admin), httpapi.Summary("Say that an order has arrived"))
 }
 
 type address struct {

@@ -72,7 +72,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 		"an address of a kind":  {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":"London"}`, 422, "validation_failed", "body.shipping_address"},
 	}
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
-		h.Hears(t,
+		h.Consumes(t,
 			events.ProductChanged{SKU: "ghost", Name: "Ghost", Price: eur(1), Version: 1},
 			events.ProductChanged{SKU: "scone", Name: "Scone", Price: events.Money{Amount: 250, Currency: "GBP"}, Active: true, Version: 1},
 			events.ProductChanged{SKU: "moon", Name: "Moon", Price: eur(1<<63 - 100), Active: true, Version: 1})
@@ -83,7 +83,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 			if c.at != "" {
 				require.Equal(t, c.at, answer.Field(t, "errors.0.location"))
 			}
-			h.Says(t)
+			h.Publishes(t)
 		}
 		ada.Get(t, "/orders").Want(t, 200, "items", []any{})
 		for name := range refused {
@@ -110,7 +110,7 @@ func TestOrdersAreNobodyElsesBusiness(t *testing.T) {
 		}
 		bob.Get(t, "/orders?user_id=ada").Problem(t, 403, "not_your_orders")
 		bob.Get(t, "/orders").Want(t, 200, "items", []any{})
-		h.Says(t)
+		h.Publishes(t)
 	})
 }
 
@@ -135,15 +135,15 @@ func TestARepeatedOrderIsOneOrder(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		withKey := ada.With("Idempotency-Key", "once")
 		first := withKey.Post(t, "/orders", twoTeas).Want(t, 201)
-		h.Says(t, servicetest.Said[events.OrderCreated](t, h)[0])
+		h.Publishes(t, servicetest.Published[events.OrderCreated](t, h)[0])
 
 		gone := tea
 		gone.Version, gone.Active = 2, false
-		h.Hears(t, gone)
+		h.Consumes(t, gone)
 		again := withKey.Post(t, "/orders", twoTeas).Want(t, 201)
 		require.JSONEq(t, string(first.Body), string(again.Body))
 		require.Equal(t, first.Header("Location"), again.Header("Location"))
-		h.Says(t)
+		h.Publishes(t)
 
 		withKey.Post(t, "/orders", `{"items":[{"sku":"cup","quantity":1}],"payment_method":"pm_card_visa"}`).
 			Problem(t, 422, "idempotency_key_reused")
@@ -157,13 +157,13 @@ func TestARepeatedCommandGetsItsFirstAnswer(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		admin := h.As("root", auth.Admin).With("Idempotency-Key", "go")
 		id := orderTeas(t, h, ada)
-		h.Hears(t, stockReserved(id), authorized(id), stockCommitted(id), captured(id))
-		h.Says(t, confirmed(id), paid(id))
+		h.Consumes(t, stockReserved(id), authorized(id), stockCommitted(id), captured(id))
+		h.Publishes(t, confirmed(id), paid(id))
 		shipped := admin.Post(t, "/orders/"+id+"/ship", nil).Want(t, 200, "status", "shipped")
 		admin.Post(t, "/orders/"+id+"/deliver", nil).Want(t, 200, "status", "delivered")
 		again := admin.Post(t, "/orders/"+id+"/ship", nil).Want(t, 200, "status", "shipped")
 		require.JSONEq(t, string(shipped.Body), string(again.Body))
-		h.Says(t, events.OrderShipped{OrderID: id, UserID: "ada"}, events.OrderDelivered{OrderID: id, UserID: "ada"})
+		h.Publishes(t, events.OrderShipped{OrderID: id, UserID: "ada"}, events.OrderDelivered{OrderID: id, UserID: "ada"})
 	})
 }
 
@@ -187,7 +187,7 @@ func TestListingOrders(t *testing.T) {
 		}
 		bob := h.As("bob", auth.User)
 		bobs := bob.Post(t, "/orders", twoTeas).Field(t, "id")
-		h.Hears(t, stockReserved(ids[1]), authorized(ids[1]))
+		h.Consumes(t, stockReserved(ids[1]), authorized(ids[1]))
 
 		page := ada.Get(t, "/orders?limit=2").Want(t, 200, "items.0.id", ids[4], "items.1.id", ids[3])
 		page = ada.Get(t, "/orders?limit=2&cursor="+page.Field(t, "next_cursor")).Want(t, 200, "items.0.id", ids[2], "items.1.id", ids[1])
@@ -209,7 +209,7 @@ func TestListingOrders(t *testing.T) {
 	})
 }
 
-func idsOf(t *testing.T, a *servicetest.Answer) []string {
+func idsOf(t *testing.T, a *servicetest.Response) []string {
 	t.Helper()
 	var page struct{ Items []struct{ ID string } }
 	a.Want(t, 200).JSON(t, &page)
@@ -242,10 +242,10 @@ func TestADeletedAccount(t *testing.T) {
 				"shipping_address":{"name":"Ada","line1":"1 Road","city":"London","postal_code":"N1","country":"GB"}}`).Field(t, "id")
 		}
 		pending, sold, over, bobs := order(), order(), order(), h.As("bob", auth.User).Post(t, "/orders", twoTeas).Field(t, "id")
-		h.Hears(t, stockReserved(sold), authorized(sold), stockCommitted(sold), captured(sold))
+		h.Consumes(t, stockReserved(sold), authorized(sold), stockCommitted(sold), captured(sold))
 		ada.Post(t, "/orders/"+over+"/cancel", nil).Want(t, 200)
 
-		h.Hears(t, events.UserDeleted{UserID: "ada", Version: 2})
+		h.Consumes(t, events.UserDeleted{UserID: "ada", Version: 2})
 		admin.Get(t, "/orders/"+pending).Want(t, 200, "status", "cancelled", "cancel_reason", "customer", "shipping_address", nil)
 		admin.Get(t, "/orders/"+over).Want(t, 200, "status", "cancelled", "shipping_address", nil)
 		admin.Get(t, "/orders/"+bobs).Want(t, 200, "status", "pending")
@@ -259,8 +259,8 @@ func TestADeletedAccount(t *testing.T) {
 
 func TestARevokedSessionOrdersNothing(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
-		h.Hears(t, events.SessionRevoked{SessionID: "session-ada", UserID: "ada", Until: h.Now().Add(10 * time.Minute)})
+		h.Consumes(t, events.SessionRevoked{SessionID: "session-ada", UserID: "ada", Until: h.Now().Add(10 * time.Minute)})
 		ada.Post(t, "/orders", twoTeas).Problem(t, 401, "session_revoked")
-		h.Says(t)
+		h.Publishes(t)
 	})
 }

@@ -48,7 +48,7 @@ func TestAnOrderThatNobodyAnswersEndsAtItsDeadline(t *testing.T) {
 		signer, err := auth.NewSigner(key)
 		require.NoError(t, err)
 		heard := &diary{said: map[string]time.Time{}}
-		service, err := app.NewInstance(orders.Service, app.World{
+		service, err := app.NewInstance(orders.Service, app.Dependencies{
 			Environ: map[string]string{}, Version: "test", DB: sqldbtest.SQLite(t, app.Migrations(orders.Service)...),
 			Publisher: heard, JWKS: signer.JWKS(), Peers: map[string]string{}, Transport: http.DefaultTransport,
 			Now: time.Now, NewID: uuid.NewString, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -82,13 +82,13 @@ func TestAnOrderThatNobodyAnswersEndsAtItsDeadline(t *testing.T) {
 	})
 }
 
-func tellOf(t *testing.T, service *app.Instance, fact event.Fact) {
+func tellOf(t *testing.T, service *app.Instance, fact event.Payload) {
 	t.Helper()
 	e, err := event.New(uuid.NewString(), "test", time.Now(), fact)
 	require.NoError(t, err)
 	body, err := event.Encode(e)
 	require.NoError(t, err)
-	require.NoError(t, service.Inbox.HandleBatch(t.Context(), []bus.Delivery{{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}}))
+	require.NoError(t, service.Inbox.Consume(t.Context(), []bus.Delivery{{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}}))
 }
 
 func ask(service *app.Instance, token, method, path, body string) string {

@@ -7,7 +7,6 @@ import (
 
 	"troupe/events"
 	"troupe/patterns/event"
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/orders/internal/order"
 	"troupe/services/orders/internal/store"
@@ -53,7 +52,7 @@ func (s *service) conclude(ctx context.Context, tx sqldb.Tx, orders []*order.Ord
 	if err != nil {
 		return fmt.Errorf("take what was heard: %w", err)
 	}
-	crashpoint.Here(crashpoint.OrdersClaimed)
+	ordersClaimed.Hit()
 	m := s.minutes()
 	for _, o := range orders {
 		if err := m.attend(o, heard[o.ID], act); err != nil {
@@ -70,7 +69,7 @@ type minutes struct {
 	metrics *metrics
 	changed []*order.Order
 	notes   []store.Entry
-	said    []event.Draft
+	said    []event.Pending
 	counts  []func() // what to count once it is committed
 }
 
@@ -83,7 +82,7 @@ func (m *minutes) attend(o *order.Order, heard []store.Entry, act action) error 
 	state, forget := o.State, o.Forget
 	for _, e := range heard {
 		takeIn(o, e.What)
-		m.advance(o, name, &event.Event{ID: e.ID, Type: e.What, Traceparent: e.Traceparent})
+		m.advance(o, name, &event.Envelope{ID: e.ID, Type: e.What, Traceparent: e.Traceparent})
 	}
 	if act != nil {
 		if err := act(m, o); err != nil {
@@ -100,7 +99,7 @@ func (m *minutes) attend(o *order.Order, heard []store.Entry, act action) error 
 }
 
 // advance says every conclusion that there is to draw of an order now.
-func (m *minutes) advance(o *order.Order, who string, cause *event.Event) {
+func (m *minutes) advance(o *order.Order, who string, cause *event.Envelope) {
 	for {
 		undecided := o.Status == order.Pending
 		outcome := o.Advance()
@@ -117,7 +116,7 @@ func (m *minutes) advance(o *order.Order, who string, cause *event.Event) {
 }
 
 // conclusion puts an outcome into an event and a sentence.
-func conclusion(o *order.Order, outcome order.Outcome) (event.Fact, string) {
+func conclusion(o *order.Order, outcome order.Outcome) (event.Payload, string) {
 	total := events.Money(o.Total)
 	switch outcome {
 	case order.Confirm:
@@ -133,13 +132,13 @@ func conclusion(o *order.Order, outcome order.Outcome) (event.Fact, string) {
 }
 
 // say has a fact about an order said and noted in its timeline.
-func (m *minutes) say(o *order.Order, fact event.Fact, detail, who string, cause *event.Event) {
+func (m *minutes) say(o *order.Order, fact event.Payload, detail, who string, cause *event.Envelope) {
 	entry := store.Entry{OrderID: o.ID, ID: m.newID(), At: m.now, What: fact.EventType(), Who: who, Detail: detail}
 	if cause != nil {
 		entry.Cause = cause.ID
 	}
 	m.notes = append(m.notes, entry)
-	m.said = append(m.said, event.Draft{ID: entry.ID, Fact: fact, Cause: cause})
+	m.said = append(m.said, event.Pending{ID: entry.ID, Payload: fact, Cause: cause})
 	m.counts = append(m.counts, m.metrics.said.WithLabelValues(fact.EventType(), string(o.Reason)).Inc)
 }
 
@@ -154,13 +153,13 @@ func (s *service) write(ctx context.Context, tx sqldb.Tx, m *minutes) error {
 	if err := store.Note(ctx, tx, m.notes); err != nil {
 		return fmt.Errorf("note what was said: %w", err)
 	}
-	crashpoint.Here(crashpoint.OrdersDecided)
+	ordersDecided.Hit()
 	tx.OnCommit(func() {
 		for _, count := range m.counts {
 			count()
 		}
 	})
-	return s.outbox.AddDrafts(ctx, tx, m.said...)
+	return s.outbox.AddPending(ctx, tx, m.said...)
 }
 
 // cancelled says why in a sentence.

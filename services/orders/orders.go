@@ -28,7 +28,6 @@ import (
 	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
 	"troupe/platform/auth"
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/orders/internal/order"
 	"troupe/services/orders/internal/store"
@@ -60,29 +59,29 @@ type service struct {
 	now         func() time.Time
 	newID       func() string
 	metrics     *metrics
-	heard       worker.Bell // wakes the decider
+	heard       worker.Notifier // wakes the decider
 }
 
-func build(env app.Env) (app.Parts, error) {
+func build(env app.Env) (app.Components, error) {
 	s := &service{
 		db: env.DB, outbox: env.Outbox, revocations: env.Revocations,
-		now: env.Now, newID: env.NewID, metrics: newMetrics(env.Registry), heard: worker.NewBell(),
+		now: env.Now, newID: env.NewID, metrics: newMetrics(env.Registry), heard: worker.NewNotifier(),
 	}
 	if err := env.Settings(&s.settings); err != nil {
-		return app.Parts{}, err
+		return app.Components{}, err
 	}
 	if s.Deadline <= 0 || s.KeepKeys <= 0 {
-		return app.Parts{}, fmt.Errorf("ORDER_DEADLINE (%s) and IDEMPOTENCY_KEEP (%s) must be positive, for example 2m and 48h",
+		return app.Components{}, fmt.Errorf("ORDER_DEADLINE (%s) and IDEMPOTENCY_KEEP (%s) must be positive, for example 2m and 48h",
 			s.Deadline, s.KeepKeys)
 	}
-	return app.Parts{
-		Routes:    s.routes,
-		Reactions: s.reactions(),
+	return app.Components{
+		Routes:   s.routes,
+		Handlers: s.reactions(),
 		Workers: []worker.Worker{
 			// Wake tells of what was heard here; the interval is for what another
 			// replica heard, or was busy with when we looked.
-			{Name: "decider", Step: s.decide, Every: 200 * time.Millisecond, Wake: s.heard, Full: store.ClaimSize, Gather: 2 * time.Millisecond},
-			{Name: "deadlines", Step: s.cancelOverdue, Every: time.Second},
+			{Name: "decider", Step: s.decide, Interval: 200 * time.Millisecond, Wake: s.heard, BatchSize: store.ClaimSize, Linger: 2 * time.Millisecond},
+			{Name: "deadlines", Step: s.cancelOverdue, Interval: time.Second},
 			idempotency.Sweeper(env.DB, env.Now, s.KeepKeys),
 		},
 	}, nil
@@ -114,7 +113,7 @@ func (s *service) place(ctx context.Context, w order.Wish, key string, body any)
 		})
 		return err
 	})
-	crashpoint.Here(crashpoint.OrderCommitted)
+	orderCommitted.Hit()
 	return view, err
 }
 
@@ -130,9 +129,9 @@ func (s *service) announce(ctx context.Context, tx sqldb.Tx, o *order.Order, e s
 	if err := tx.Run(ctx, &b); err != nil {
 		return fmt.Errorf("write order %s: %w", o.ID, err)
 	}
-	crashpoint.Here(crashpoint.OrderStored)
+	orderStored.Hit()
 	tx.OnCommit(s.metrics.said.WithLabelValues(e.What, "").Inc)
-	return s.outbox.AddDrafts(ctx, tx, event.Draft{ID: e.ID, Fact: fact})
+	return s.outbox.AddPending(ctx, tx, event.Pending{ID: e.ID, Payload: fact})
 }
 
 // change has act do to an order what a caller asks for, once per key.

@@ -29,7 +29,7 @@ var (
 func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client), o ...servicetest.Option) {
 	t.Helper()
 	servicetest.Run(t, orders.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, tea, cup)
+		h.Consumes(t, tea, cup)
 		test(t, h, h.As("ada", auth.User))
 	}, o...)
 }
@@ -40,48 +40,50 @@ const twoTeas = `{"items":[{"sku":"tea","quantity":2}],"payment_method":"pm_card
 func orderTeas(t *testing.T, h *servicetest.Harness, c *servicetest.Client) string {
 	t.Helper()
 	id := c.Post(t, "/orders", twoTeas).Want(t, 201, "status", "pending").Field(t, "id")
-	said := servicetest.Said[events.OrderCreated](t, h)
-	h.Says(t, said[len(said)-1])
+	said := servicetest.Published[events.OrderCreated](t, h)
+	h.Publishes(t, said[len(said)-1])
 	return id
 }
 
 // What the others say about an order.
-func stockReserved(id string) event.Fact  { return events.StockReserved{OrderID: id} }
-func stockCommitted(id string) event.Fact { return events.StockCommitted{OrderID: id} }
-func stockReleased(id string) event.Fact {
+func stockReserved(id string) event.Payload  { return events.StockReserved{OrderID: id} }
+func stockCommitted(id string) event.Payload { return events.StockCommitted{OrderID: id} }
+func stockReleased(id string) event.Payload {
 	return events.StockReleased{OrderID: id, Reason: "cancelled"}
 }
 
-func authorized(id string) event.Fact { return events.PaymentAuthorized{OrderID: id, Amount: eur(700)} }
+func authorized(id string) event.Payload {
+	return events.PaymentAuthorized{OrderID: id, Amount: eur(700)}
+}
 
-func captured(id string) event.Fact { return events.PaymentCaptured{OrderID: id, Amount: eur(700)} }
-func voided(id string) event.Fact   { return events.PaymentVoided{OrderID: id, Amount: eur(700)} }
-func refunded(id string) event.Fact {
+func captured(id string) event.Payload { return events.PaymentCaptured{OrderID: id, Amount: eur(700)} }
+func voided(id string) event.Payload   { return events.PaymentVoided{OrderID: id, Amount: eur(700)} }
+func refunded(id string) event.Payload {
 	return events.PaymentRefunded{OrderID: id, Amount: eur(700), Reason: "admin"}
 }
 
-func declined(id string) event.Fact {
+func declined(id string) event.Payload {
 	return events.PaymentDeclined{OrderID: id, Amount: eur(700), Reason: "insufficient_funds"}
 }
 
-func captureFailed(id string) event.Fact {
+func captureFailed(id string) event.Payload {
 	return events.PaymentCaptureFailed{OrderID: id, Amount: eur(700), Reason: "expired"}
 }
 
-func stockRejected(id string) event.Fact {
+func stockRejected(id string) event.Payload {
 	return events.StockRejected{OrderID: id, Short: []events.Shortage{{SKU: "tea", Wanted: 2, Available: 1}}}
 }
 
 // What orders says about an order of two teas of ada.
-func confirmed(id string) event.Fact {
+func confirmed(id string) event.Payload {
 	return events.OrderConfirmed{OrderID: id, UserID: "ada", Total: eur(700)}
 }
 
-func paid(id string) event.Fact {
+func paid(id string) event.Payload {
 	return events.OrderPaid{OrderID: id, UserID: "ada", Amount: eur(700)}
 }
 
-func cancelled(id, reason string) event.Fact {
+func cancelled(id, reason string) event.Payload {
 	return events.OrderCancelled{OrderID: id, UserID: "ada", Total: eur(700), Reason: reason}
 }
 
@@ -96,7 +98,7 @@ func TestAnOrderFromBeginningToEnd(t *testing.T) {
 				"shipping_address.city", "London", "deadline_at", "2026-01-01T12:02:00Z", "cancel_reason", nil)
 		id := placed.Field(t, "id")
 		require.Equal(t, "/orders/"+id, placed.Header("Location"))
-		h.Says(t, events.OrderCreated{
+		h.Publishes(t, events.OrderCreated{
 			OrderID: id, UserID: "ada", Total: eur(1900), PaymentMethod: "pm_card_visa",
 			Lines: []events.OrderLine{
 				{SKU: "tea", Name: "Tea", Quantity: 2, UnitPrice: eur(350)},
@@ -104,41 +106,41 @@ func TestAnOrderFromBeginningToEnd(t *testing.T) {
 			},
 		})
 
-		h.Hears(t, stockReserved(id))
-		h.Says(t)
-		h.Hears(t, authorized(id))
-		h.Says(t, events.OrderConfirmed{OrderID: id, UserID: "ada", Total: eur(1900)})
+		h.Consumes(t, stockReserved(id))
+		h.Publishes(t)
+		h.Consumes(t, authorized(id))
+		h.Publishes(t, events.OrderConfirmed{OrderID: id, UserID: "ada", Total: eur(1900)})
 		ada.Get(t, "/orders/"+id).Want(t, 200, "status", "confirmed", "payment_state", "authorized", "stock_state", "reserved")
 
-		h.Hears(t, captured(id), stockCommitted(id))
-		h.Says(t, events.OrderPaid{OrderID: id, UserID: "ada", Amount: eur(1900)})
+		h.Consumes(t, captured(id), stockCommitted(id))
+		h.Publishes(t, events.OrderPaid{OrderID: id, UserID: "ada", Amount: eur(1900)})
 		ada.Get(t, "/orders/"+id).Want(t, 200, "status", "confirmed", "payment_state", "captured", "stock_state", "committed")
 
 		admin := h.As("root", auth.Admin)
 		admin.Post(t, "/orders/"+id+"/ship", nil).Want(t, 200, "status", "shipped")
-		h.Says(t, events.OrderShipped{OrderID: id, UserID: "ada"})
+		h.Publishes(t, events.OrderShipped{OrderID: id, UserID: "ada"})
 		admin.Post(t, "/orders/"+id+"/deliver", nil).Want(t, 200, "status", "delivered")
-		h.Says(t, events.OrderDelivered{OrderID: id, UserID: "ada"})
+		h.Publishes(t, events.OrderDelivered{OrderID: id, UserID: "ada"})
 
 		h.Redelivers(t)
-		h.Says(t)
+		h.Publishes(t)
 		ada.Get(t, "/orders/"+id).Want(t, 200, "status", "delivered", "payment_state", "captured")
 	})
 }
 
 // words are said of an order.
-type words []func(id string) event.Fact
+type words []func(id string) event.Payload
 
-func (w words) of(id string) []event.Fact {
-	facts := make([]event.Fact, len(w))
+func (w words) of(id string) []event.Payload {
+	facts := make([]event.Payload, len(w))
 	for i, word := range w {
 		facts[i] = word(id)
 	}
 	return facts
 }
 
-func off(reason string) func(string) event.Fact {
-	return func(id string) event.Fact { return cancelled(id, reason) }
+func off(reason string) func(string) event.Payload {
+	return func(id string) event.Payload { return cancelled(id, reason) }
 }
 
 func TestWhatTheOthersSayDecides(t *testing.T) {
@@ -159,12 +161,12 @@ func TestWhatTheOthersSayDecides(t *testing.T) {
 		for name, c := range cases {
 			t.Log("given", name)
 			oneByOne, atOnce := orderTeas(t, h, ada), orderTeas(t, h, ada)
-			h.Hears(t, c.heard.of(oneByOne)...)
-			h.Says(t, c.said.of(oneByOne)...)
-			h.HearsBatch(t, c.heard.of(atOnce)...)
-			h.Says(t, c.said.of(atOnce)...)
+			h.Consumes(t, c.heard.of(oneByOne)...)
+			h.Publishes(t, c.said.of(oneByOne)...)
+			h.ConsumesBatch(t, c.heard.of(atOnce)...)
+			h.Publishes(t, c.said.of(atOnce)...)
 			h.Redelivers(t)
-			h.Says(t)
+			h.Publishes(t)
 			for _, id := range []string{oneByOne, atOnce} {
 				ada.Get(t, "/orders/"+id).Want(t, 200, "status", c.status)
 			}
@@ -174,31 +176,31 @@ func TestWhatTheOthersSayDecides(t *testing.T) {
 
 func TestManyOrdersAreDecidedTogether(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
-		var heard, said []event.Fact
+		var heard, said []event.Payload
 		for range 40 {
 			id := orderTeas(t, h, ada)
 			heard = append(heard, authorized(id), stockReserved(id))
 			said = append(said, confirmed(id))
 		}
-		h.HearsBatch(t, heard...)
-		h.Says(t, said...)
+		h.ConsumesBatch(t, heard...)
+		h.Publishes(t, said...)
 	})
 }
 
 func TestADeadlineEndsTheWaiting(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		waiting, agreed := orderTeas(t, h, ada), orderTeas(t, h, ada)
-		h.Hears(t, stockReserved(waiting), stockReserved(agreed), authorized(agreed))
-		h.Says(t, confirmed(agreed))
+		h.Consumes(t, stockReserved(waiting), stockReserved(agreed), authorized(agreed))
+		h.Publishes(t, confirmed(agreed))
 
 		h.Advance(30*time.Second - time.Microsecond)
-		h.Says(t)
+		h.Publishes(t)
 		h.Advance(time.Microsecond)
-		h.Says(t, cancelled(waiting, "deadline"))
+		h.Publishes(t, cancelled(waiting, "deadline"))
 		ada.Get(t, "/orders/"+waiting).Want(t, 200, "status", "cancelled", "cancel_reason", "deadline", "payment_state", "unknown")
 
-		h.Hears(t, authorized(waiting), voided(waiting), stockReleased(waiting))
-		h.Says(t)
+		h.Consumes(t, authorized(waiting), voided(waiting), stockReleased(waiting))
+		h.Publishes(t)
 		ada.Get(t, "/orders/"+waiting).Want(t, 200, "status", "cancelled", "payment_state", "voided", "stock_state", "released")
 	}, servicetest.Setting("ORDER_DEADLINE", "30s"))
 }
@@ -206,13 +208,13 @@ func TestADeadlineEndsTheWaiting(t *testing.T) {
 func TestTheCustomerCancels(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := orderTeas(t, h, ada)
-		h.Hears(t, stockReserved(id), authorized(id))
-		h.Says(t, confirmed(id))
+		h.Consumes(t, stockReserved(id), authorized(id))
+		h.Publishes(t, confirmed(id))
 		first := ada.Post(t, "/orders/"+id+"/cancel", nil).Want(t, 200, "status", "cancelled", "cancel_reason", "customer")
-		h.Says(t, cancelled(id, "customer"))
+		h.Publishes(t, cancelled(id, "customer"))
 		again := ada.Post(t, "/orders/"+id+"/cancel", nil).Want(t, 200)
 		require.JSONEq(t, string(first.Body), string(again.Body))
-		h.Says(t)
+		h.Publishes(t)
 		h.As("root", auth.Admin).Post(t, "/orders/"+id+"/ship", nil).Problem(t, 409, "order_not_shippable")
 	})
 }
@@ -221,7 +223,7 @@ func TestAnAdminCancels(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := orderTeas(t, h, ada)
 		h.As("root", auth.Admin).Post(t, "/orders/"+id+"/cancel", nil).Want(t, 200, "cancel_reason", "admin")
-		h.Says(t, cancelled(id, "admin"))
+		h.Publishes(t, cancelled(id, "admin"))
 	})
 }
 
@@ -233,20 +235,20 @@ func TestOnlyWhatIsPaidIsShippedAndOnlyWhatIsShippedIsDelivered(t *testing.T) {
 
 		admin.Post(t, ship, nil).Problem(t, 409, "order_not_paid")
 		admin.Post(t, deliver, nil).Problem(t, 409, "order_not_shipped")
-		h.Hears(t, stockReserved(id), authorized(id), captured(id))
-		h.Says(t, confirmed(id))
+		h.Consumes(t, stockReserved(id), authorized(id), captured(id))
+		h.Publishes(t, confirmed(id))
 		admin.Post(t, ship, nil).Problem(t, 409, "order_not_paid")
-		h.Says(t)
-		h.Hears(t, stockCommitted(id))
-		h.Says(t, paid(id))
+		h.Publishes(t)
+		h.Consumes(t, stockCommitted(id))
+		h.Publishes(t, paid(id))
 
 		admin.Post(t, ship, nil).Want(t, 200, "status", "shipped")
-		h.Says(t, events.OrderShipped{OrderID: id, UserID: "ada"})
+		h.Publishes(t, events.OrderShipped{OrderID: id, UserID: "ada"})
 		admin.Post(t, ship, nil).Problem(t, 409, "order_not_shippable")
 		ada.Post(t, cancel, nil).Problem(t, 409, "order_shipped")
 		admin.Post(t, cancel, nil).Problem(t, 409, "order_shipped")
-		h.Hears(t, refunded(id))
-		h.Says(t)
+		h.Consumes(t, refunded(id))
+		h.Publishes(t)
 		ada.Get(t, "/orders/"+id).Want(t, 200, "status", "shipped", "payment_state", "refunded")
 	})
 }
@@ -256,8 +258,8 @@ func TestALateOldPriceDoesNotReplaceANewerOne(t *testing.T) {
 		dearer, cheaper := tea, tea
 		dearer.Version, dearer.Price = 3, eur(400)
 		cheaper.Version, cheaper.Price = 2, eur(300)
-		h.HearsBatch(t, dearer, cheaper)
-		h.Hears(t, cheaper)
+		h.ConsumesBatch(t, dearer, cheaper)
+		h.Consumes(t, cheaper)
 		ada.Post(t, "/orders", twoTeas).Want(t, 201, "total.amount", 800)
 	})
 }
@@ -267,14 +269,14 @@ func TestAnOrderKeepsThePricesItWasPlacedAt(t *testing.T) {
 		id := orderTeas(t, h, ada)
 		dearer := tea
 		dearer.Version, dearer.Price, dearer.Name = 2, eur(400), "Finer tea"
-		h.Hears(t, dearer)
+		h.Consumes(t, dearer)
 		ada.Get(t, "/orders/"+id).Want(t, 200, "total.amount", 700, "items.0.name", "Tea")
 	})
 }
 
 func TestWhatSeemsShortIsOrderedAllTheSame(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
-		h.HearsBatch(t, events.StockChanged{SKU: "tea", Available: 1, Version: 2}, events.StockChanged{SKU: "tea", Available: 9, Version: 1})
+		h.ConsumesBatch(t, events.StockChanged{SKU: "tea", Available: 1, Version: 2}, events.StockChanged{SKU: "tea", Available: 9, Version: 1})
 		id := orderTeas(t, h, ada)
 		ada.Get(t, "/orders/"+id+"/timeline").
 			Want(t, 200, "items.0.detail", "2 pieces for 7.00 EUR. Seemingly short: 2 of tea wanted, 1 on hand.")
@@ -285,9 +287,9 @@ func TestTheTimelineTellsWhatHappened(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := orderTeas(t, h, ada)
 		h.Advance(time.Second)
-		h.Hears(t, events.StockReserved{OrderID: id, Lines: []events.StockLine{{SKU: "tea", Quantity: 2}}})
+		h.Consumes(t, events.StockReserved{OrderID: id, Lines: []events.StockLine{{SKU: "tea", Quantity: 2}}})
 		h.Advance(time.Second)
-		h.Hears(t, declined(id))
+		h.Consumes(t, declined(id))
 		var timeline struct {
 			Items []struct{ What, By, Detail, EventID, CausationID string }
 		}
@@ -320,7 +322,7 @@ func TestMetricsTellHowOrdersFare(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := orderTeas(t, h, ada)
 		h.Advance(3 * time.Second)
-		h.Hears(t, declined(id))
+		h.Consumes(t, declined(id))
 		metrics := string(h.Anonymous().Get(t, "/metrics").Body)
 		require.Contains(t, metrics, `troupe_orders_said_total{reason="",type="order.created.v1"} 1`)
 		require.Contains(t, metrics, `troupe_orders_said_total{reason="payment_declined",type="order.cancelled.v1"} 1`)
@@ -331,7 +333,7 @@ func TestMetricsTellHowOrdersFare(t *testing.T) {
 func TestSettingsThatMakeNoSenseStopTheStart(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"0s", "-1m", "soon"} {
-		_, err := app.NewInstance(orders.Service, app.World{
+		_, err := app.NewInstance(orders.Service, app.Dependencies{
 			Environ: map[string]string{"ORDER_DEADLINE": value}, Version: "test", DB: sqldbtest.SQLite(t, app.Migrations(orders.Service)...),
 			Publisher: mute{}, Peers: map[string]string{}, Transport: http.DefaultTransport,
 			Now: time.Now, NewID: func() string { return "" }, Log: slog.New(slog.DiscardHandler),

@@ -14,8 +14,8 @@ import (
 	"troupe/services/orders/internal/store"
 )
 
-func (s *service) reactions() []inbox.Reaction {
-	return []inbox.Reaction{
+func (s *service) reactions() []inbox.Handler {
+	return []inbox.Handler{
 		heard(s, func(e events.StockReserved) string { return pieces(e.Lines) + " set aside." }),
 		heard(s, func(e events.StockRejected) string { return "Nothing set aside: " + shortages(e.Short) + "." }),
 		heard(s, func(e events.StockCommitted) string { return pieces(e.Lines) + " taken off the shelf." }),
@@ -28,10 +28,10 @@ func (s *service) reactions() []inbox.Reaction {
 		}),
 		heard(s, func(e events.PaymentVoided) string { return "The authorisation of " + amount(e.Amount) + " is void." }),
 		heard(s, func(e events.PaymentRefunded) string { return amount(e.Amount) + " refunded: " + e.Reason + "." }),
-		inbox.OnBatch(s.productsChanged),
-		inbox.OnBatch(s.stockChanged),
-		inbox.On(s.userDeleted),
-		inbox.On(s.sessionRevoked),
+		inbox.HandleBatch(s.productsChanged),
+		inbox.HandleBatch(s.stockChanged),
+		inbox.Handle(s.userDeleted),
+		inbox.Handle(s.sessionRevoked),
 	}
 }
 
@@ -61,17 +61,17 @@ func takeIn(o *order.Order, eventType string) {
 // heard keeps events about orders in their timelines, with detail as the
 // sentence, and wakes the decider. An event about an order that is not here
 // fails: the order may still come, if this database was restored from a copy.
-func heard[E event.Fact](s *service, detail func(E) string) inbox.Reaction {
-	return inbox.OnBatch(func(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[E]) error {
+func heard[E event.Payload](s *service, detail func(E) string) inbox.Handler {
+	return inbox.HandleBatch(func(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[E]) error {
 		now := s.now()
 		entries := make([]store.Entry, len(rs))
 		for i, r := range rs {
 			entries[i] = store.Entry{
-				OrderID: r.Fact.CorrelationID(), ID: r.Event.ID, At: now, What: r.Event.Type, Who: r.Event.Source,
-				Detail: detail(r.Fact), Cause: r.Event.CausationID, Traceparent: r.Event.Traceparent,
+				OrderID: r.Payload.CorrelationID(), ID: r.Envelope.ID, At: now, What: r.Envelope.Type, Who: r.Envelope.Source,
+				Detail: detail(r.Payload), Cause: r.Envelope.CausationID, Traceparent: r.Envelope.Traceparent,
 			}
 		}
-		tx.OnCommit(s.heard.Ring)
+		tx.OnCommit(s.heard.Notify)
 		return store.Heard(ctx, tx, entries)
 	})
 }
@@ -79,7 +79,7 @@ func heard[E event.Fact](s *service, detail func(E) string) inbox.Reaction {
 func (s *service) productsChanged(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.ProductChanged]) error {
 	products := make([]store.Product, len(rs))
 	for i, r := range rs {
-		e := r.Fact
+		e := r.Payload
 		products[i] = store.Product{Version: e.Version, Product: order.Product{
 			SKU: e.SKU, Name: e.Name, Price: money.Money(e.Price), Active: e.Active,
 		}}
@@ -90,7 +90,7 @@ func (s *service) productsChanged(ctx context.Context, tx sqldb.Tx, rs []inbox.R
 func (s *service) stockChanged(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.StockChanged]) error {
 	levels := make([]store.Stock, len(rs))
 	for i, r := range rs {
-		levels[i] = store.Stock(r.Fact)
+		levels[i] = store.Stock(r.Payload)
 	}
 	return store.PutStock(ctx, tx, levels)
 }
@@ -98,15 +98,15 @@ func (s *service) stockChanged(ctx context.Context, tx sqldb.Tx, rs []inbox.Rece
 // userDeleted tells every order of a customer that they are gone; see
 // order.CustomerLeft for what that means to it.
 func (s *service) userDeleted(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.UserDeleted]) error {
-	tx.OnCommit(s.heard.Ring)
-	return store.HeardOfUser(ctx, tx, r.Fact.UserID, store.Entry{
-		ID: r.Event.ID, At: s.now(), What: r.Event.Type, Who: r.Event.Source,
-		Detail: "The customer's account is gone.", Cause: r.Event.CausationID, Traceparent: r.Event.Traceparent,
+	tx.OnCommit(s.heard.Notify)
+	return store.HeardOfUser(ctx, tx, r.Payload.UserID, store.Entry{
+		ID: r.Envelope.ID, At: s.now(), What: r.Envelope.Type, Who: r.Envelope.Source,
+		Detail: "The customer's account is gone.", Cause: r.Envelope.CausationID, Traceparent: r.Envelope.Traceparent,
 	})
 }
 
 func (s *service) sessionRevoked(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.SessionRevoked]) error {
-	return s.revocations.Revoke(ctx, tx, r.Fact.SessionID, r.Fact.Until)
+	return s.revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until)
 }
 
 func created(o *order.Order) events.OrderCreated {

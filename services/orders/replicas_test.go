@@ -30,7 +30,7 @@ func TestReplicasDecideEachOrderOnce(t *testing.T) {
 		for range 60 {
 			id := ada.Post(t, "/orders", twoTeas).Want(t, 201).Field(t, "id")
 			ids = append(ids, id)
-			for _, fact := range []event.Fact{stockReserved(id), authorized(id), stockCommitted(id), captured(id)} {
+			for _, fact := range []event.Payload{stockReserved(id), authorized(id), stockCommitted(id), captured(id)} {
 				words = append(words, delivery(t, fact))
 			}
 		}
@@ -70,7 +70,7 @@ func TestReplicasDecideEachOrderOnce(t *testing.T) {
 // replica is one more instance of the service on the same database.
 func replica(t *testing.T, h *servicetest.Harness) *app.Instance {
 	t.Helper()
-	i, err := app.NewInstance(orders.Service, app.World{
+	i, err := app.NewInstance(orders.Service, app.Dependencies{
 		Environ: map[string]string{}, Version: "test", DB: h.DB, Publisher: mute{}, Peers: map[string]string{},
 		Transport: http.DefaultTransport, Now: h.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -84,11 +84,11 @@ type mute struct{}
 
 func (mute) Publish(context.Context, []bus.Message) []error { panic("a replica's relay was stepped") }
 
-func delivery(t *testing.T, fact event.Fact) bus.Delivery {
+func delivery(t *testing.T, fact event.Payload) bus.Delivery {
 	t.Helper()
 	data, err := json.Marshal(fact)
 	require.NoError(t, err)
-	e := event.Event{
+	e := event.Envelope{
 		ID: uuid.Must(uuid.NewV7()).String(), Source: "test", Type: fact.EventType(), Time: time.Unix(0, 0),
 		CorrelationID: fact.CorrelationID(), Data: data,
 	}
@@ -100,7 +100,7 @@ func delivery(t *testing.T, fact event.Fact) bus.Delivery {
 func hearAll(ctx context.Context, i *app.Instance, words []bus.Delivery) error {
 	for len(words) > 0 {
 		n := min(len(words), 16)
-		if err := i.Inbox.HandleBatch(ctx, words[:n]); err != nil {
+		if err := i.Inbox.Consume(ctx, words[:n]); err != nil {
 			return err
 		}
 		words = words[n:]
@@ -125,10 +125,10 @@ func decideAWhile(ctx context.Context, i *app.Instance) error {
 }
 
 // count says how often a fact of this type was said about the same order.
-func count[E event.Fact](t *testing.T, h *servicetest.Harness, about E) int {
+func count[E event.Payload](t *testing.T, h *servicetest.Harness, about E) int {
 	t.Helper()
 	n := 0
-	for _, e := range servicetest.Said[E](t, h) {
+	for _, e := range servicetest.Published[E](t, h) {
 		if e.CorrelationID() == about.CorrelationID() {
 			n++
 		}

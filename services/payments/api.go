@@ -17,12 +17,12 @@ import (
 )
 
 func (s *service) routes(api *httpapi.API) {
-	httpapi.Get(api, "/payments", s.getPayments, httpapi.Says("List your payments, or show an order's"))
-	httpapi.Get(api, "/payments/{id}", s.getPayment, httpapi.Says("Show a payment"))
-	httpapi.Get(api, "/payments/reconciliation", s.getReconciliation, httpapi.Only(auth.Admin),
-		httpapi.Says("Compare all payments with the provider's books"))
-	httpapi.Post(api, "/payments/{id}/refund", s.postRefund, httpapi.Only(auth.Admin),
-		httpapi.Status(http.StatusAccepted), httpapi.Says("Give a captured payment back"))
+	httpapi.Get(api, "/payments", s.getPayments, httpapi.Summary("List your payments, or show an order's"))
+	httpapi.Get(api, "/payments/{id}", s.getPayment, httpapi.Summary("Show a payment"))
+	httpapi.Get(api, "/payments/reconciliation", s.getReconciliation, httpapi.RequireRole(auth.Admin),
+		httpapi.Summary("Compare all payments with the provider's books"))
+	httpapi.Post(api, "/payments/{id}/refund", s.postRefund, httpapi.RequireRole(auth.Admin),
+		httpapi.Status(http.StatusAccepted), httpapi.Summary("Give a captured payment back"))
 }
 
 type paymentView struct {
@@ -162,7 +162,7 @@ func (s *service) postRefund(ctx context.Context, in *postRefundIn) (*paymentOut
 		return err
 	})
 	if errors.Is(err, store.ErrLostRace) {
-		err = fault.New(fault.Conflict, "payment_changed", "the payment was changed at the same moment; look at it and try again").Because(err)
+		err = fault.New(fault.Conflict, "payment_changed", "the payment was changed at the same moment; look at it and try again").WithCause(err)
 	}
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (s *service) refund(ctx context.Context, tx sqldb.Tx, id string, amount *mo
 	}
 	if amount != nil && *amount != p.Amount {
 		return paymentView{}, fault.New(fault.Invalid, "partial_refund", "only the whole %s can be refunded; leave amount out", p.Amount).
-			At("body.amount", "must be the whole amount")
+			WithField("body.amount", "must be the whole amount")
 	}
 	if p.State != payment.Captured || p.Goal == payment.Undo {
 		return paymentView{}, fault.New(fault.Conflict, "payment_not_captured",

@@ -32,7 +32,7 @@ func BenchmarkOrder(b *testing.B) {
 		}
 		b.StartTimer()
 		for _, deliveries := range [][]bus.Delivery{created, confirmed} {
-			require.NoError(b, r.inbox.HandleBatch(b.Context(), deliveries))
+			require.NoError(b, r.inbox.Consume(b.Context(), deliveries))
 			done, err := r.callProvider(b.Context())
 			require.NoError(b, err)
 			require.Equal(b, 2*batch, done)

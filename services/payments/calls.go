@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"troupe/patterns/worker"
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 	"troupe/services/payments/internal/payment"
 	"troupe/services/payments/internal/provider"
@@ -87,9 +86,9 @@ func (s *service) record(ctx context.Context, calls []call) error {
 	if len(calls) == 0 {
 		return nil
 	}
-	crashpoint.Here(crashpoint.PaymentsAnswered)
+	paymentsAnswered.Hit()
 	err := s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error { return s.recordIn(ctx, tx, calls) })
-	crashpoint.Here(crashpoint.PaymentsRecorded)
+	paymentsRecorded.Hit()
 	return err
 }
 
@@ -114,14 +113,14 @@ func (s *service) recordIn(ctx context.Context, tx sqldb.Tx, calls []call) error
 
 // mailbox is where answers of the provider wait to be recorded.
 type mailbox struct {
-	bell worker.Bell // rung when something is due or has arrived
+	bell worker.Notifier // rung when something is due or has arrived
 
 	mu      sync.Mutex
 	arrived []call
 	waiting int // calls without an answer
 }
 
-func newMailbox() *mailbox { return &mailbox{bell: worker.NewBell()} }
+func newMailbox() *mailbox { return &mailbox{bell: worker.NewNotifier()} }
 
 func (m *mailbox) sent(n int) {
 	m.mu.Lock()
@@ -140,7 +139,7 @@ func (m *mailbox) put(c call) {
 	defer m.mu.Unlock()
 	m.waiting--
 	m.arrived = append(m.arrived, c)
-	m.bell.Ring()
+	m.bell.Notify()
 }
 
 func (m *mailbox) take() []call {

@@ -49,13 +49,13 @@ type service struct {
 	auditor     *auditor
 }
 
-func build(env app.Env) (app.Parts, error) {
+func build(env app.Env) (app.Components, error) {
 	var c settings
 	if err := env.Settings(&c); err != nil {
-		return app.Parts{}, err
+		return app.Components{}, err
 	}
 	if c.KeepKeys <= 0 {
-		return app.Parts{}, fmt.Errorf("IDEMPOTENCY_KEEP is %s: it must be positive, for example 48h", c.KeepKeys)
+		return app.Components{}, fmt.Errorf("IDEMPOTENCY_KEEP is %s: it must be positive, for example 48h", c.KeepKeys)
 	}
 	after := env.After
 	if !c.ProviderDelays {
@@ -67,17 +67,17 @@ func build(env app.Env) (app.Parts, error) {
 		mailbox:  newMailbox(),
 		auditor:  newAuditor(env.Registry),
 	}
-	return app.Parts{
+	return app.Components{
 		Routes: s.routes,
-		Reactions: []inbox.Reaction{
-			inbox.OnBatch(s.orderCreated),
-			inbox.OnBatch(s.orderConfirmed),
-			inbox.OnBatch(s.orderCancelled, inbox.NeverGiveUp()),
-			inbox.On(s.sessionRevoked),
+		Handlers: []inbox.Handler{
+			inbox.HandleBatch(s.orderCreated),
+			inbox.HandleBatch(s.orderConfirmed),
+			inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
+			inbox.Handle(s.sessionRevoked),
 		},
 		Workers: []worker.Worker{
-			{Name: "provider calls", Step: s.callProvider, Every: time.Second, Wake: s.mailbox.bell},
-			{Name: "reconciliation", Step: s.reconcile, Every: 10 * time.Minute},
+			{Name: "provider calls", Step: s.callProvider, Interval: time.Second, Wake: s.mailbox.bell},
+			{Name: "reconciliation", Step: s.reconcile, Interval: 10 * time.Minute},
 			idempotency.Sweeper(env.DB, env.Now, c.KeepKeys),
 		},
 	}, nil

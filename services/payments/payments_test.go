@@ -39,7 +39,7 @@ func cancelled(order string) events.OrderCancelled {
 }
 
 // ofOrder gives the payment of an order as its user sees it.
-func ofOrder(t *testing.T, h *servicetest.Harness, order string) *servicetest.Answer {
+func ofOrder(t *testing.T, h *servicetest.Harness, order string) *servicetest.Response {
 	t.Helper()
 	return h.As("u1", auth.User).Get(t, "/payments?order_id="+order)
 }
@@ -72,15 +72,15 @@ func requireBooksBalance(t *testing.T, h *servicetest.Harness) {
 
 func TestMoneyIsAuthorisedForAnOrderAndCapturedWhenItIsConfirmed(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", visa))
+		h.Consumes(t, created("o1", visa))
 		id := idOf(t, h, "o1")
-		h.Says(t, events.PaymentAuthorized{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total})
+		h.Publishes(t, events.PaymentAuthorized{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total})
 		requireBooks(t, h, "o1", 4200, 0)
-		h.Hears(t, confirmed("o1"))
-		h.Says(t, events.PaymentCaptured{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total})
+		h.Consumes(t, confirmed("o1"))
+		h.Publishes(t, events.PaymentCaptured{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total})
 		requireBooks(t, h, "o1", 0, 4200)
 		h.Redelivers(t)
-		h.Says(t)
+		h.Publishes(t)
 		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "captured", "items.0.amount.amount", 4200, "items.0.method", visa,
 			"items.0.operations.0.kind", "auth", "items.0.operations.0.outcome", "succeeded", "items.0.operations.0.attempts", 1,
 			"items.0.operations.1.kind", "capture", "items.0.operations.2", nil)
@@ -95,10 +95,10 @@ func TestADeclineIsStatedWithItsReason(t *testing.T) {
 			"o3": {"pm_unheard_of", "invalid_payment_method"},
 			"o4": {"", "invalid_payment_method"},
 		} {
-			h.Hears(t, created(order, want.method))
-			h.Says(t, events.PaymentDeclined{OrderID: order, UserID: "u1", PaymentID: idOf(t, h, order), Amount: total, Reason: want.code})
-			h.Hears(t, cancelled(order))
-			h.Says(t)
+			h.Consumes(t, created(order, want.method))
+			h.Publishes(t, events.PaymentDeclined{OrderID: order, UserID: "u1", PaymentID: idOf(t, h, order), Amount: total, Reason: want.code})
+			h.Consumes(t, cancelled(order))
+			h.Publishes(t)
 			ofOrder(t, h, order).Want(t, 200, "items.0.state", "declined", "items.0.code", want.code)
 			requireBooks(t, h, order, 0, 0)
 		}
@@ -107,13 +107,13 @@ func TestADeclineIsStatedWithItsReason(t *testing.T) {
 
 func TestACancelVoidsWhatIsAuthorisedAndRefundsWhatIsCaptured(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("held", visa), created("paid", visa), confirmed("paid"))
-		require.Len(t, servicetest.Said[events.PaymentCaptured](t, h), 1)
-		h.HearsBatch(t, cancelled("held"), cancelled("paid"), cancelled("paid"))
+		h.Consumes(t, created("held", visa), created("paid", visa), confirmed("paid"))
+		require.Len(t, servicetest.Published[events.PaymentCaptured](t, h), 1)
+		h.ConsumesBatch(t, cancelled("held"), cancelled("paid"), cancelled("paid"))
 		require.Equal(t, []events.PaymentVoided{{OrderID: "held", UserID: "u1", PaymentID: idOf(t, h, "held"), Amount: total}},
-			servicetest.Said[events.PaymentVoided](t, h))
+			servicetest.Published[events.PaymentVoided](t, h))
 		require.Equal(t, []events.PaymentRefunded{{OrderID: "paid", UserID: "u1", PaymentID: idOf(t, h, "paid"), Amount: total, Reason: "customer"}},
-			servicetest.Said[events.PaymentRefunded](t, h))
+			servicetest.Published[events.PaymentRefunded](t, h))
 		requireBooks(t, h, "held", 0, 0)
 		requireBooks(t, h, "paid", 0, 0)
 	})
@@ -121,34 +121,34 @@ func TestACancelVoidsWhatIsAuthorisedAndRefundsWhatIsCaptured(t *testing.T) {
 
 func TestACancelThatComesFirstChargesNothing(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, cancelled("o1"))
-		h.Says(t, events.PaymentVoided{OrderID: "o1", UserID: "u1", PaymentID: idOf(t, h, "o1"), Amount: total})
-		h.Hears(t, created("o1", visa), confirmed("o1"))
-		h.Says(t)
+		h.Consumes(t, cancelled("o1"))
+		h.Publishes(t, events.PaymentVoided{OrderID: "o1", UserID: "u1", PaymentID: idOf(t, h, "o1"), Amount: total})
+		h.Consumes(t, created("o1", visa), confirmed("o1"))
+		h.Publishes(t)
 		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "voided", "items.0.operations.0", nil)
 	})
 }
 
 func TestALostAnswerIsUnknownUntilTheProviderIsAsked(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", "pm_fake_timeout_then_charged"))
-		h.Says(t)
+		h.Consumes(t, created("o1", "pm_fake_timeout_then_charged"))
+		h.Publishes(t)
 		requireBooks(t, h, "o1", 4200, 0)
 		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "pending", "items.0.operations.0.outcome", "unknown")
 		h.As("admin-1", auth.Admin).Get(t, "/payments/reconciliation").Want(t, 200, "unknown", 1, "by_state.pending", 1)
 		h.Advance(time.Second)
-		require.Len(t, servicetest.Said[events.PaymentAuthorized](t, h), 1)
+		require.Len(t, servicetest.Published[events.PaymentAuthorized](t, h), 1)
 		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "authorized", "items.0.operations.0.attempts", 2)
 	})
 }
 
 func TestALostCallIsRepeatedUntilItComesThrough(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", "pm_fake_timeout"), confirmed("o1"))
+		h.Consumes(t, created("o1", "pm_fake_timeout"), confirmed("o1"))
 		h.Advance(time.Second) // asks: not known; calls again: lost again
-		h.Says(t)
+		h.Publishes(t)
 		h.Advance(time.Minute)
-		require.Len(t, servicetest.Said[events.PaymentAuthorized](t, h), 1)
+		require.Len(t, servicetest.Published[events.PaymentAuthorized](t, h), 1)
 		requireBooks(t, h, "o1", 0, 4200)
 	})
 }
@@ -156,11 +156,11 @@ func TestALostCallIsRepeatedUntilItComesThrough(t *testing.T) {
 func TestACancelWhileTheAnswerIsUnknownUndoesWhatWasDone(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		for order, method := range map[string]string{"done": "pm_fake_timeout_then_charged", "lost": "pm_fake_timeout"} {
-			h.Hears(t, created(order, method))
-			h.Hears(t, cancelled(order))
-			h.Says(t)
+			h.Consumes(t, created(order, method))
+			h.Consumes(t, cancelled(order))
+			h.Publishes(t)
 			h.Advance(time.Minute)
-			h.Says(t, events.PaymentVoided{OrderID: order, UserID: "u1", PaymentID: idOf(t, h, order), Amount: total})
+			h.Publishes(t, events.PaymentVoided{OrderID: order, UserID: "u1", PaymentID: idOf(t, h, order), Amount: total})
 			requireBooks(t, h, order, 0, 0)
 		}
 	})
@@ -168,20 +168,20 @@ func TestACancelWhileTheAnswerIsUnknownUndoesWhatWasDone(t *testing.T) {
 
 func TestACaptureThatFailsForGoodIsStatedAndVoidedWithTheOrder(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", "pm_fake_capture_fails"), confirmed("o1"))
+		h.Consumes(t, created("o1", "pm_fake_capture_fails"), confirmed("o1"))
 		require.Equal(t, []events.PaymentCaptureFailed{
 			{OrderID: "o1", UserID: "u1", PaymentID: idOf(t, h, "o1"), Amount: total, Reason: "authorization_lapsed"},
-		}, servicetest.Said[events.PaymentCaptureFailed](t, h))
+		}, servicetest.Published[events.PaymentCaptureFailed](t, h))
 		requireBooks(t, h, "o1", 4200, 0)
-		h.Hears(t, cancelled("o1"))
-		require.Len(t, servicetest.Said[events.PaymentVoided](t, h), 1)
+		h.Consumes(t, cancelled("o1"))
+		require.Len(t, servicetest.Published[events.PaymentVoided](t, h), 1)
 		requireBooks(t, h, "o1", 0, 0)
 	})
 }
 
 func TestACallThatWasNeverRecordedIsAskedAboutWhenItsLeaseIsOver(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", visa))
+		h.Consumes(t, created("o1", visa))
 		// As after a crash between the provider's answer and the record of it.
 		_, err := h.DB.Exec(t.Context(), `UPDATE payments SET state = 'pending', due_at = $1, operations = $2, version = version + 1`,
 			h.Now().Add(30*time.Second).UnixMicro(),
@@ -199,14 +199,14 @@ func TestACallThatWasNeverRecordedIsAskedAboutWhenItsLeaseIsOver(t *testing.T) {
 
 func TestAnAdminRefundsCapturedMoney(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", visa))
+		h.Consumes(t, created("o1", visa))
 		id := idOf(t, h, "o1")
 		admin := h.As("admin-1", auth.Admin)
-		refund := func(c *servicetest.Client, body string) *servicetest.Answer {
+		refund := func(c *servicetest.Client, body string) *servicetest.Response {
 			return c.Post(t, "/payments/"+id+"/refund", body)
 		}
 		refund(admin, `{"reason":"broken"}`).Problem(t, 409, "payment_not_captured")
-		h.Hears(t, confirmed("o1"))
+		h.Consumes(t, confirmed("o1"))
 
 		refund(h.Anonymous(), `{"reason":"broken"}`).Problem(t, 401, "token_missing")
 		refund(h.As("u1", auth.User), `{"reason":"broken"}`).Problem(t, 403, "role_required")
@@ -222,17 +222,17 @@ func TestAnAdminRefundsCapturedMoney(t *testing.T) {
 		refund(once, `{"reason":"other"}`).Problem(t, 422, "idempotency_key_reused")
 		refund(admin, whole).Problem(t, 409, "payment_not_captured")
 		require.Equal(t, []events.PaymentRefunded{{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total, Reason: "broken"}},
-			servicetest.Said[events.PaymentRefunded](t, h))
+			servicetest.Published[events.PaymentRefunded](t, h))
 		requireBooks(t, h, "o1", 0, 0)
-		h.Hears(t, cancelled("o1"))
-		require.Len(t, servicetest.Said[events.PaymentRefunded](t, h), 1)
+		h.Consumes(t, cancelled("o1"))
+		require.Len(t, servicetest.Published[events.PaymentRefunded](t, h), 1)
 	})
 }
 
 func TestUsersSeeTheirOwnPaymentsOnly(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		for _, order := range []string{"o1", "o2", "o3"} {
-			h.Hears(t, created(order, visa))
+			h.Consumes(t, created(order, visa))
 		}
 		mine, other, admin := h.As("u1", auth.User), h.As("u2", auth.User), h.As("admin-1", auth.Admin)
 		first := mine.Get(t, "/payments?limit=2").Want(t, 200, "items.0.order_id", "o3", "items.1.order_id", "o2", "items.2", nil)
@@ -254,7 +254,7 @@ func TestUsersSeeTheirOwnPaymentsOnly(t *testing.T) {
 
 func TestReconciliationFindsMoneyThatIsElsewhere(t *testing.T) {
 	servicetest.Run(t, payments.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", visa), created("o2", visa), confirmed("o2"))
+		h.Consumes(t, created("o1", visa), created("o2", visa), confirmed("o2"))
 		_, err := h.DB.Exec(t.Context(), "UPDATE provider_ledger SET held = 0 WHERE charge = $1", idOf(t, h, "o1"))
 		require.NoError(t, err)
 		h.Settle(t)
@@ -266,16 +266,16 @@ func TestReconciliationFindsMoneyThatIsElsewhere(t *testing.T) {
 
 func TestARevokedSessionIsRefused(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, events.SessionRevoked{SessionID: "session-u1", UserID: "u1", Until: h.Now().Add(time.Hour)})
+		h.Consumes(t, events.SessionRevoked{SessionID: "session-u1", UserID: "u1", Until: h.Now().Add(time.Hour)})
 		require.Equal(t, 401, h.As("u1", auth.User).Get(t, "/payments").Status)
 	})
 }
 
 func TestMoneyIsGivenBackHoweverLongItTakes(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Hears(t, created("o1", visa))
+		h.Consumes(t, created("o1", visa))
 		requireBooks(t, h, "o1", total.Amount, 0)
-		h.HearsAtLast(t, "payments", cancelled("o1"))
+		h.ConsumesEventually(t, "payments", cancelled("o1"))
 		requireBooks(t, h, "o1", 0, 0)
 	})
 }

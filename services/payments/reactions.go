@@ -16,7 +16,7 @@ import (
 // step is one thing that happened to one order.
 type step struct {
 	orderID string
-	cause   *event.Event
+	cause   *event.Envelope
 	take    func(*payment.Payment)
 }
 
@@ -24,11 +24,11 @@ func (s *service) orderCreated(ctx context.Context, tx sqldb.Tx, rs []inbox.Rece
 	now := s.now()
 	steps := make([]step, len(rs))
 	for i, r := range rs {
-		f := r.Fact
+		f := r.Payload
 		if f.Total.Amount < 0 {
 			return inbox.Permanent(fmt.Errorf("order %s has a total of %d, less than nothing", f.OrderID, f.Total.Amount))
 		}
-		steps[i] = step{f.OrderID, &r.Event, func(p *payment.Payment) {
+		steps[i] = step{f.OrderID, &r.Envelope, func(p *payment.Payment) {
 			p.Created(f.UserID, money.Money(f.Total), f.PaymentMethod, now)
 		}}
 	}
@@ -39,8 +39,8 @@ func (s *service) orderConfirmed(ctx context.Context, tx sqldb.Tx, rs []inbox.Re
 	now := s.now()
 	steps := make([]step, len(rs))
 	for i, r := range rs {
-		f := r.Fact
-		steps[i] = step{f.OrderID, &r.Event, func(p *payment.Payment) {
+		f := r.Payload
+		steps[i] = step{f.OrderID, &r.Envelope, func(p *payment.Payment) {
 			p.Confirmed(f.UserID, money.Money(f.Total), now)
 		}}
 	}
@@ -51,8 +51,8 @@ func (s *service) orderCancelled(ctx context.Context, tx sqldb.Tx, rs []inbox.Re
 	now := s.now()
 	steps := make([]step, len(rs))
 	for i, r := range rs {
-		f := r.Fact
-		steps[i] = step{f.OrderID, &r.Event, func(p *payment.Payment) {
+		f := r.Payload
+		steps[i] = step{f.OrderID, &r.Envelope, func(p *payment.Payment) {
 			p.Cancelled(f.UserID, money.Money(f.Total), f.Reason, now)
 		}}
 	}
@@ -60,7 +60,7 @@ func (s *service) orderCancelled(ctx context.Context, tx sqldb.Tx, rs []inbox.Re
 }
 
 func (s *service) sessionRevoked(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.SessionRevoked]) error {
-	return s.revocations.Revoke(ctx, tx, r.Fact.SessionID, r.Fact.Until)
+	return s.revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until)
 }
 
 // take carries out steps in their order: each payment is read once, changed in
@@ -90,7 +90,7 @@ func (s *service) take(ctx context.Context, tx sqldb.Tx, steps []step) error {
 type changes struct {
 	payments []*payment.Payment
 	seen     map[string]bool
-	drafts   []event.Draft
+	drafts   []event.Pending
 }
 
 // apply changes p and notes what it has come to. An operation that this opens
@@ -112,30 +112,30 @@ func (c *changes) apply(p *payment.Payment, cause payment.Cause, change func(*pa
 		return
 	}
 	if fact := factOf(p); fact != nil {
-		c.drafts = append(c.drafts, event.Draft{Fact: fact, Cause: eventOf(cause)})
+		c.drafts = append(c.drafts, event.Pending{Payload: fact, Cause: eventOf(cause)})
 	}
 }
 
 // eventOf gives what a later event tells of its cause; nil if a request did it.
-func eventOf(c payment.Cause) *event.Event {
+func eventOf(c payment.Cause) *event.Envelope {
 	if c.EventID == "" {
 		return nil
 	}
-	return &event.Event{ID: c.EventID, Traceparent: c.Traceparent}
+	return &event.Envelope{ID: c.EventID, Traceparent: c.Traceparent}
 }
 
 func (s *service) commit(ctx context.Context, tx sqldb.Tx, c changes) error {
 	if err := store.Save(ctx, tx, c.payments); err != nil {
 		return err
 	}
-	tx.OnCommit(s.mailbox.bell.Ring)
-	return s.outbox.AddDrafts(ctx, tx, c.drafts...)
+	tx.OnCommit(s.mailbox.bell.Notify)
+	return s.outbox.AddPending(ctx, tx, c.drafts...)
 }
 
 // factOf is what there is to say about a payment that has just come to its
 // state. A success that came too late is not announced: it is being undone, and
 // the end of that is.
-func factOf(p *payment.Payment) event.Fact {
+func factOf(p *payment.Payment) event.Payload {
 	id, order, user, amount := p.ID, p.OrderID, p.UserID, events.Money(p.Amount)
 	tooLate := p.Goal == payment.Undo
 	switch p.State {

@@ -19,9 +19,9 @@ type end struct{ held, paid int64 }
 // lives are what can be heard of an order, and where its money is in the end;
 // authorized and confirmed are where the method at hand leaves it.
 func lives(method string, authorized, confirmed end) []life {
-	create := func(o string) event.Fact { return created(o, method) }
-	confirm := func(o string) event.Fact { return events.OrderConfirmed{OrderID: o, UserID: "u1", Total: total} }
-	cancel := func(o string) event.Fact { return cancelled(o) }
+	create := func(o string) event.Payload { return created(o, method) }
+	confirm := func(o string) event.Payload { return events.OrderConfirmed{OrderID: o, UserID: "u1", Total: total} }
+	cancel := func(o string) event.Payload { return cancelled(o) }
 	return []life{
 		{facts{create}, authorized},
 		{facts{create, confirm}, confirmed},
@@ -31,7 +31,7 @@ func lives(method string, authorized, confirmed end) []life {
 	}
 }
 
-type facts []func(order string) event.Fact
+type facts []func(order string) event.Payload
 
 type life struct {
 	heard facts
@@ -43,22 +43,22 @@ type life struct {
 // all side by side: once in rounds, in which every order hears its next event
 // while calls are under way, and once all in a single batch.
 func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
-	for name, deliver := range map[string]func(*servicetest.Harness, *testing.T, [][]event.Fact){
-		"in rounds": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Fact) {
+	for name, deliver := range map[string]func(*servicetest.Harness, *testing.T, [][]event.Payload){
+		"in rounds": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Payload) {
 			for _, heard := range rounds {
-				h.HearsBatch(t, heard...)
+				h.ConsumesBatch(t, heard...)
 				h.Advance(700 * time.Millisecond)
 				h.Settle(t)
 			}
 		},
-		"in one batch": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Fact) {
-			h.HearsBatch(t, slices.Concat(rounds...)...)
+		"in one batch": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Payload) {
+			h.ConsumesBatch(t, slices.Concat(rounds...)...)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(t *testing.T, h *servicetest.Harness) {
 				ends := map[string]end{}
-				var rounds [][]event.Fact
+				var rounds [][]event.Payload
 				for _, life := range slices.Concat(
 					lives(visa, end{held: 4200}, end{paid: 4200}),
 					lives("pm_card_chargeDeclined", end{}, end{}),
@@ -77,11 +77,11 @@ func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
 				for order, want := range ends {
 					requireBooks(t, h, order, want.held, want.paid)
 				}
-				var cancels []event.Fact
+				var cancels []event.Payload
 				for order := range ends {
 					cancels = append(cancels, cancelled(order))
 				}
-				h.HearsBatch(t, cancels...)
+				h.ConsumesBatch(t, cancels...)
 				rest(t, h)
 				for order := range ends {
 					requireBooks(t, h, order, 0, 0)
@@ -93,7 +93,7 @@ func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
 }
 
 // add lets an order hear one of its facts in each round, in the turns given.
-func add(rounds [][]event.Fact, order string, heard facts, turns []int) [][]event.Fact {
+func add(rounds [][]event.Payload, order string, heard facts, turns []int) [][]event.Payload {
 	for round, turn := range turns {
 		if round == len(rounds) {
 			rounds = append(rounds, nil)
@@ -122,22 +122,22 @@ func rest(t *testing.T, h *servicetest.Harness) {
 func requireSaidOnce(t *testing.T, h *servicetest.Harness, orders int) {
 	t.Helper()
 	said := map[string]int{}
-	for _, f := range servicetest.Said[events.PaymentAuthorized](t, h) {
+	for _, f := range servicetest.Published[events.PaymentAuthorized](t, h) {
 		said["authorized "+f.OrderID]++
 	}
-	for _, f := range servicetest.Said[events.PaymentCaptured](t, h) {
+	for _, f := range servicetest.Published[events.PaymentCaptured](t, h) {
 		said["captured "+f.OrderID]++
 	}
-	for _, f := range servicetest.Said[events.PaymentCaptureFailed](t, h) {
+	for _, f := range servicetest.Published[events.PaymentCaptureFailed](t, h) {
 		said["capture failed "+f.OrderID]++
 	}
-	for _, f := range servicetest.Said[events.PaymentDeclined](t, h) {
+	for _, f := range servicetest.Published[events.PaymentDeclined](t, h) {
 		said["end "+f.OrderID]++
 	}
-	for _, f := range servicetest.Said[events.PaymentVoided](t, h) {
+	for _, f := range servicetest.Published[events.PaymentVoided](t, h) {
 		said["end "+f.OrderID]++
 	}
-	for _, f := range servicetest.Said[events.PaymentRefunded](t, h) {
+	for _, f := range servicetest.Published[events.PaymentRefunded](t, h) {
 		said["end "+f.OrderID]++
 	}
 	for what, times := range said {

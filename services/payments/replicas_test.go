@@ -53,17 +53,17 @@ func (w *world) replica(t testing.TB) replica {
 	}
 	return replica{s, inbox.New(inbox.Config{
 		Service: "payments", DB: w.db, Now: w.now, Log: log,
-		Reactions: []inbox.Reaction{
-			inbox.OnBatch(s.orderCreated), inbox.OnBatch(s.orderConfirmed), inbox.OnBatch(s.orderCancelled, inbox.NeverGiveUp()),
+		Handlers: []inbox.Handler{
+			inbox.HandleBatch(s.orderCreated), inbox.HandleBatch(s.orderConfirmed), inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
 		},
 	})}
 }
 
-func delivery(t testing.TB, fact event.Fact) bus.Delivery {
+func delivery(t testing.TB, fact event.Payload) bus.Delivery {
 	t.Helper()
 	data, err := json.Marshal(fact)
 	require.NoError(t, err)
-	e := event.Event{ID: uuid.NewString(), Source: "orders", Type: fact.EventType(), Time: time.Now(), Data: data}
+	e := event.Envelope{ID: uuid.NewString(), Source: "orders", Type: fact.EventType(), Time: time.Now(), Data: data}
 	body, err := event.Encode(e)
 	require.NoError(t, err)
 	return bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}
@@ -111,7 +111,7 @@ func TestASlowCallHoldsNobodyElseUp(t *testing.T) {
 		r := (&world{db: db}).replica(t)
 		var late []func()
 		r.provider.After = func(_ time.Duration, f func()) { late = append(late, f) }
-		require.NoError(t, r.inbox.HandleBatch(t.Context(), []bus.Delivery{
+		require.NoError(t, r.inbox.Consume(t.Context(), []bus.Delivery{
 			delivery(t, events.OrderCreated{OrderID: "slow", PaymentMethod: "pm_fake_slow"}),
 			delivery(t, events.OrderCreated{OrderID: "quick", PaymentMethod: "pm_card_visa"}),
 		}))
@@ -145,7 +145,7 @@ func TestASlowCallHoldsNobodyElseUp(t *testing.T) {
 func (r replica) live(t *testing.T, w *world, deliveries []bus.Delivery) error {
 	for len(deliveries) > 0 {
 		n := min(11, len(deliveries))
-		if err := r.inbox.HandleBatch(t.Context(), deliveries[:n]); err != nil {
+		if err := r.inbox.Consume(t.Context(), deliveries[:n]); err != nil {
 			return err
 		}
 		deliveries = deliveries[n:]
@@ -171,7 +171,7 @@ func (r replica) live(t *testing.T, w *world, deliveries []bus.Delivery) error {
 func requireBooks(t *testing.T, w *world, orders int) {
 	t.Helper()
 	r := w.replica(t)
-	letters, err := r.inbox.Letters(t.Context(), "", 1)
+	letters, err := r.inbox.ParkedEvents(t.Context(), "", 1)
 	require.NoError(t, err)
 	require.Empty(t, letters)
 	var ids, charges []string

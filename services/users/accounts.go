@@ -19,7 +19,7 @@ var (
 	errEmailTaken = fault.New(fault.Conflict, "email_taken", "there is an account with this e-mail address; sign in, or use another address")
 	errLastAdmin  = fault.New(fault.Conflict, "last_admin", "this is the only admin; there must be one")
 	errWrong      = fault.New(fault.Invalid, "password_wrong", "the current password is wrong").
-			At("body.current_password", "is wrong")
+			WithField("body.current_password", "is wrong")
 )
 
 // register makes an account, or repeats the answer to the same request.

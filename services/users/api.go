@@ -11,18 +11,18 @@ import (
 )
 
 func (s *service) routes(api *httpapi.API) {
-	httpapi.Post(api, "/users", s.postUser, httpapi.Anonymous(), httpapi.Status(201), httpapi.Says("Register"))
-	httpapi.Get(api, "/users/me", s.getMe, httpapi.Says("Show my account"))
-	httpapi.Patch(api, "/users/me", s.patchMe, httpapi.Says("Change my name or language"))
-	httpapi.Delete(api, "/users/me", s.deleteMe, httpapi.Says("Delete my account"))
-	httpapi.Post(api, "/users/me/password", s.postPassword, httpapi.Says("Change my password and end my other sessions"))
+	httpapi.Post(api, "/users", s.postUser, httpapi.Anonymous(), httpapi.Status(201), httpapi.Summary("Register"))
+	httpapi.Get(api, "/users/me", s.getMe, httpapi.Summary("Show my account"))
+	httpapi.Patch(api, "/users/me", s.patchMe, httpapi.Summary("Change my name or language"))
+	httpapi.Delete(api, "/users/me", s.deleteMe, httpapi.Summary("Delete my account"))
+	httpapi.Post(api, "/users/me/password", s.postPassword, httpapi.Summary("Change my password and end my other sessions"))
 
-	httpapi.Post(api, "/token", s.postToken, httpapi.Anonymous(), httpapi.Says("Sign in, or refresh"))
-	httpapi.Post(api, "/logout", s.postLogout, httpapi.Says("Sign out"))
-	httpapi.Get(api, "/.well-known/jwks.json", s.getJWKS, httpapi.Anonymous(), httpapi.Says("Show the keys that sign access tokens"))
+	httpapi.Post(api, "/token", s.postToken, httpapi.Anonymous(), httpapi.Summary("Sign in, or refresh"))
+	httpapi.Post(api, "/logout", s.postLogout, httpapi.Summary("Sign out"))
+	httpapi.Get(api, "/.well-known/jwks.json", s.getJWKS, httpapi.Anonymous(), httpapi.Summary("Show the keys that sign access tokens"))
 
-	httpapi.Get(api, "/users", s.getUsers, httpapi.Only(auth.Admin), httpapi.Says("List users"))
-	httpapi.Get(api, "/users/{id}", s.getUser, httpapi.Only(auth.Admin), httpapi.Says("Show a user"))
+	httpapi.Get(api, "/users", s.getUsers, httpapi.RequireRole(auth.Admin), httpapi.Summary("List users"))
+	httpapi.Get(api, "/users/{id}", s.getUser, httpapi.RequireRole(auth.Admin), httpapi.Summary("Show a user"))
 }
 
 type userView struct {

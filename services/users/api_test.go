@@ -49,7 +49,7 @@ func TestTheAPIIsTheOnePromised(t *testing.T) {
 
 func TestEveryRefusalIsAProblemDocument(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		for name, answer := range map[string]*servicetest.Answer{
+		for name, answer := range map[string]*servicetest.Response{
 			"no token":    h.Anonymous().Get(t, "/users/me"),
 			"bad token":   h.Anonymous().With("Authorization", "Bearer x.y.z").Get(t, "/users/me"),
 			"broken JSON": h.Anonymous().Post(t, "/users", `{"email":`),

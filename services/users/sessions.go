@@ -185,7 +185,7 @@ func (s *service) endSessions(ctx context.Context, tx sqldb.Tx, accountID, but s
 // soon as it is heard.
 func (s *service) revoke(ctx context.Context, tx sqldb.Tx, accountID string, sessions []string) error {
 	until := s.now().Add(accessTTL + auth.Skew)
-	var said []event.Fact
+	var said []event.Payload
 	for _, id := range sessions {
 		if err := s.revocations.Revoke(ctx, tx, id, until); err != nil {
 			return err

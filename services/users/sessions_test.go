@@ -42,7 +42,7 @@ func TestAStolenRefreshTokenEndsTheSession(t *testing.T) {
 		tryRefresh(t, h, second.Refresh).Problem(t, 401, "invalid_grant")
 		bearing(h, second.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
 
-		revoked := servicetest.Said[events.SessionRevoked](t, h)
+		revoked := servicetest.Published[events.SessionRevoked](t, h)
 		require.Len(t, revoked, 1)
 		require.Equal(t, id, revoked[0].UserID)
 		require.True(t, revoked[0].Until.Equal(h.Now().Add(10*time.Minute+auth.Skew)), "until the last access token has expired")
@@ -78,7 +78,7 @@ func TestManyUsesAtOnceGiveOneSuccessorAndHarmNothing(t *testing.T) {
 		successors := together(50, func(int) string { return refresh(t, h, first.Refresh).Refresh })
 		require.Len(t, count(successors), 1)
 		require.NotEqual(t, first.Refresh, successors[0])
-		require.Empty(t, servicetest.Said[events.SessionRevoked](t, h))
+		require.Empty(t, servicetest.Published[events.SessionRevoked](t, h))
 		refresh(t, h, successors[0])
 	})
 }
@@ -114,7 +114,7 @@ func TestSigningOutEndsTheSessionAtOnce(t *testing.T) {
 		bearing(h, here.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
 		tryRefresh(t, h, here.Refresh).Problem(t, 401, "invalid_grant")
 		bearing(h, there.Access).Get(t, "/users/me").Want(t, 200, "id", id)
-		require.Len(t, servicetest.Said[events.SessionRevoked](t, h), 1)
+		require.Len(t, servicetest.Published[events.SessionRevoked](t, h), 1)
 	})
 }
 
@@ -123,7 +123,7 @@ func TestANewPasswordEndsTheOtherSessions(t *testing.T) {
 		register(t, h, "ada@example.com")
 		here, there := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
 		ada := bearing(h, here.Access)
-		change := func(current, replacement string) *servicetest.Answer {
+		change := func(current, replacement string) *servicetest.Response {
 			return ada.Post(t, "/users/me/password", map[string]any{"current_password": current, "new_password": replacement})
 		}
 		change("not my password", "a better password still").Problem(t, 422, "password_wrong")

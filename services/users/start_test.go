@@ -25,7 +25,7 @@ import (
 // start starts a replica with these settings and gives what it logged.
 func start(db sqldb.DB, environ map[string]string) (*app.Instance, string, error) {
 	var log bytes.Buffer
-	instance, err := app.NewInstance(users.Service, app.World{
+	instance, err := app.NewInstance(users.Service, app.Dependencies{
 		Environ: maps.Clone(environ), Version: "test", DB: db, Publisher: bus.Publisher(nil),
 		Peers: map[string]string{}, Transport: http.DefaultTransport, Now: time.Now,
 		NewID: func() string { return uuid.Must(uuid.NewV7()).String() },

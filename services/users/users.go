@@ -62,7 +62,7 @@ type service struct {
 // startLimit is how long making keys and the first admin may take.
 const startLimit = 30 * time.Second
 
-func build(env app.Env) (app.Parts, error) {
+func build(env app.Env) (app.Components, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	s := &service{
@@ -70,19 +70,19 @@ func build(env app.Env) (app.Parts, error) {
 		now: env.Now, newID: env.NewID, log: env.Log,
 	}
 	if err := s.readSettings(env); err != nil {
-		return app.Parts{}, err
+		return app.Components{}, err
 	}
 	if err := s.readKeys(ctx); err != nil {
-		return app.Parts{}, err
+		return app.Components{}, err
 	}
 	s.prepareHashing(env.Registry)
 	if err := s.ensureAdmin(ctx); err != nil {
-		return app.Parts{}, fmt.Errorf("make the first admin: %w", err)
+		return app.Components{}, fmt.Errorf("make the first admin: %w", err)
 	}
-	return app.Parts{
+	return app.Components{
 		Routes: s.routes,
 		Workers: []worker.Worker{
-			{Name: "users sweep", Step: s.sweep, Every: time.Minute},
+			{Name: "users sweep", Step: s.sweep, Interval: time.Minute},
 			idempotency.Sweeper(env.DB, env.Now, s.KeepKeys),
 		},
 		Verifier: auth.NewVerifier(auth.VerifierConfig{

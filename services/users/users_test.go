@@ -23,9 +23,9 @@ func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness), o ...ser
 		servicetest.Setting("ADMIN_PASSWORD", adminPassword),
 	}, o...)
 	servicetest.Run(t, users.Service, func(t *testing.T, h *servicetest.Harness) {
-		require.Len(t, servicetest.Said[events.UserRegistered](t, h), 1, "the admin")
-		h.Says(t, events.UserRegistered{
-			UserID: servicetest.Said[events.UserRegistered](t, h)[0].UserID,
+		require.Len(t, servicetest.Published[events.UserRegistered](t, h), 1, "the admin")
+		h.Publishes(t, events.UserRegistered{
+			UserID: servicetest.Published[events.UserRegistered](t, h)[0].UserID,
 			Email:  "admin@troupe.local", Name: "Admin", Locale: "en", Version: 1,
 		})
 		test(t, h)
@@ -53,7 +53,7 @@ func form(h *servicetest.Harness) *servicetest.Client {
 	return h.Anonymous().With("Content-Type", "application/x-www-form-urlencoded")
 }
 
-func trySignIn(t *testing.T, c *servicetest.Client, email, password string) *servicetest.Answer {
+func trySignIn(t *testing.T, c *servicetest.Client, email, password string) *servicetest.Response {
 	t.Helper()
 	return c.Post(t, "/token", url.Values{"username": {email}, "password": {password}}.Encode())
 }
@@ -64,7 +64,7 @@ func signIn(t *testing.T, h *servicetest.Harness, email, password string) (got t
 	return got
 }
 
-func tryRefresh(t *testing.T, h *servicetest.Harness, token string) *servicetest.Answer {
+func tryRefresh(t *testing.T, h *servicetest.Harness, token string) *servicetest.Response {
 	t.Helper()
 	return form(h).Post(t, "/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}.Encode())
 }
@@ -98,7 +98,7 @@ func TestWhoRegistersCanSignInAndIsAnnounced(t *testing.T) {
 			"created_at", h.Now(), "password", nil, "password_hash", nil)
 		require.Equal(t, "/users/me", answer.Header("Location"))
 		id := answer.Field(t, "id")
-		h.Says(t, events.UserRegistered{UserID: id, Email: "ada@example.com", Name: "Ada", Locale: "pt-BR", Version: 1})
+		h.Publishes(t, events.UserRegistered{UserID: id, Email: "ada@example.com", Name: "Ada", Locale: "pt-BR", Version: 1})
 
 		signed := trySignIn(t, form(h), "ADA@example.com", goodPassword)
 		signed.Want(t, 200, "token_type", "bearer", "expires_in", 600)
@@ -146,7 +146,7 @@ func TestOfManyWhoRegisterAtOnceOneGetsTheAddress(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		statuses := together(20, func(int) int { return h.Anonymous().Post(t, "/users", person("ada@example.com")).Status })
 		require.Equal(t, map[int]int{201: 1, 409: 19}, count(statuses))
-		require.Len(t, servicetest.Said[events.UserRegistered](t, h), 2, "the admin and one more")
+		require.Len(t, servicetest.Published[events.UserRegistered](t, h), 2, "the admin and one more")
 	})
 }
 
@@ -156,7 +156,7 @@ func TestARepeatedRegistrationGetsTheFirstAnswer(t *testing.T) {
 		first := client.Post(t, "/users", person("ada@example.com")).Want(t, 201)
 		second := client.Post(t, "/users", person("ada@example.com")).Want(t, 201)
 		require.Equal(t, string(first.Body), string(second.Body))
-		require.Len(t, servicetest.Said[events.UserRegistered](t, h), 2)
+		require.Len(t, servicetest.Published[events.UserRegistered](t, h), 2)
 
 		other := person("ada@example.com")
 		other["password"] = "another long password"
@@ -194,7 +194,7 @@ func TestBadRegistrationsAreRefused(t *testing.T) {
 			answer.Want(t, answer.Status, "code", c.code)
 			require.NotContains(t, string(answer.Body), goodPassword)
 		}
-		h.Says(t)
+		h.Publishes(t)
 	})
 }
 
@@ -202,17 +202,17 @@ func TestAnOwnerChangesTheirProfile(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		id := register(t, h, "ada@example.com")
 		ada := signedIn(t, h, "ada@example.com")
-		h.Says(t, events.UserRegistered{UserID: id, Email: "ada@example.com", Name: "Ada Lovelace", Locale: "en", Version: 1})
+		h.Publishes(t, events.UserRegistered{UserID: id, Email: "ada@example.com", Name: "Ada Lovelace", Locale: "en", Version: 1})
 
 		ada.Patch(t, "/users/me", map[string]any{"name": "Ada King"}).Want(t, 200, "name", "Ada King", "locale", "en")
 		ada.Patch(t, "/users/me", map[string]any{"locale": "fr"}).Want(t, 200, "name", "Ada King", "locale", "fr")
-		h.Says(t,
+		h.Publishes(t,
 			events.UserUpdated{UserID: id, Email: "ada@example.com", Name: "Ada King", Locale: "en", Version: 2},
 			events.UserUpdated{UserID: id, Email: "ada@example.com", Name: "Ada King", Locale: "fr", Version: 3})
 
 		ada.Patch(t, "/users/me", map[string]any{"name": "Ada King"}).Want(t, 200)
 		ada.Patch(t, "/users/me", map[string]any{}).Want(t, 200, "locale", "fr")
-		h.Says(t)
+		h.Publishes(t)
 		ada.Patch(t, "/users/me", map[string]any{"name": ""}).Problem(t, 422, "name_invalid")
 	})
 }
@@ -223,8 +223,8 @@ func TestADeletedAccountIsForgotten(t *testing.T) {
 		here, there := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
 		bearing(h, here.Access).Delete(t, "/users/me").Want(t, 204)
 
-		require.Equal(t, []events.UserDeleted{{UserID: id, Version: 2}}, servicetest.Said[events.UserDeleted](t, h))
-		require.Len(t, servicetest.Said[events.SessionRevoked](t, h), 2)
+		require.Equal(t, []events.UserDeleted{{UserID: id, Version: 2}}, servicetest.Published[events.UserDeleted](t, h))
+		require.Len(t, servicetest.Published[events.SessionRevoked](t, h), 2)
 		for _, device := range []tokens{here, there} {
 			bearing(h, device.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
 			tryRefresh(t, h, device.Refresh).Problem(t, 401, "invalid_grant")

@@ -73,7 +73,7 @@ func register(t *testing.T, s *apart.System) *client.Client {
 func place(t *testing.T, c *client.Client) (ids []string) {
 	t.Helper()
 	for range 10 {
-		o, err := c.PlaceOrder(t.Context(), "pm_card_visa", client.Wanted{SKU: "lantern", Quantity: 1})
+		o, err := c.PlaceOrder(t.Context(), "pm_card_visa", client.Item{SKU: "lantern", Quantity: 1})
 		require.NoError(t, err)
 		require.Equal(t, "pending", o.Status)
 		ids = append(ids, o.ID)

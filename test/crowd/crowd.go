@@ -60,7 +60,7 @@ func (c *Crowd) Open(ctx context.Context, rare int64) error {
 		}
 		added, key := map[string]any{"delta": stock, "reason": "for the crowd"}, rand.Text()
 		if err := c.admin.persist(ctx, func(api *client.Client) error {
-			return api.Once(key).Post(ctx, "/products/"+sku+"/stock", added, nil)
+			return api.WithIdempotencyKey(key).Post(ctx, "/products/"+sku+"/stock", added, nil)
 		}); err != nil {
 			return fmt.Errorf("stock %s: %w", sku, err)
 		}
@@ -80,7 +80,7 @@ func (c *Crowd) Open(ctx context.Context, rare int64) error {
 // untilKnown orders until orders has heard of the product.
 func (c *Crowd) untilKnown(ctx context.Context, scout *visitor, sku string) error {
 	for {
-		_, err := scout.order(ctx, "pm_card_chargeDeclined", client.Wanted{SKU: sku, Quantity: 1})
+		_, err := scout.order(ctx, "pm_card_chargeDeclined", client.Item{SKU: sku, Quantity: 1})
 		if problem, refused := errors.AsType[*client.Problem](err); !refused || problem.Status != http.StatusUnprocessableEntity {
 			return err
 		}
@@ -119,8 +119,8 @@ func (c *Crowd) Order(ctx context.Context, n int) error {
 }
 
 // wanted has every tenth order want what there is too little of.
-func wanted(i int) client.Wanted {
-	w := client.Wanted{SKU: plenty, Quantity: int64(1 + i%3)}
+func wanted(i int) client.Item {
+	w := client.Item{SKU: plenty, Quantity: int64(1 + i%3)}
 	if i%10 == 0 {
 		w.SKU = scarce
 	}
@@ -171,7 +171,7 @@ func (c *Crowd) newcomer(ctx context.Context) (*visitor, error) {
 	v := &visitor{crowd: c, email: strings.ToLower(rand.Text()) + "@example.com", password: "a customer's own passphrase"}
 	account := map[string]string{"email": v.email, "password": v.password, "name": "Ada"}
 	key := rand.Text()
-	err := v.insist(ctx, func() error { return client.New(c.Gateway).Once(key).Post(ctx, "/users", account, nil) })
+	err := v.insist(ctx, func() error { return client.New(c.Gateway).WithIdempotencyKey(key).Post(ctx, "/users", account, nil) })
 	if problem, refused := errors.AsType[*client.Problem](err); refused && problem.Status == http.StatusConflict {
 		err = nil // the answer to the first try got lost
 	}

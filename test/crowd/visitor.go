@@ -22,11 +22,11 @@ type visitor struct {
 }
 
 // order places one order and gives its id.
-func (v *visitor) order(ctx context.Context, method string, wanted client.Wanted) (id string, err error) {
+func (v *visitor) order(ctx context.Context, method string, wanted client.Item) (id string, err error) {
 	key := rand.Text()
 	var placed client.Order
 	err = v.persist(ctx, func(api *client.Client) (err error) {
-		placed, err = api.Once(key).PlaceOrder(ctx, method, wanted)
+		placed, err = api.WithIdempotencyKey(key).PlaceOrder(ctx, method, wanted)
 		return err
 	})
 	if err == nil {
@@ -56,7 +56,9 @@ func (v *visitor) deliver(ctx context.Context, id string) error {
 	}
 	for _, verb := range []string{"ship", "deliver"} {
 		key := rand.Text()
-		ordered := func(api *client.Client) error { return api.Once(key).Post(ctx, "/orders/"+id+"/"+verb, nil, nil) }
+		ordered := func(api *client.Client) error {
+			return api.WithIdempotencyKey(key).Post(ctx, "/orders/"+id+"/"+verb, nil, nil)
+		}
 		err := v.persist(ctx, func(api *client.Client) error {
 			err := ordered(api)
 			if problem, refused := errors.AsType[*client.Problem](err); refused && problem.Code == "order_not_paid" {

@@ -69,7 +69,7 @@ func (w *world) leave(c *customer) {
 	w.usersSay(c, events.UserDeleted{UserID: c.id, Version: c.version})
 }
 
-func (w *world) usersSay(c *customer, f event.Fact) {
+func (w *world) usersSay(c *customer, f event.Payload) {
 	e, err := event.New(w.ids.next(w.now), "users", w.now, f)
 	if err == nil {
 		var body []byte

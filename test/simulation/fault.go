@@ -20,7 +20,7 @@ type Fault struct {
 	// Deaf is a service whose commits wake nobody.
 	Deaf string
 	// Edit changes what a service consists of.
-	Edit func(service string, parts *app.Parts)
+	Edit func(service string, parts *app.Components)
 	// Publish stands between a service's outbox and the broker.
 	Publish func(messages []bus.Message, errs []error)
 	// AckEarly acknowledges what is handed out before it is handled.
@@ -45,7 +45,7 @@ func (f *Fault) beforeCommit(ctx context.Context, service string, tx sqldb.Tx) e
 
 func (f *Fault) deafTo(service string) bool { return f != nil && f.Deaf == service }
 
-func (f *Fault) edit(service string, parts *app.Parts) {
+func (f *Fault) edit(service string, parts *app.Components) {
 	if f != nil && f.Edit != nil {
 		f.Edit(service, parts)
 	}

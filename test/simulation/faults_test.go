@@ -38,8 +38,8 @@ func executes(service, sql string) func(context.Context, string, sqldb.Tx) error
 }
 
 // without makes a fault that takes a loop out of a service.
-func without(service, loop string) func(string, *app.Parts) {
-	return func(s string, p *app.Parts) {
+func without(service, loop string) func(string, *app.Components) {
+	return func(s string, p *app.Components) {
 		if s == service {
 			p.Workers = slices.DeleteFunc(p.Workers, func(w worker.Worker) bool { return w.Name == loop })
 		}

@@ -227,7 +227,7 @@ func (w *world) sayItAllAgain(ctx context.Context) error {
 	}
 	for _, f := range w.witness.journal {
 		for _, service := range w.witness.topology[f.Type] {
-			w.broker.Repeat(service, f.Message)
+			w.broker.Duplicate(service, f.Message)
 		}
 	}
 	if _, err := w.drain(ctx); err != nil {

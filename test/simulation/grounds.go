@@ -26,7 +26,7 @@ var groundsToCancel = map[string][]string{
 }
 
 // checkGrounds demands that orders has reason to say what it says.
-func (w *witness) checkGrounds(f *fact, e event.Event) {
+func (w *witness) checkGrounds(f *fact, e event.Envelope) {
 	o := w.ordersByID[f.about]
 	if o == nil || f.source != "orders" {
 		return
@@ -52,7 +52,7 @@ func (w *witness) checkGrounds(f *fact, e event.Event) {
 }
 
 // overdue says whether the deadline had passed, by orders' own clock, when e was said.
-func (o *orderSeen) overdue(e event.Event) bool {
+func (o *orderSeen) overdue(e event.Envelope) bool {
 	deadline, err := strconv.ParseInt(o.deadline, 10, 64)
 	return err == nil && !e.Time.Before(sqldb.Time(deadline))
 }

@@ -36,8 +36,8 @@ func (n *node) step(l *loop) (did int) {
 	if !n.do(func(ctx context.Context) { did, err = l.Step(ctx) }) {
 		return 0
 	}
-	l.again = did > 0 && (did >= l.Full || err != nil)
-	every := l.Every
+	l.again = did > 0 && (did >= l.BatchSize || err != nil)
+	every := l.Interval
 	if every <= 0 {
 		every = time.Second
 	}

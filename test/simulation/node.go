@@ -57,13 +57,13 @@ func (n *node) start() error {
 	n.life = newLife()
 	db := disk{DB: n.store, life: n.life, service: n.name, fault: w.fault, committed: &n.dirty, lost: n.losesCall}
 	service := n.service
-	service.Build = func(env app.Env) (app.Parts, error) {
+	service.Build = func(env app.Env) (app.Components, error) {
 		parts, err := n.service.Build(env)
 		w.fault.edit(n.name, &parts)
 		return parts, err
 	}
 	l := n.life
-	instance, err := app.NewInstance(service, app.World{
+	instance, err := app.NewInstance(service, app.Dependencies{
 		Environ: map[string]string{"DEMO_CATALOGUE": "false"}, Version: "simulation",
 		DB: db, Publisher: publisher{n, l}, JWKS: w.signer.JWKS(), Peers: map[string]string{},
 		Transport: http.DefaultTransport, Now: n.now, NewID: n.newID, Log: w.log,
@@ -170,7 +170,7 @@ func (n *node) mayHear() bool {
 func (n *node) hear() {
 	w := n.world
 	if n.asking {
-		n.do(func(ctx context.Context) { n.asking = n.instance.Inbox.HandleBatch(ctx, nil) != nil })
+		n.do(func(ctx context.Context) { n.asking = n.instance.Inbox.Consume(ctx, nil) != nil })
 		return
 	}
 	n.fetch()
@@ -186,7 +186,7 @@ func (n *node) hear() {
 		n.life.left = w.chance.IntN(3)
 	}
 	var err error
-	if !n.do(func(ctx context.Context) { err = n.instance.Inbox.HandleBatch(ctx, deliveries(batch)) }) {
+	if !n.do(func(ctx context.Context) { err = n.instance.Inbox.Consume(ctx, deliveries(batch)) }) {
 		return
 	}
 	switch {

@@ -142,7 +142,7 @@ func (w *world) duplicate() {
 		return
 	}
 	service := hearers[w.chance.IntN(len(hearers))]
-	w.broker.Repeat(service, f.Message)
+	w.broker.Duplicate(service, f.Message)
 	w.tell("broker", "repeats %s for %s", w.names.event(f), service)
 }
 

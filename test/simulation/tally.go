@@ -23,24 +23,24 @@ func tally(topology bus.Topology) app.Service {
 		Name: "tally", Topology: topology,
 		Migrations: fstest.MapFS{"migrations/01001_tally.sql": {Data: []byte(
 			"-- +goose Up\nCREATE TABLE tally (type TEXT PRIMARY KEY, n BIGINT NOT NULL);\n-- +goose Down\nDROP TABLE tally;\n")}},
-		Build: func(app.Env) (app.Parts, error) {
-			return app.Parts{Reactions: []inbox.Reaction{
+		Build: func(app.Env) (app.Components, error) {
+			return app.Components{Handlers: []inbox.Handler{
 				counts[events.OrderCreated](), counts[events.OrderPaid](), counts[events.OrderCancelled](), counts[events.PaymentRefunded](),
 			}}, nil
 		},
 	}
 }
 
-func counts[E event.Fact]() inbox.Reaction {
-	return inbox.On(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[E]) error {
+func counts[E event.Payload]() inbox.Handler {
+	return inbox.Handle(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[E]) error {
 		_, err := tx.Exec(ctx, `INSERT INTO tally (type, n) VALUES ($1, 1)
-			ON CONFLICT (type) DO UPDATE SET n = tally.n + 1`, r.Event.Type)
+			ON CONFLICT (type) DO UPDATE SET n = tally.n + 1`, r.Envelope.Type)
 		return err
 	})
 }
 
 // heardByTally is what the tally hears.
-var heardByTally = []event.Fact{events.OrderCreated{}, events.OrderPaid{}, events.OrderCancelled{}, events.PaymentRefunded{}}
+var heardByTally = []event.Payload{events.OrderCreated{}, events.OrderPaid{}, events.OrderCancelled{}, events.PaymentRefunded{}}
 
 // withTally is the system's topology with the tally in it.
 func withTally() bus.Topology {

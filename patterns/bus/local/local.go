@@ -15,7 +15,6 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/worker"
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 )
 
@@ -51,7 +50,7 @@ func Sequential() Option { return func(b *Bus) { b.sequential = true } }
 func New(topology bus.Topology, databases map[string]sqldb.DB, log *slog.Logger, o ...Option) *Bus {
 	b := &Bus{topology: topology, queues: make(map[string]*queue, len(databases)), log: log}
 	for service, db := range databases {
-		b.queues[service] = &queue{db: db, filled: worker.NewBell(), unsure: true}
+		b.queues[service] = &queue{db: db, filled: worker.NewNotifier(), unsure: true}
 	}
 	for _, set := range o {
 		set(b)
@@ -68,7 +67,7 @@ func (b *Bus) Publish(ctx context.Context, messages []bus.Message) []error {
 	failed := make([]error, len(posts))
 	b.each(posts, func(n int) {
 		failed[n] = posts[n].queue.put(ctx, messages, posts[n].indices)
-		crashpoint.Here(crashpoint.LocalPut)
+		localPut.Hit()
 	})
 	for n, p := range posts {
 		if failed[n] == nil {
@@ -144,7 +143,7 @@ func (b *Bus) Subscribe(ctx context.Context, service string, h bus.BatchHandler)
 		return fmt.Errorf("subscribe: %s has no queue", service)
 	}
 	worker.Worker{
-		Name: "consumer", Every: lookEvery, Wake: q.filled,
+		Name: "consumer", Interval: lookEvery, Wake: q.filled,
 		Step: func(ctx context.Context) (int, error) { return q.step(ctx, h) },
 	}.Run(ctx, b.log.With("service", service))
 	return nil

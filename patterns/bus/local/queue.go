@@ -8,14 +8,13 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/worker"
-	"troupe/platform/crashpoint"
 	"troupe/platform/sqldb"
 )
 
 // queue is one service's.
 type queue struct {
 	db     sqldb.DB
-	filled worker.Bell // rung when something was put in
+	filled worker.Notifier // rung when something was put in
 
 	mu sync.Mutex // one batch is in flight at a time
 	// unsure is set when what lies at the head may have been handed out before:
@@ -31,7 +30,7 @@ func (q *queue) put(ctx context.Context, batch []bus.Message, indices []int) err
 		rows[n] = []any{batch[i].ID, batch[i].Type, batch[i].Body}
 	}
 	return q.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		tx.OnCommit(q.filled.Ring)
+		tx.OnCommit(q.filled.Notify)
 		return sqldb.InsertRows(ctx, tx, "INSERT INTO queue (event_id, type, body)", rows, "ON CONFLICT DO NOTHING", nil)
 	})
 }
@@ -80,9 +79,9 @@ func (q *queue) handOut(ctx context.Context, batch []bus.Delivery, ids []any, h 
 		}
 	}
 	q.unsure, q.failed = true, true
-	crashpoint.Here(crashpoint.LocalTaken)
+	localTaken.Hit()
 	err := h(ctx, batch)
-	crashpoint.Here(crashpoint.LocalHandled)
+	localHandled.Hit()
 	if err != nil && !counted {
 		return errors.Join(err, q.count(ctx, ids))
 	}

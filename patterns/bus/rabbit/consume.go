@@ -14,7 +14,6 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/worker"
-	"troupe/platform/crashpoint"
 )
 
 const (
@@ -137,11 +136,11 @@ func (s *session) handle(ctx context.Context, c *consumer, deliveries <-chan amq
 			return err
 		}
 		batch, last := collect(first, deliveries, c.atLeast)
-		crashpoint.Here(crashpoint.RabbitTaken)
+		rabbitTaken.Hit()
 		if err := c.handle(ctx, batch); err != nil {
 			return fmt.Errorf("handle a batch: %w", err)
 		}
-		crashpoint.Here(crashpoint.RabbitHandled)
+		rabbitHandled.Hit()
 		if err := s.channel.Ack(last, true); err != nil {
 			return fmt.Errorf("acknowledge a batch: %w", errors.Join(err, s.loss()))
 		}

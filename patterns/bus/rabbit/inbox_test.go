@@ -39,11 +39,11 @@ func newReader(t *testing.T) *reader {
 	r.Inbox = inbox.New(inbox.Config{
 		Service: "house", DB: sqldbtest.SQLite(t, inbox.Migrations), Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Reactions: []inbox.Reaction{inbox.On(func(_ context.Context, tx sqldb.Tx, l inbox.Received[letterSent]) error {
+		Handlers: []inbox.Handler{inbox.Handle(func(_ context.Context, tx sqldb.Tx, l inbox.Received[letterSent]) error {
 			tx.OnCommit(func() {
 				r.mu.Lock()
 				defer r.mu.Unlock()
-				r.read = append(r.read, l.Fact.Text)
+				r.read = append(r.read, l.Payload.Text)
 			})
 			return nil
 		})},
@@ -82,7 +82,7 @@ func TestWhatKillsItsConsumersIsParkedAndItsNeighboursAreHandled(t *testing.T) {
 	holds(t, url, queue, 3)
 
 	r := newReader(t)
-	listen(t, b, r.HandleBatch)
+	listen(t, b, r.Consume)
 	require.Eventually(t, func() bool { return r.has("a", "b") }, patience, tick)
 	require.Equal(t, []string{"garbage"}, parked(t, r, "dead", 1))
 	require.Equal(t, []string{"id-of-bomb"}, parked(t, r, "retry", 1))
@@ -93,7 +93,7 @@ func TestWhatKillsItsConsumersIsParkedAndItsNeighboursAreHandled(t *testing.T) {
 func parked(t *testing.T, r *reader, state string, n int) (ids []string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		letters, err := r.Letters(t.Context(), state, 10)
+		letters, err := r.ParkedEvents(t.Context(), state, 10)
 		ids = nil
 		for _, l := range letters {
 			ids = append(ids, l.EventID)

@@ -12,7 +12,6 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
-	"troupe/platform/crashpoint"
 )
 
 const (
@@ -204,7 +203,7 @@ func (p *publisher) exchange(part []parcel) (lost error) {
 	if lost = cmp.Or(lost, p.wire.uncork()); lost != nil {
 		p.kill() // or the confirms of what went out before are waited for
 	}
-	crashpoint.Here(crashpoint.RabbitSent)
+	rabbitSent.Hit()
 	for i, sent := range part {
 		if sent.confirm != nil && !sent.confirm.Wait() {
 			part[i].err = errRefused

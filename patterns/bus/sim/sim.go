@@ -92,8 +92,8 @@ func (q *queue) put(ds ...bus.Delivery) {
 	q.filled = make(chan struct{})
 }
 
-// Repeat puts a message into one service's queue once more.
-func (b *Broker) Repeat(service string, m bus.Message) {
+// Duplicate puts a message into one service's queue once more.
+func (b *Broker) Duplicate(service string, m bus.Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.queues[service].put(bus.Delivery{Message: m})

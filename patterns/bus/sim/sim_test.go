@@ -84,7 +84,7 @@ func TestTheNextMessageIsTheOneChosen(t *testing.T) {
 	t.Parallel()
 	b := sim.NewBroker(topology, sim.Choose(func(n int) int { return n - 1 }))
 	b.Publish(letters("a", "b", "c"))
-	b.Repeat("house", letters("a")[0])
+	b.Duplicate("house", letters("a")[0])
 	s, err := b.Open("house")
 	require.NoError(t, err)
 	batch, _ := s.Receive(9)

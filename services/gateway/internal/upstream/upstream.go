@@ -22,7 +22,6 @@ import (
 
 	"troupe/patterns/breaker"
 	"troupe/patterns/retry"
-	"troupe/platform/crashpoint"
 )
 
 // Config of an Upstream. All fields are needed, but zero values of Breaker and
@@ -94,7 +93,7 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, keyed bool) *
 	if refusal != nil {
 		return u.refused(refusal)
 	}
-	crashpoint.Here(crashpoint.GatewayAnswered)
+	gatewayAnswered.Hit()
 	x.answer(res)
 	return nil
 }

@@ -42,7 +42,7 @@ func (w Wish) Unique() error {
 	for i, item := range w.Items {
 		if seen[item.SKU] {
 			return fault.New(fault.Invalid, "sku_repeated", "a product is listed twice; add the quantities up into one item").
-				At(field(i, "sku"), fmt.Sprintf("%s is listed before", item.SKU))
+				WithField(field(i, "sku"), fmt.Sprintf("%s is listed before", item.SKU))
 		}
 		seen[item.SKU] = true
 	}
@@ -76,10 +76,10 @@ func (w Wish) priced(products map[string]Product) ([]Line, error) {
 		switch {
 		case !known:
 			return nil, fault.New(fault.Invalid, "sku_unknown", "an item is no product of ours; see GET /products for what is").
-				At(field(i, "sku"), fmt.Sprintf("%s is unknown", item.SKU))
+				WithField(field(i, "sku"), fmt.Sprintf("%s is unknown", item.SKU))
 		case !p.Active:
 			return nil, fault.New(fault.Invalid, "sku_inactive", "an item is not on sale at present; leave it out").
-				At(field(i, "sku"), fmt.Sprintf("%s is not on sale", item.SKU))
+				WithField(field(i, "sku"), fmt.Sprintf("%s is not on sale", item.SKU))
 		}
 		lines[i] = Line{SKU: p.SKU, Name: p.Name, Quantity: item.Quantity, UnitPrice: p.Price}
 	}
@@ -97,7 +97,7 @@ func totalOf(lines []Line) (money.Money, error) {
 			total, err = total.Add(price)
 		}
 		if f := (*fault.Error)(nil); errors.As(err, &f) {
-			return money.Money{}, f.At(field(i, ""), f.Message)
+			return money.Money{}, f.WithField(field(i, ""), f.Message)
 		}
 		if err != nil {
 			return money.Money{}, err

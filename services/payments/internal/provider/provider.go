@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"time"
 
-	"troupe/platform/crashpoint"
 	"troupe/platform/money"
 	"troupe/platform/sqldb"
 )
@@ -110,7 +109,7 @@ func (p *Provider) handle(ctx context.Context, requests []Request) (answers []An
 	if len(requests) == 0 {
 		return nil, nil
 	}
-	crashpoint.Here(crashpoint.PaymentsClaimed)
+	paymentsClaimed.Hit()
 	err = p.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		charges, err := p.charges(ctx, tx, requests)
 		if err != nil {
@@ -131,7 +130,7 @@ func (p *Provider) handle(ctx context.Context, requests []Request) (answers []An
 		}
 		return p.enter(ctx, tx, rows)
 	})
-	crashpoint.Here(crashpoint.ProviderDone)
+	providerDone.Hit()
 	return answers, err
 }
 
@@ -190,7 +189,7 @@ func (p *Provider) enter(ctx context.Context, tx sqldb.Tx, rows [][]any) error {
 	if entered < len(rows) {
 		return errStepTaken
 	}
-	crashpoint.Here(crashpoint.ProviderEntered)
+	providerEntered.Hit()
 	return nil
 }
 

@@ -113,5 +113,5 @@ func ParseLocale(s string) (string, error) {
 }
 
 func invalid(field, code, message string) error {
-	return fault.New(fault.Invalid, code, "%s", message).At("body."+field, message)
+	return fault.New(fault.Invalid, code, "%s", message).WithField("body."+field, message)
 }

@@ -65,7 +65,7 @@ func (h *Hasher) acquire(ctx context.Context) error {
 	case h.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return errBusy.Because(ctx.Err())
+		return errBusy.WithCause(ctx.Err())
 	}
 }
 

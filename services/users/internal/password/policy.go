@@ -36,7 +36,7 @@ func (p Policy) Check(password, email, location string) error {
 
 func weak(location, format string, args ...any) error {
 	e := fault.New(fault.Invalid, "password_weak", format, args...)
-	return e.At(location, e.Message)
+	return e.WithField(location, e.Message)
 }
 
 // contains leaves out short names: "a" or "al" is part of too many good passwords.

@@ -46,7 +46,7 @@ func (t Tokens) Read(token string) (sessionID string, counter int64, err error) 
 	}
 	raw, err := encoding.DecodeString(text)
 	if err != nil || len(raw) != tokenBytes {
-		return "", 0, ErrInvalid.Because(err)
+		return "", 0, ErrInvalid.WithCause(err)
 	}
 	body, sum := raw[:bodyBytes], raw[bodyBytes:]
 	if !hmac.Equal(sum, t.sum(body)) {

@@ -71,7 +71,7 @@ func digest(kind, of string) Key {
 // TooMany is the refusal of a try that comes too early.
 func TooMany(wait time.Duration) error {
 	return &fault.Error{
-		Kind: fault.TooMany, Code: "sign_in_throttled", RetryAfter: wait,
+		Kind: fault.TooManyRequests, Code: "sign_in_throttled", RetryAfter: wait,
 		Message: "too many failed attempts to sign in; wait as long as Retry-After says and try again",
 	}
 }

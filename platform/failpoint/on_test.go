@@ -1,6 +1,6 @@
-//go:build crashpoints
+//go:build failpoints
 
-package crashpoint
+package failpoint
 
 import (
 	"testing"
@@ -8,13 +8,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var (
+	written   = New("test: written")
+	published = New("test: published")
+)
+
 func TestTheNthPassingIsTheLast(t *testing.T) {
 	t.Parallel()
-	f, err := parse(string(OutboxRead) + "#3")
+	f, err := parse(written.String() + "#3")
 	require.NoError(t, err)
 	var got []bool
-	for _, p := range []Point{OutboxRead, OutboxPublished, OutboxRead, OutboxRead, OutboxRead} {
-		got = append(got, f.passed(p))
+	for _, p := range []Point{written, published, written, written, written} {
+		got = append(got, f.reached(p))
 	}
 	require.Equal(t, []bool{false, false, false, true, false}, got)
 }
@@ -23,14 +28,13 @@ func TestWithoutANameNothingEnds(t *testing.T) {
 	t.Parallel()
 	f, err := parse("")
 	require.NoError(t, err)
-	for _, p := range All {
-		require.False(t, f.passed(p))
-	}
+	require.False(t, f.reached(written))
+	require.False(t, f.reached(published))
 }
 
 func TestAMistypedNameIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"outbox", "outbox: read", string(OutboxRead) + "#0", string(OutboxRead) + "#x", "#1x"} {
+	for _, s := range []string{"test", "test: writen", written.String() + "#0", written.String() + "#x", "#1x"} {
 		_, err := parse(s)
 		require.ErrorContains(t, err, Variable)
 	}

@@ -1,6 +1,0 @@
-//go:build !crashpoints
-
-package crashpoint
-
-// Here marks p.
-func Here(Point) {}

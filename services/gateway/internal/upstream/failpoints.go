@@ -1,0 +1,8 @@
+package upstream
+
+import "troupe/platform/failpoint"
+
+// Fail points, in the order in which the code reaches them.
+var (
+	gatewayAnswered = failpoint.New("gateway: answer received, not passed on")
+)
