@@ -24,6 +24,7 @@ import (
 // Service is a service as the rest of the system sees it.
 type Service struct {
 	Name string // "orders"
+	Port int    // where it listens, and where others look for it, unless a setting says otherwise
 	// Migrations of its own tables, versions from 1001; nil if it has no database.
 	Migrations fs.FS
 	Topology   bus.Topology

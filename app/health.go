@@ -20,7 +20,7 @@ func Health(ctx context.Context, out io.Writer, environ map[string]string, servi
 	ctx, cancel := context.WithTimeout(ctx, healthLimit)
 	defer cancel()
 	for _, s := range services {
-		if err := askReady(ctx, ListenAddress(s.Name, environ)); err != nil {
+		if err := askReady(ctx, s.ListenAddress(environ)); err != nil {
 			return fmt.Errorf("%s is not ready: %w", s.Name, err)
 		}
 		fmt.Fprintln(out, s.Name, "is ready")

@@ -34,6 +34,6 @@ func TestHealthTellsAReadyServiceFromOneThatIsNot(t *testing.T) {
 
 func TestAnUnknownCommandIsRefused(t *testing.T) {
 	t.Parallel()
-	require.ErrorContains(t, command(t.Context(), []string{"helth"}, nil), `"helth" is no command: give none to run, or health, or version`)
-	require.ErrorContains(t, command(t.Context(), []string{"health", "orders"}, nil), `"health orders" is no command`)
+	require.ErrorContains(t, command(t.Context(), []string{"helth"}, nil, "orders"), `"helth" is no command: give none to run, or health, or version`)
+	require.ErrorContains(t, command(t.Context(), []string{"health", "orders"}, nil, "orders"), `"health orders" is no command`)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -64,14 +63,14 @@ type Instance struct {
 // NewInstance wires s.
 func NewInstance(s Service, w Dependencies) (*Instance, error) {
 	i := &Instance{Service: s}
-	settings, err := readSettings(w.Environ)
+	settings, err := readSettings(w.Environ, w.Log)
 	if err != nil {
 		return nil, err
 	}
 	i.Env = Env{
 		DB: w.DB, Now: w.Now, NewID: w.NewID,
 		After: w.After, Log: w.Log, Registry: prometheus.NewRegistry(), Peers: w.Peers, Transport: w.Transport,
-		Settings:   func(into any) error { return parseEnv(w.Environ, into) },
+		Settings:   func(into any) error { return parseEnv(w.Environ, w.Log, into) },
 		Production: settings.Environment == "production",
 	}
 	i.Env.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -94,6 +93,9 @@ func NewInstance(s Service, w Dependencies) (*Instance, error) {
 	}
 	i.newAPI(w)
 	i.Workers = append(i.Workers, i.Components.Workers...)
+	if s.Migrations != nil {
+		i.Workers = append(i.Workers, idempotency.Sweeper(w.DB, w.Now, settings.IdempotencyKeep))
+	}
 	return i, nil
 }
 
@@ -119,35 +121,23 @@ func (i *Instance) loadRevocations(ctx context.Context) error {
 	return nil
 }
 
-// newInbox makes the inbox, if the service reacts to anything, and demands that
-// its reactions are those the topology promises.
+// newInbox makes the inbox, if the service handles any events. The handlers must be
+// those for the events that the topology has it consume.
 func (i *Instance) newInbox(jitter func() float64) error {
-	if len(i.Components.Handlers) > 0 {
-		i.Inbox = inbox.New(inbox.Config{
-			Service: i.Service.Name, DB: i.Env.DB, Handlers: i.Components.Handlers, Now: i.Env.Now, Log: i.Env.Log, Jitter: jitter,
-		})
-		i.Inbox.RegisterMetrics(i.Env.Registry)
-		i.Workers = append(i.Workers, i.Inbox.Workers()...)
+	revocations, err := i.revocationHandlers()
+	if err != nil {
+		return err
 	}
-	var reacts []string
-	for _, r := range i.Components.Handlers {
-		reacts = append(reacts, r.Type)
+	handlers := slices.Concat(i.Components.Handlers, revocations)
+	if err := checkTopology(i.Service, handlers); err != nil || len(handlers) == 0 {
+		return err
 	}
-	slices.Sort(reacts)
-	if hears := consumedBy(i.Service.Name, i.Service.Topology); !slices.Equal(reacts, hears) {
-		return fmt.Errorf("%s reacts to %v but the topology has it hear %v", i.Service.Name, reacts, hears)
-	}
+	i.Inbox = inbox.New(inbox.Config{
+		Service: i.Service.Name, DB: i.Env.DB, Handlers: handlers, Now: i.Env.Now, Log: i.Env.Log, Jitter: jitter,
+	})
+	i.Inbox.RegisterMetrics(i.Env.Registry)
+	i.Workers = append(i.Workers, i.Inbox.Workers()...)
 	return nil
-}
-
-func consumedBy(service string, topology bus.Topology) []string {
-	var types []string
-	for _, eventType := range slices.Sorted(maps.Keys(topology)) {
-		if slices.Contains(topology[eventType], service) {
-			types = append(types, eventType)
-		}
-	}
-	return types
 }
 
 // newAPI makes the HTTP surface.

@@ -13,13 +13,13 @@ import (
 // Version is the program's version, set when it is built.
 var Version = "dev"
 
-// Main runs services with the settings of the environment until SIGINT or
-// SIGTERM, drains, and exits: 0 if all ended well, 1 if not. With the argument
-// "health" it asks whether they run and are ready instead, and with "version" it
-// prints the version.
-func Main(services ...Service) {
+// Main runs one service of all, by its name, with the settings of the environment
+// until SIGINT or SIGTERM, drains, and exits: 0 if all ended well, 1 if not. With the
+// argument "health" it asks whether the service runs and is ready instead, and with
+// "version" it prints the version.
+func Main(all []Service, name string) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := command(ctx, os.Args[1:], services)
+	err := command(ctx, os.Args[1:], all, name)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -27,12 +27,12 @@ func Main(services ...Service) {
 	}
 }
 
-func command(ctx context.Context, arguments []string, services []Service) error {
+func command(ctx context.Context, arguments []string, all []Service, name string) error {
 	switch {
 	case len(arguments) == 0:
-		return Run(ctx, services...)
+		return Run(ctx, all, name)
 	case slices.Equal(arguments, []string{"health"}):
-		return Health(ctx, os.Stdout, Environ(os.Environ()), services...)
+		return Health(ctx, os.Stdout, Environ(os.Environ()), Named(all, name))
 	case slices.Equal(arguments, []string{"version"}):
 		_, err := fmt.Fprintln(os.Stdout, Version)
 		return err
@@ -40,9 +40,10 @@ func command(ctx context.Context, arguments []string, services []Service) error 
 	return fmt.Errorf("%q is no command: give none to run, or health, or version", strings.Join(arguments, " "))
 }
 
-// Run runs services with the settings of the environment until ctx ends, and drains.
-func Run(ctx context.Context, services ...Service) error {
-	system, err := Start(ctx, Config{Services: services, Environ: Environ(os.Environ()), Version: Version})
+// Run runs one service of all, by its name, with the settings of the environment
+// until ctx ends, and drains.
+func Run(ctx context.Context, all []Service, name string) error {
+	system, err := StartOne(ctx, all, name)
 	if err != nil {
 		return err
 	}
@@ -62,4 +63,22 @@ func (s *System) Run(ctx context.Context) error {
 		return fmt.Errorf("stop: %w", err)
 	}
 	return failed
+}
+
+// StartOne starts one service of all, by its name, with the settings of the
+// environment.
+func StartOne(ctx context.Context, all []Service, name string) (*System, error) {
+	return Start(ctx, Config{
+		Services: []Service{Named(all, name)}, All: all, Environ: Environ(os.Environ()), Version: Version,
+	})
+}
+
+// Named returns the service of all with that name. The name comes from the program itself, so
+// one that does not exist is a mistake in the program.
+func Named(all []Service, name string) Service {
+	i := slices.IndexFunc(all, func(s Service) bool { return s.Name == name })
+	if i < 0 {
+		panic("there is no service " + name)
+	}
+	return all[i]
 }

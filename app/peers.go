@@ -12,33 +12,29 @@ import (
 	"time"
 )
 
-// ports is where each service listens, and is looked for, unless a setting
-// says otherwise.
-var ports = map[string]int{
-	"gateway":       8000,
-	"users":         8001,
-	"orders":        8002,
-	"notifications": 8003,
-	"inventory":     8004,
-	"payments":      8005,
-}
-
-// ListenAddress is NAME_LISTEN, or the service's own port on the loopback interface.
-func ListenAddress(name string, environ map[string]string) string {
-	if address := environ[strings.ToUpper(name)+"_LISTEN"]; address != "" {
+// ListenAddress returns where the service listens: NAME_LISTEN, or the service's own
+// port on the loopback interface.
+func (s Service) ListenAddress(environ map[string]string) string {
+	if address := environ[strings.ToUpper(s.Name)+"_LISTEN"]; address != "" {
 		return address
 	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[name]))
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
 }
 
-// peers gives the base URL of every service: NAME_URL, or its own port on this host.
-func peers(environ map[string]string) map[string]string {
-	urls := make(map[string]string, len(ports))
-	for name, port := range ports {
-		urls[name] = "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		if url := environ[strings.ToUpper(name)+"_URL"]; url != "" {
-			urls[name] = strings.TrimSuffix(url, "/")
-		}
+// URL returns the base URL at which others reach the service: NAME_URL, or the
+// service's own port on this host.
+func (s Service) URL(environ map[string]string) string {
+	if url := environ[strings.ToUpper(s.Name)+"_URL"]; url != "" {
+		return strings.TrimSuffix(url, "/")
+	}
+	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
+}
+
+// peers returns the base URL of every service by its name.
+func peers(all []Service, environ map[string]string) map[string]string {
+	urls := make(map[string]string, len(all))
+	for _, s := range all {
+		urls[s.Name] = s.URL(environ)
 	}
 	return urls
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"reflect"
 	"strings"
@@ -24,12 +25,18 @@ type Settings struct {
 	LogFormat   telemetry.Format `env:"LOG_FORMAT" envDefault:"auto"`        // text, json, or auto: text on a terminal
 	DrainDelay  time.Duration    `env:"DRAIN_DELAY" envDefault:"0s"`         // how long to go on serving once not ready, for balancers to notice
 	DrainLimit  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"20s"`      // how long requests and loops may take to finish
+
+	// How long a request that is repeated with its Idempotency-Key gets the answer of the first.
+	IdempotencyKeep time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
 }
 
-func readSettings(environ map[string]string) (Settings, error) {
+func readSettings(environ map[string]string, log *slog.Logger) (Settings, error) {
 	var s Settings
-	if err := parseEnv(environ, &s); err != nil {
+	if err := parseEnv(environ, log, &s); err != nil {
 		return Settings{}, err
+	}
+	if s.IdempotencyKeep <= 0 {
+		return Settings{}, fmt.Errorf("IDEMPOTENCY_KEEP is %s: it must be positive, for example 48h", s.IdempotencyKeep)
 	}
 	if s.Environment != "development" && s.Environment != "production" {
 		return Settings{}, fmt.Errorf("TROUPE_ENV is %q: set it to development or production", s.Environment)
@@ -80,7 +87,9 @@ func isGuest(raw string) bool {
 }
 
 // parseEnv fills into from environ; its error names the variable and what it wants.
-func parseEnv(environ map[string]string, into any) error {
+// A field with the tag formerly:"NAME" is also read from that name, with a warning.
+func parseEnv(environ map[string]string, log *slog.Logger, into any) error {
+	environ = withFormerNames(environ, log, into)
 	err := env.ParseWithOptions(into, env.Options{Environment: environ})
 	var all env.AggregateError
 	if !errors.As(err, &all) {
@@ -91,6 +100,27 @@ func parseEnv(environ map[string]string, into any) error {
 		sentences = append(sentences, sentence(one, into, environ))
 	}
 	return errors.New(strings.Join(sentences, "; "))
+}
+
+// withFormerNames returns environ with the values of settings that are still set by
+// their former names. If a setting is set by both names, the present one counts.
+func withFormerNames(environ map[string]string, log *slog.Logger, into any) map[string]string {
+	renamed := maps.Clone(environ)
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(into).Elem()) {
+		former := field.Tag.Get("formerly")
+		name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+		value, set := environ[former]
+		if former == "" || !set {
+			continue
+		}
+		if _, both := environ[name]; both {
+			log.Warn(former+" is ignored: its present name, "+name+", is set too", "setting", name)
+			continue
+		}
+		log.Warn(former+" is now called "+name+": rename it in the environment", "setting", name)
+		renamed[name] = value
+	}
+	return renamed
 }
 
 func sentence(err error, into any, environ map[string]string) string {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func TestABadSettingStopsTheStartWithASentence(t *testing.T) {
 		"LOG_FORMAT":    {"yaml", `LOG_FORMAT is "yaml"`},
 		"TROUPE_ENV":    {"prod", `TROUPE_ENV is "prod": set it to development or production`},
 	} {
-		_, err := readSettings(map[string]string{name: want.value})
+		_, err := readSettings(map[string]string{name: want.value}, slog.New(slog.DiscardHandler))
 		require.ErrorContains(t, err, want.sentence)
 	}
 }
@@ -31,11 +32,11 @@ func TestProductionRefusesPasswordsThatEverybodyKnows(t *testing.T) {
 		"DATABASE_URL": "postgres://orders:orders-development-only@postgres/orders",
 		"AMQP_URL":     "amqp://troupe:rabbitmq-development-only@rabbitmq:5672/",
 	} {
-		_, err := readSettings(map[string]string{name: known})
+		_, err := readSettings(map[string]string{name: known}, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
-		_, err = readSettings(map[string]string{name: known, "TROUPE_ENV": "production"})
+		_, err = readSettings(map[string]string{name: known, "TROUPE_ENV": "production"}, slog.New(slog.DiscardHandler))
 		require.EqualError(t, err, "the password in "+name+" is one that everybody knows: choose your own for production")
-		_, err = readSettings(map[string]string{name: strings.Replace(known, "development-only", "kXv81", 1), "TROUPE_ENV": "production"})
+		_, err = readSettings(map[string]string{name: strings.Replace(known, "development-only", "kXv81", 1), "TROUPE_ENV": "production"}, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 	}
 }
@@ -47,7 +48,7 @@ func TestAKnownPasswordIsFoundHoweverItIsSaid(t *testing.T) {
 		"postgres://postgres/orders?user=orders&password=orders-development-only",
 		"postgres://orders:orders%2Ddevelopment%2Donly@postgres/orders",
 	} {
-		_, err := readSettings(map[string]string{"DATABASE_URL": known, "TROUPE_ENV": "production"})
+		_, err := readSettings(map[string]string{"DATABASE_URL": known, "TROUPE_ENV": "production"}, slog.New(slog.DiscardHandler))
 		require.ErrorContains(t, err, "the password in DATABASE_URL is one that everybody knows", known)
 	}
 }
@@ -55,7 +56,7 @@ func TestAKnownPasswordIsFoundHoweverItIsSaid(t *testing.T) {
 func TestProductionRefusesThePasswordThatRabbitMQComesWith(t *testing.T) {
 	t.Parallel()
 	start := func(environment, at string) error {
-		_, err := readSettings(map[string]string{"AMQP_URL": at, "TROUPE_ENV": environment})
+		_, err := readSettings(map[string]string{"AMQP_URL": at, "TROUPE_ENV": environment}, slog.New(slog.DiscardHandler))
 		return err
 	}
 	for _, at := range []string{
@@ -72,16 +73,53 @@ func TestProductionRefusesThePasswordThatRabbitMQComesWith(t *testing.T) {
 
 func TestNoSettingsAtAllWork(t *testing.T) {
 	t.Parallel()
-	s, err := readSettings(map[string]string{})
+	s, err := readSettings(map[string]string{}, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.Equal(t, "development", s.Environment)
 }
 
 func TestServicesListenOnTheirOwnPortOfTheLoopback(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "127.0.0.1:8002", ListenAddress("orders", nil))
-	require.Equal(t, "0.0.0.0:80", ListenAddress("orders", map[string]string{"ORDERS_LISTEN": "0.0.0.0:80"}))
-	urls := peers(map[string]string{"ORDERS_URL": "http://orders:8002/"})
+	orders := Service{Name: "orders", Port: 8002}
+	require.Equal(t, "127.0.0.1:8002", orders.ListenAddress(nil))
+	require.Equal(t, "0.0.0.0:80", orders.ListenAddress(map[string]string{"ORDERS_LISTEN": "0.0.0.0:80"}))
+	urls := peers([]Service{orders, {Name: "users", Port: 8001}}, map[string]string{"ORDERS_URL": "http://orders:8002/"})
 	require.Equal(t, "http://orders:8002", urls["orders"])
 	require.Equal(t, "http://127.0.0.1:8001", urls["users"])
+}
+
+// shopSettings has one setting that used to have another name.
+type shopSettings struct {
+	Deadline time.Duration `env:"ORDERS_DEADLINE" formerly:"ORDER_DEADLINE" envDefault:"2m"`
+}
+
+func TestASettingIsReadByItsFormerNameWithAWarning(t *testing.T) {
+	t.Parallel()
+	for title, c := range map[string]struct {
+		environ map[string]string
+		want    time.Duration
+		warning string
+	}{
+		"present name": {map[string]string{"ORDERS_DEADLINE": "3m"}, 3 * time.Minute, ""},
+		"former name":  {map[string]string{"ORDER_DEADLINE": "4m"}, 4 * time.Minute, "ORDER_DEADLINE is now called ORDERS_DEADLINE"},
+		"both":         {map[string]string{"ORDERS_DEADLINE": "3m", "ORDER_DEADLINE": "4m"}, 3 * time.Minute, "ORDER_DEADLINE is ignored"},
+		"none":         {map[string]string{}, 2 * time.Minute, ""},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			var log strings.Builder
+			var s shopSettings
+			require.NoError(t, parseEnv(c.environ, slog.New(slog.NewTextHandler(&log, nil)), &s))
+			require.Equal(t, c.want, s.Deadline)
+			require.Contains(t, log.String(), c.warning)
+			require.Equal(t, c.warning == "", log.Len() == 0, "warnings: %s", log.String())
+		})
+	}
+}
+
+func TestABadValueUnderAFormerNameNamesThePresentOne(t *testing.T) {
+	t.Parallel()
+	var s shopSettings
+	err := parseEnv(map[string]string{"ORDER_DEADLINE": "soon"}, slog.New(slog.DiscardHandler), &s)
+	require.ErrorContains(t, err, `ORDERS_DEADLINE is "soon"`)
 }

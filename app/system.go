@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,8 @@ import (
 
 // Config says what to run.
 type Config struct {
-	Services []Service         // who calls others comes before them, to stop before them
+	Services []Service         // those to run; one that calls others comes before them, to stop before them
+	All      []Service         // every service of the system, to find those that run elsewhere; nil: Services
 	Environ  map[string]string // see Settings; the services' own are in there too
 	Version  string
 	Log      *slog.Logger // nil: to standard error, as the settings say
@@ -61,7 +63,7 @@ type runningService struct {
 // Start starts everything and returns when it is ready for requests. The error
 // of a start that can not succeed says what to do. ctx bounds only the start.
 func Start(ctx context.Context, c Config) (*System, error) {
-	settings, err := readSettings(c.Environ)
+	settings, err := readSettings(c.Environ, cmp.Or(c.Log, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func (s *System) start(ctx context.Context, c Config) error {
 // by mistake changes nothing.
 func (s *System) bind(ctx context.Context, c Config) error {
 	for _, m := range s.services {
-		address := ListenAddress(m.service.Name, c.Environ)
+		address := m.service.ListenAddress(c.Environ)
 		listener, err := c.Listen(ctx, "tcp", address)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return &PortTakenError{Service: m.service.Name, Address: address}
@@ -191,7 +193,11 @@ func absolute(dir string) string {
 }
 
 func (s *System) wire(ctx context.Context, c Config) error {
-	urls := peers(c.Environ)
+	all := c.All
+	if all == nil {
+		all = c.Services
+	}
+	urls := peers(all, c.Environ)
 	for _, m := range s.services {
 		urls[m.service.Name] = "http://" + m.listener.Addr().String()
 	}

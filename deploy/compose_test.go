@@ -22,16 +22,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/app"
+	"troupe/services"
 )
 
 var (
-	// servicePorts are the six services and where they listen.
-	servicePorts = map[string]string{
-		"gateway": "8000", "users": "8001", "orders": "8002", "notifications": "8003", "inventory": "8004", "payments": "8005",
-	}
-	withDatabase = []string{"users", "orders", "notifications", "inventory", "payments"}
-	servers      = []string{"postgres", "rabbitmq", "mailpit", "jaeger"}
+	servers = []string{"postgres", "rabbitmq", "mailpit", "jaeger"}
 )
+
+// servicePort returns the port that a service listens on by itself.
+func servicePort(s app.Service) string { return strconv.Itoa(s.Port) }
+
+// withDatabase returns the names of the services that own a database.
+func withDatabase() []string {
+	var names []string
+	for _, s := range services.All {
+		if s.Migrations != nil {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
 
 // compose loads compose.yaml as Docker Compose does, with these variables set.
 func compose(t *testing.T, variables ...string) *types.Project {
@@ -55,7 +65,7 @@ func environment(s types.ServiceConfig) map[string]string {
 
 func TestComposeRunsTheWholeSystem(t *testing.T) {
 	t.Parallel()
-	want := append(slices.Collect(maps.Keys(servicePorts)), servers...)
+	want := append(services.Names(), servers...)
 	require.ElementsMatch(t, append(want, "troupe"), compose(t).ServiceNames())
 }
 
@@ -127,7 +137,7 @@ func TestImagesArePinned(t *testing.T) {
 
 func TestAServiceCanRunAsManyReplicas(t *testing.T) {
 	t.Parallel()
-	for name := range servicePorts {
+	for _, name := range services.Names() {
 		s := compose(t).Services[name]
 		require.Equal(t, name, *s.Build.Args["SERVICE"])
 		require.True(t, s.ReadOnly, name)
@@ -141,15 +151,17 @@ func TestAServiceCanRunAsManyReplicas(t *testing.T) {
 
 func TestAServiceIsAskedForItsHealthAndGivenTimeToDrain(t *testing.T) {
 	t.Parallel()
-	for name, port := range servicePorts {
+	for _, service := range services.All {
+		name, port := service.Name, servicePort(service)
 		s := compose(t).Services[name]
 		environ := environment(s)
-		require.Equal(t, ":"+port, app.ListenAddress(name, environ))
+		require.Equal(t, ":"+port, service.ListenAddress(environ))
 		require.Equal(t, types.HealthCheckTest{"CMD", "/service", "health"}, s.HealthCheck.Test)
 		drain, err := time.ParseDuration(environ["DRAIN_TIMEOUT"])
 		require.NoError(t, err)
 		require.Greater(t, time.Duration(*s.StopGracePeriod), drain, name)
-		for other, port := range servicePorts {
+		for _, peer := range services.All {
+			other, port := peer.Name, servicePort(peer)
 			if at, ok := environ[strings.ToUpper(other)+"_URL"]; ok {
 				require.Equal(t, "http://"+other+":"+port, at, name)
 			}
@@ -168,8 +180,8 @@ func TestTheStartIsGatedByHealth(t *testing.T) {
 		}
 		return names
 	}
-	require.ElementsMatch(t, withDatabase, waitsFor("gateway"))
-	for _, name := range withDatabase {
+	require.ElementsMatch(t, withDatabase(), waitsFor("gateway"))
+	for _, name := range withDatabase() {
 		require.ElementsMatch(t, []string{"postgres", "rabbitmq"}, waitsFor(name))
 	}
 }
@@ -196,7 +208,7 @@ func known(t *testing.T, service string) []string {
 	t.Helper()
 	names := append(settings(t, "Every process"), settings(t, service)...)
 	names = append(names, strings.ToUpper(service)+"_LISTEN", "OTEL_EXPORTER_OTLP_ENDPOINT", "GOMEMLIMIT")
-	for other := range servicePorts {
+	for _, other := range services.Names() {
 		names = append(names, strings.ToUpper(other)+"_URL")
 	}
 	return names
@@ -204,7 +216,7 @@ func known(t *testing.T, service string) []string {
 
 func TestEveryVariableIsOneThatTheServiceReads(t *testing.T) {
 	t.Parallel()
-	for name := range servicePorts {
+	for _, name := range services.Names() {
 		given := environment(compose(t).Services[name])
 		require.Subset(t, known(t, name), slices.Collect(maps.Keys(given)), name)
 	}
@@ -254,8 +266,8 @@ func TestAServiceHasTheDatabaseThatPostgresMakesForItAlone(t *testing.T) {
 	t.Parallel()
 	project := compose(t)
 	server := environment(project.Services["postgres"])
-	require.ElementsMatch(t, withDatabase, strings.Fields(server["SERVICES"]))
-	for _, name := range withDatabase {
+	require.ElementsMatch(t, withDatabase(), strings.Fields(server["SERVICES"]))
+	for _, name := range withDatabase() {
 		at, err := url.Parse(environment(project.Services[name])["DATABASE_URL"])
 		require.NoError(t, err)
 		password, _ := at.User.Password()
@@ -268,7 +280,7 @@ func TestAServiceHasTheDatabaseThatPostgresMakesForItAlone(t *testing.T) {
 func TestInProductionNothingStartsWithTheSecretsOfDevelopment(t *testing.T) {
 	t.Parallel()
 	project := compose(t, "TROUPE_ENV=production")
-	for _, name := range withDatabase {
+	for _, name := range withDatabase() {
 		environ := environment(project.Services[name])
 		_, err := app.Start(t.Context(), app.Config{Environ: environ})
 		require.ErrorContains(t, err, "the password in DATABASE_URL is one that everybody knows", name)
@@ -349,7 +361,7 @@ func TestEveryServiceCanBeDoubledBeforePostgresIsFull(t *testing.T) {
 	project := compose(t)
 	require.Equal(t, types.ShellCommand{"postgres"}, project.Services["postgres"].Command)
 	taken := 0
-	for _, name := range withDatabase {
+	for _, name := range withDatabase() {
 		taken += 2 * (poolOf(t, environment(project.Services[name])["DATABASE_URL"]) + forMigrations)
 	}
 	require.LessOrEqual(t, taken, maxConnections-forSuperusers)

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"troupe/app"
+	"troupe/services"
 )
 
 // manifest is as much of the Kubernetes kinds as the tests look at.
@@ -126,14 +126,14 @@ func TestKustomizeAppliesEveryFileAndPinsEveryImage(t *testing.T) {
 		require.Regexp(t, `^\d+\.\d+\.\d+$`, image.NewTag)
 		images = append(images, image.Name)
 	}
-	for name := range servicePorts {
+	for _, name := range services.Names() {
 		require.Contains(t, images, "troupe/"+name)
 	}
 }
 
 func TestAPodIsProbedLimitedAndCanHarmNobody(t *testing.T) {
 	t.Parallel()
-	for name := range servicePorts {
+	for _, name := range services.Names() {
 		p := manifests(t, name)["Deployment"].Spec.Template.Spec
 		require.Len(t, p.Containers, 1)
 		c := p.Containers[0]
@@ -163,7 +163,7 @@ func TestAPodHasTimeToLeave(t *testing.T) {
 	require.Positive(t, delay)
 	limit, err := time.ParseDuration(shared["DRAIN_TIMEOUT"])
 	require.NoError(t, err)
-	for name := range servicePorts {
+	for _, name := range services.Names() {
 		d := manifests(t, name)["Deployment"]
 		grace := time.Duration(d.Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second
 		require.Greater(t, grace, delay+limit, name)
@@ -172,7 +172,7 @@ func TestAPodHasTimeToLeave(t *testing.T) {
 
 func TestOneReplicaMayGoWhileAnotherServes(t *testing.T) {
 	t.Parallel()
-	for name := range servicePorts {
+	for _, name := range services.Names() {
 		m := manifests(t, name)
 		labels := m["Deployment"].Spec.Template.Metadata.Labels
 		require.Equal(t, map[string]string{"app.kubernetes.io/name": name}, labels)
@@ -188,7 +188,8 @@ func TestOneReplicaMayGoWhileAnotherServes(t *testing.T) {
 func TestAPodListensWhereTheOthersLookForIt(t *testing.T) {
 	t.Parallel()
 	shared := settingsMap(t)
-	for name, port := range servicePorts {
+	for _, service := range services.All {
+		name, port := service.Name, servicePort(service)
 		m := manifests(t, name)
 		c := m["Deployment"].Spec.Template.Spec.Containers[0]
 		environ := map[string]string{}
@@ -196,7 +197,7 @@ func TestAPodListensWhereTheOthersLookForIt(t *testing.T) {
 			environ[e.Name] = e.Value
 		}
 		require.Equal(t, "troupe", c.EnvFrom[0].ConfigMapRef.Name)
-		require.Equal(t, ":"+port, app.ListenAddress(name, environ))
+		require.Equal(t, ":"+port, service.ListenAddress(environ))
 		require.Equal(t, port, strconv.Itoa(c.Ports[0].ContainerPort))
 		require.Equal(t, port, strconv.Itoa(m["Service"].Spec.Ports[0].Port))
 		require.Equal(t, c.Ports[0].Name, m["Service"].Spec.Ports[0].TargetPort)
@@ -209,7 +210,7 @@ func TestAPodListensWhereTheOthersLookForIt(t *testing.T) {
 func TestSecretsAreNamedNotHeld(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "production", settingsMap(t)["TROUPE_ENV"])
-	for name := range servicePorts {
+	for _, name := range services.Names() {
 		var asked []string
 		for _, e := range manifests(t, name)["Deployment"].Spec.Template.Spec.Containers[0].Env {
 			if e.ValueFrom == nil {
@@ -229,7 +230,7 @@ func TestSecretsAreNamedNotHeld(t *testing.T) {
 
 func TestEveryVariableOfAPodIsOneThatTheServiceReads(t *testing.T) {
 	t.Parallel()
-	for name := range servicePorts {
+	for _, name := range services.Names() {
 		means := known(t, name)
 		for _, e := range manifests(t, name)["Deployment"].Spec.Template.Spec.Containers[0].Env {
 			require.Contains(t, means, e.Name, name)
@@ -249,7 +250,7 @@ func TestARolloutOfEveryServiceFitsIntoPostgres(t *testing.T) {
 	said := regexp.MustCompile(`DATABASE_URL="(postgres://[^"]+)"`).FindSubmatch(readme)
 	require.NotNil(t, said)
 	pool, taken := poolOf(t, string(said[1])), 0
-	for _, name := range withDatabase {
+	for _, name := range withDatabase() {
 		replicas := manifests(t, name)["Deployment"].Spec.Replicas
 		taken += replicas*pool + replicas*(pool+forMigrations)
 	}

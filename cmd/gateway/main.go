@@ -3,7 +3,7 @@ package main
 
 import (
 	"troupe/app"
-	"troupe/services/gateway"
+	"troupe/services"
 )
 
-func main() { app.Main(gateway.Service) }
+func main() { app.Main(services.All, "gateway") }

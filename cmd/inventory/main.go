@@ -3,7 +3,7 @@ package main
 
 import (
 	"troupe/app"
-	"troupe/services/inventory"
+	"troupe/services"
 )
 
-func main() { app.Main(inventory.Service) }
+func main() { app.Main(services.All, "inventory") }

@@ -3,7 +3,7 @@ package main
 
 import (
 	"troupe/app"
-	"troupe/services/notifications"
+	"troupe/services"
 )
 
-func main() { app.Main(notifications.Service) }
+func main() { app.Main(services.All, "notifications") }

@@ -3,7 +3,7 @@ package main
 
 import (
 	"troupe/app"
-	"troupe/services/orders"
+	"troupe/services"
 )
 
-func main() { app.Main(orders.Service) }
+func main() { app.Main(services.All, "orders") }

@@ -3,7 +3,7 @@ package main
 
 import (
 	"troupe/app"
-	"troupe/services/payments"
+	"troupe/services"
 )
 
-func main() { app.Main(payments.Service) }
+func main() { app.Main(services.All, "payments") }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"net/url"
 	"os"
 	"slices"
@@ -12,16 +11,22 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"troupe/app"
 	"troupe/client"
+	"troupe/services"
 )
 
-// hearers are the services that hear events, and where their own ports are.
-// Dead letters are no public matter: the gateway does not route to them.
-var hearers = map[string]string{
-	"orders":        "http://127.0.0.1:8002",
-	"notifications": "http://127.0.0.1:8003",
-	"inventory":     "http://127.0.0.1:8004",
-	"payments":      "http://127.0.0.1:8005",
+// consumers returns the names of the services that consume events, sorted. Dead
+// letters are an operator's business: the gateway does not route to them.
+func consumers() []string {
+	var names []string
+	for _, s := range services.All {
+		if len(s.Consumes()) > 0 {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 type deadLettersCommand struct {
@@ -37,11 +42,10 @@ type letterFlags struct {
 
 // at gives the admin's client of one service.
 func (f letterFlags) at(ctx context.Context, service string) (*client.Client, error) {
-	base, ok := hearers[service]
-	if !ok {
-		return nil, fmt.Errorf("%q hears no events: give one of %s", service, strings.Join(slices.Sorted(maps.Keys(hearers)), ", "))
+	if !slices.Contains(consumers(), service) {
+		return nil, fmt.Errorf("%q consumes no events: give one of %s", service, strings.Join(consumers(), ", "))
 	}
-	base = cmp.Or(f.At[service], os.Getenv(strings.ToUpper(service)+"_URL"), base)
+	base := cmp.Or(f.At[service], app.Named(services.All, service).URL(app.Environ(os.Environ())))
 	admin, err := f.login(ctx)
 	if err != nil {
 		return nil, err
@@ -69,7 +73,7 @@ type listLetters struct {
 func (c listLetters) Run(ctx context.Context) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "SERVICE\tEVENT\tTYPE\tSTATE\tTRIES\tSINCE\tERROR")
-	for _, service := range slices.Sorted(maps.Keys(hearers)) {
+	for _, service := range consumers() {
 		api, err := c.at(ctx, service)
 		if err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 
 	"troupe/app"
 	"troupe/platform/sqldb"
+	"troupe/services"
 )
 
 // runApart runs every service in a process of its own on the PostgreSQL and
@@ -52,7 +53,7 @@ func runApart(ctx context.Context, environ map[string]string, admin *admin) erro
 			return err
 		}
 		var others []*process
-		for _, name := range names()[1:] {
+		for _, name := range services.Names()[1:] {
 			p := newProcess(self, name, environ, urls[name])
 			group.Go(func() error { return p.keepRunning(behind) })
 			others = append(others, p)
@@ -69,17 +70,17 @@ func runApart(ctx context.Context, environ map[string]string, admin *admin) erro
 // findOneAnother tells the services where the others listen, unless NAME_URL says
 // that they are to be reached by another way.
 func findOneAnother(environ map[string]string) error {
-	for _, name := range names() {
-		variable := strings.ToUpper(name) + "_LISTEN"
-		_, port, err := net.SplitHostPort(app.ListenAddress(name, environ))
+	for _, s := range services.All {
+		variable := strings.ToUpper(s.Name) + "_LISTEN"
+		_, port, err := net.SplitHostPort(s.ListenAddress(environ))
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s is %q: it must be a host and a port, for example 127.0.0.1:9000", variable, environ[variable])
 		case port == "0" || port == "":
 			return fmt.Errorf("%s is %q: with --distributed the others must know the port beforehand; choose one", variable, environ[variable])
 		}
-		if at := strings.ToUpper(name) + "_URL"; environ[at] == "" {
-			environ[at] = address(environ)(name)
+		if at := strings.ToUpper(s.Name) + "_URL"; environ[at] == "" {
+			environ[at] = address(environ)(s.Name)
 		}
 	}
 	return nil
@@ -89,7 +90,7 @@ func findOneAnother(environ map[string]string) error {
 // on this host. One that listens on every interface does so on the loopback too.
 func address(environ map[string]string) func(service string) string {
 	return func(service string) string {
-		listen := app.ListenAddress(service, environ)
+		listen := app.Named(services.All, service).ListenAddress(environ)
 		host, port, err := net.SplitHostPort(listen)
 		if err != nil {
 			return "http://" + listen // which the service will refuse to listen on
@@ -114,7 +115,7 @@ func databases(ctx context.Context, server string) (map[string]string, error) {
 	}
 	defer db.Close()
 	urls := map[string]string{}
-	for _, s := range everything {
+	for _, s := range services.All {
 		if s.Migrations == nil {
 			continue
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"troupe/services"
 )
 
 // The scripts run the program itself, as an operator would.
@@ -29,7 +31,7 @@ func TestScripts(t *testing.T) {
 // and $PORTS with the flags of 'troupe up'.
 func freePorts(env *testscript.Env) error {
 	env.Setenv("PASSWORD_HASH_COST", "insecure")
-	for _, name := range names() {
+	for _, name := range services.Names() {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err

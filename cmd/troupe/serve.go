@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"troupe/app"
+	"troupe/services"
 )
 
 type serveCommand struct {
@@ -26,19 +28,17 @@ func (c serveCommand) Run(ctx context.Context) error {
 			stop()
 		}()
 	}
-	for _, s := range everything {
-		if s.Name == c.Service {
-			return c.serve(ctx, s)
-		}
+	if !slices.Contains(services.Names(), c.Service) {
+		return fmt.Errorf("no service is called %q: give one of %s", c.Service, strings.Join(services.Names(), ", "))
 	}
-	return fmt.Errorf("no service is called %q: give one of %s", c.Service, strings.Join(names(), ", "))
+	if !c.WithStdin {
+		return app.Run(ctx, services.All, c.Service)
+	}
+	return c.serve(ctx)
 }
 
-func (c serveCommand) serve(ctx context.Context, s app.Service) error {
-	if !c.WithStdin {
-		return app.Run(ctx, s)
-	}
-	system, err := app.Start(ctx, app.Config{Services: []app.Service{s}, Environ: app.Environ(os.Environ()), Version: app.Version})
+func (c serveCommand) serve(ctx context.Context) error {
+	system, err := app.StartOne(ctx, services.All, c.Service)
 	if taken, ok := errors.AsType[*app.PortTakenError](err); ok {
 		return fmt.Errorf("%w; use --port %s=PORT to listen elsewhere", err, taken.Service)
 	}

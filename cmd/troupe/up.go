@@ -7,23 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"troupe/app"
-	"troupe/services/gateway"
-	"troupe/services/inventory"
-	"troupe/services/notifications"
-	"troupe/services/orders"
-	"troupe/services/payments"
-	"troupe/services/users"
+	"troupe/services"
 )
-
-// everything is the whole system. The gateway comes first: its address is the one people know.
-var everything = []app.Service{
-	gateway.Service, users.Service, orders.Service, notifications.Service, inventory.Service, payments.Service,
-}
 
 type upCommand struct {
 	Data        string         `default:".troupe" type:"path" help:"Folder for the databases and the admin's password."`
@@ -62,7 +53,7 @@ func (c upCommand) Run(ctx context.Context) error {
 func (c upCommand) runTogether(ctx context.Context, environ map[string]string, admin *admin) error {
 	began := time.Now()
 	environ["DATABASE_URL"], environ["AMQP_URL"] = "", ""
-	system, err := app.Start(ctx, app.Config{Services: everything, Environ: environ, Version: app.Version})
+	system, err := app.Start(ctx, app.Config{Services: services.All, Environ: environ, Version: app.Version})
 	if taken, ok := errors.AsType[*app.PortTakenError](err); ok {
 		return fmt.Errorf("%w; use --port %s=PORT to listen elsewhere", err, taken.Service)
 	}
@@ -81,8 +72,8 @@ func (c upCommand) runTogether(ctx context.Context, environ map[string]string, a
 // listenOn turns --port into the services' settings.
 func (c upCommand) listenOn(environ map[string]string) error {
 	for name, port := range c.Port {
-		if !isService(name) || port < 0 || port > 65535 {
-			return fmt.Errorf("--port %s=%d: give one of %s and a port from 0 to 65535", name, port, strings.Join(names(), ", "))
+		if !slices.Contains(services.Names(), name) || port < 0 || port > 65535 {
+			return fmt.Errorf("--port %s=%d: give one of %s and a port from 0 to 65535", name, port, strings.Join(services.Names(), ", "))
 		}
 		if port == 0 && c.Distributed {
 			return fmt.Errorf("--port %s=0: with --distributed the others must know the port beforehand; choose one", name)
@@ -91,23 +82,6 @@ func (c upCommand) listenOn(environ map[string]string) error {
 		delete(environ, strings.ToUpper(name)+"_URL") // it was said of another port
 	}
 	return nil
-}
-
-func names() []string {
-	var all []string
-	for _, s := range everything {
-		all = append(all, s.Name)
-	}
-	return all
-}
-
-func isService(name string) bool {
-	for _, s := range everything {
-		if s.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 const bannerText = `
@@ -127,14 +101,14 @@ const bannerText = `
 
 // banner tells where everything is; at gives the address of a service.
 func banner(out io.Writer, at func(service string) string, admin, data string, took time.Duration) {
-	var services []string
-	for _, name := range names()[1:] {
-		services = append(services, name+" "+at(name)[strings.LastIndex(at(name), ":"):])
+	var others []string
+	for _, name := range services.Names()[1:] {
+		others = append(others, name+" "+at(name)[strings.LastIndex(at(name), ":"):])
 	}
 	demo := "go run ./cmd/troupe demo"
 	if at("gateway") != defaultGateway {
 		demo += " --url " + at("gateway")
 	}
 	fmt.Fprintf(out, bannerText, took.Milliseconds(), at("gateway"), at("gateway"), at("notifications"),
-		strings.Join(services, "  "), admin, data, at("gateway"), demo)
+		strings.Join(others, "  "), admin, data, at("gateway"), demo)
 }

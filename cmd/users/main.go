@@ -3,7 +3,7 @@ package main
 
 import (
 	"troupe/app"
-	"troupe/services/users"
+	"troupe/services"
 )
 
-func main() { app.Main(users.Service) }
+func main() { app.Main(services.All, "users") }

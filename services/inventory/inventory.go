@@ -11,7 +11,6 @@ import (
 
 	"troupe/app"
 	"troupe/events"
-	"troupe/patterns/idempotency"
 	"troupe/patterns/inbox"
 	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
@@ -23,6 +22,7 @@ import (
 // Service is all that the rest of the system sees of this package.
 var Service = app.Service{
 	Name:       "inventory",
+	Port:       8004,
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,
@@ -34,8 +34,6 @@ type settings struct {
 	HoldExpiry time.Duration `env:"HOLD_EXPIRY" envDefault:"6m"`
 	// DemoCatalogue fills an empty catalogue at the first start.
 	DemoCatalogue bool `env:"DEMO_CATALOGUE" envDefault:"true"`
-	// KeepKeys is how long a repeated request gets the answer of the first.
-	KeepKeys time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
 }
 
 type service struct {
@@ -52,9 +50,8 @@ func build(env app.Env) (app.Components, error) {
 	if err := env.Settings(&c); err != nil {
 		return app.Components{}, err
 	}
-	if c.HoldExpiry <= 0 || c.KeepKeys <= 0 {
-		return app.Components{}, fmt.Errorf("HOLD_EXPIRY (%s) and IDEMPOTENCY_KEEP (%s) must be positive, for example 6m and 48h",
-			c.HoldExpiry, c.KeepKeys)
+	if c.HoldExpiry <= 0 {
+		return app.Components{}, fmt.Errorf("HOLD_EXPIRY is %s: it must be positive, for example 6m", c.HoldExpiry)
 	}
 	s := &service{
 		db: env.DB, outbox: env.Outbox, revocations: env.Revocations,
@@ -71,11 +68,9 @@ func build(env app.Env) (app.Components, error) {
 			inbox.HandleBatch(s.orderCreated),
 			inbox.HandleBatch(s.orderConfirmed),
 			inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
-			inbox.Handle(s.sessionRevoked),
 		},
 		Workers: []worker.Worker{
 			{Name: "hold expiry", Step: s.expireHolds, Interval: 10 * time.Second},
-			idempotency.Sweeper(env.DB, env.Now, c.KeepKeys),
 		},
 	}, nil
 }

@@ -54,10 +54,6 @@ func (s *service) orderCancelled(ctx context.Context, tx sqldb.Tx, rs []inbox.Re
 	return s.take(ctx, tx, steps)
 }
 
-func (s *service) sessionRevoked(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.SessionRevoked]) error {
-	return s.revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until)
-}
-
 // expireHolds is the backstop behind the deadline of orders.
 func (s *service) expireHolds(ctx context.Context) (did int, err error) {
 	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {

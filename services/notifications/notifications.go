@@ -35,6 +35,7 @@ import (
 // Service is the notifications service.
 var Service = app.Service{
 	Name:       "notifications",
+	Port:       8003,
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

@@ -19,9 +19,6 @@ import (
 func (s *service) reactions() []inbox.Handler {
 	return []inbox.Handler{
 		inbox.Handle(s.userRegistered), inbox.Handle(s.userUpdated), inbox.Handle(s.userDeleted),
-		inbox.Handle(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.SessionRevoked]) error {
-			return s.revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until)
-		}),
 
 		tells(s, func(e events.OrderCreated) telling {
 			return telling{userID: e.UserID, notice: message.Notice{OrderID: e.OrderID, Amount: money.Money(e.Total)}, order: ordered(e), mail: true, inbox: true}

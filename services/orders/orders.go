@@ -38,6 +38,7 @@ const name = "orders"
 // Service is the orders service.
 var Service = app.Service{
 	Name:       name,
+	Port:       8002,
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,
@@ -47,8 +48,6 @@ type settings struct {
 	// Deadline is how long stock and money have time to answer before an order
 	// is cancelled. A reservation should live at least three times as long.
 	Deadline time.Duration `env:"ORDER_DEADLINE" envDefault:"2m"`
-	// KeepKeys is how long a repeated request gets the answer of the first.
-	KeepKeys time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
 }
 
 type service struct {
@@ -70,9 +69,8 @@ func build(env app.Env) (app.Components, error) {
 	if err := env.Settings(&s.settings); err != nil {
 		return app.Components{}, err
 	}
-	if s.Deadline <= 0 || s.KeepKeys <= 0 {
-		return app.Components{}, fmt.Errorf("ORDER_DEADLINE (%s) and IDEMPOTENCY_KEEP (%s) must be positive, for example 2m and 48h",
-			s.Deadline, s.KeepKeys)
+	if s.Deadline <= 0 {
+		return app.Components{}, fmt.Errorf("ORDER_DEADLINE is %s: it must be positive, for example 2m", s.Deadline)
 	}
 	return app.Components{
 		Routes:   s.routes,
@@ -82,7 +80,6 @@ func build(env app.Env) (app.Components, error) {
 			// replica heard, or was busy with when we looked.
 			{Name: "decider", Step: s.decide, Interval: 200 * time.Millisecond, Wake: s.heard, BatchSize: store.ClaimSize, Linger: 2 * time.Millisecond},
 			{Name: "deadlines", Step: s.cancelOverdue, Interval: time.Second},
-			idempotency.Sweeper(env.DB, env.Now, s.KeepKeys),
 		},
 	}, nil
 }

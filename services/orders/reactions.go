@@ -31,7 +31,6 @@ func (s *service) reactions() []inbox.Handler {
 		inbox.HandleBatch(s.productsChanged),
 		inbox.HandleBatch(s.stockChanged),
 		inbox.Handle(s.userDeleted),
-		inbox.Handle(s.sessionRevoked),
 	}
 }
 
@@ -103,10 +102,6 @@ func (s *service) userDeleted(ctx context.Context, tx sqldb.Tx, r inbox.Received
 		ID: r.Envelope.ID, At: s.now(), What: r.Envelope.Type, Who: r.Envelope.Source,
 		Detail: "The customer's account is gone.", Cause: r.Envelope.CausationID, Traceparent: r.Envelope.Traceparent,
 	})
-}
-
-func (s *service) sessionRevoked(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.SessionRevoked]) error {
-	return s.revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until)
 }
 
 func created(o *order.Order) events.OrderCreated {

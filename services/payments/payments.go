@@ -7,12 +7,10 @@
 package payments
 
 import (
-	"fmt"
 	"time"
 
 	"troupe/app"
 	"troupe/events"
-	"troupe/patterns/idempotency"
 	"troupe/patterns/inbox"
 	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
@@ -25,6 +23,7 @@ import (
 // Service is all that the rest of the system sees of this package.
 var Service = app.Service{
 	Name:       "payments",
+	Port:       8005,
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,
@@ -34,8 +33,6 @@ type settings struct {
 	// ProviderDelays has the built-in provider take its time where a payment
 	// method says so. Without, it answers at once, and time-outs come at once.
 	ProviderDelays bool `env:"PROVIDER_DELAYS" envDefault:"true"`
-	// KeepKeys is how long a repeated request gets the answer of the first.
-	KeepKeys time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
 }
 
 type service struct {
@@ -54,9 +51,6 @@ func build(env app.Env) (app.Components, error) {
 	if err := env.Settings(&c); err != nil {
 		return app.Components{}, err
 	}
-	if c.KeepKeys <= 0 {
-		return app.Components{}, fmt.Errorf("IDEMPOTENCY_KEEP is %s: it must be positive, for example 48h", c.KeepKeys)
-	}
 	after := env.After
 	if !c.ProviderDelays {
 		after = func(_ time.Duration, f func()) { f() }
@@ -73,12 +67,10 @@ func build(env app.Env) (app.Components, error) {
 			inbox.HandleBatch(s.orderCreated),
 			inbox.HandleBatch(s.orderConfirmed),
 			inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
-			inbox.Handle(s.sessionRevoked),
 		},
 		Workers: []worker.Worker{
 			{Name: "provider calls", Step: s.callProvider, Interval: time.Second, Wake: s.mailbox.bell},
 			{Name: "reconciliation", Step: s.reconcile, Interval: 10 * time.Minute},
-			idempotency.Sweeper(env.DB, env.Now, c.KeepKeys),
 		},
 	}, nil
 }

@@ -59,10 +59,6 @@ func (s *service) orderCancelled(ctx context.Context, tx sqldb.Tx, rs []inbox.Re
 	return s.take(ctx, tx, steps)
 }
 
-func (s *service) sessionRevoked(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.SessionRevoked]) error {
-	return s.revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until)
-}
-
 // take carries out steps in their order: each payment is read once, changed in
 // memory, and written once.
 func (s *service) take(ctx context.Context, tx sqldb.Tx, steps []step) error {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"troupe/app"
 	"troupe/events"
@@ -30,8 +29,6 @@ type settings struct {
 	// the end of X-Forwarded-For, where the gateway writes it. Say false if
 	// strangers can reach this port past the gateway: then only accounts count.
 	TrustForwardedFor bool `env:"TRUST_FORWARDED_FOR" envDefault:"true"`
-	// KeepKeys is how long a repeated request gets the answer of the first.
-	KeepKeys time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
 }
 
 // knownPasswords stand in public files of this project.
@@ -46,8 +43,6 @@ func (s *service) readSettings(env app.Env) error {
 		return fmt.Errorf("PASSWORD_MIN_LENGTH is %d: set it to 8 or more, at most 64", s.MinPassword)
 	case s.HashCost != "standard" && s.HashCost != "insecure":
 		return fmt.Errorf("PASSWORD_HASH_COST is %q: set it to standard", s.HashCost)
-	case s.KeepKeys <= 0:
-		return fmt.Errorf("IDEMPOTENCY_KEEP is %s: it must be positive, for example 48h", s.KeepKeys)
 	case env.Production && s.HashCost == "insecure":
 		return errors.New("PASSWORD_HASH_COST is insecure: leave it out in production")
 	case env.Production && slices.Contains(knownPasswords, s.AdminPassword):

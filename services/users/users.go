@@ -24,7 +24,6 @@ import (
 
 	"troupe/app"
 	"troupe/events"
-	"troupe/patterns/idempotency"
 	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
 	"troupe/platform/auth"
@@ -37,6 +36,7 @@ import (
 // Service is the users service.
 var Service = app.Service{
 	Name:       "users",
+	Port:       8001,
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,
@@ -83,7 +83,6 @@ func build(env app.Env) (app.Components, error) {
 		Routes: s.routes,
 		Workers: []worker.Worker{
 			{Name: "users sweep", Step: s.sweep, Interval: time.Minute},
-			idempotency.Sweeper(env.DB, env.Now, s.KeepKeys),
 		},
 		Verifier: auth.NewVerifier(auth.VerifierConfig{
 			Static: s.signer.JWKS(), Revocations: env.Revocations, Now: env.Now,

@@ -45,7 +45,7 @@ var heardByTally = []event.Payload{events.OrderCreated{}, events.OrderPaid{}, ev
 // withTally is the system's topology with the tally in it.
 func withTally() bus.Topology {
 	topology := bus.Topology(maps.Clone(events.Topology))
-	for _, f := range heardByTally {
+	for _, f := range append(slices.Clip(heardByTally), events.SessionRevoked{}) { // as every service with a database must
 		topology[f.EventType()] = append(slices.Clip(topology[f.EventType()]), "tally")
 	}
 	return topology

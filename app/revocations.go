@@ -1,0 +1,45 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"troupe/patterns/inbox"
+	"troupe/platform/auth"
+	"troupe/platform/sqldb"
+)
+
+// sessionRevoked is what every service with a database needs of the event of this
+// type: it must refuse the session's access tokens from then on. The app consumes it
+// for them, so that no service can forget to.
+type sessionRevoked struct {
+	SessionID string    `json:"session_id"`
+	UserID    string    `json:"user_id"`
+	Until     time.Time `json:"until"`
+}
+
+func (sessionRevoked) EventType() string       { return "session.revoked.v1" }
+func (e sessionRevoked) CorrelationID() string { return e.UserID }
+
+// revocationHandlers returns the handler of session.revoked.v1 for a service with a
+// database. The service that issues the tokens, which has a Verifier of its own,
+// publishes the event and revokes its sessions itself.
+func (i *Instance) revocationHandlers() ([]inbox.Handler, error) {
+	consumers, known := i.Service.Topology[sessionRevoked{}.EventType()]
+	if !known || i.Env.Revocations == nil || i.Components.Verifier != nil {
+		return nil, nil
+	}
+	if !slices.Contains(consumers, i.Service.Name) {
+		return nil, fmt.Errorf("%s would accept the access tokens of sessions that have ended: add %q to %q in events/topology.go",
+			i.Service.Name, i.Service.Name, sessionRevoked{}.EventType())
+	}
+	return []inbox.Handler{inbox.Handle(revokeIn(i.Env.Revocations))}, nil
+}
+
+func revokeIn(revocations *auth.Revocations) func(context.Context, sqldb.Tx, inbox.Received[sessionRevoked]) error {
+	return func(ctx context.Context, tx sqldb.Tx, r inbox.Received[sessionRevoked]) error {
+		return revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until)
+	}
+}

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/patterns/bus"
+	"troupe/patterns/inbox"
+	"troupe/platform/auth"
+	"troupe/platform/sqldb"
+)
+
+func handles[E interface {
+	EventType() string
+	CorrelationID() string
+}]() inbox.Handler {
+	return inbox.Handle(func(context.Context, sqldb.Tx, inbox.Received[E]) error { return nil })
+}
+
+func TestHandlersThatDifferFromTheTopologyStopTheStart(t *testing.T) {
+	t.Parallel()
+	orders := Service{Name: "orders", Topology: bus.Topology{"door.rang.v1": {"orders"}, "session.revoked.v1": {"payments"}}}
+	for title, c := range map[string]struct {
+		handlers []inbox.Handler
+		want     string
+	}{
+		"as the topology has it": {[]inbox.Handler{handles[rang]()}, ""},
+		"one too few":            {nil, `orders does not match events/topology.go: no handler for door.rang.v1: add one, or remove "orders" from its consumers`},
+		"one too many": {
+			[]inbox.Handler{handles[rang](), handles[sessionRevoked]()},
+			`orders does not match events/topology.go: a handler for session.revoked.v1: add "orders" to its consumers`,
+		},
+		"one twice": {[]inbox.Handler{handles[rang](), handles[rang]()}, `orders does not match events/topology.go: two handlers for door.rang.v1: keep one`},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			err := checkTopology(orders, c.handlers)
+			if c.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, c.want)
+		})
+	}
+}
+
+func TestAServiceWithADatabaseMustConsumeRevokedSessions(t *testing.T) {
+	t.Parallel()
+	forgotten := &Instance{
+		Service: Service{Name: "orders", Topology: bus.Topology{"session.revoked.v1": {"payments"}}},
+		Env:     Env{Revocations: auth.NewRevocations(nil, time.Now)},
+	}
+	_, err := forgotten.revocationHandlers()
+	require.EqualError(t, err, `orders would accept the access tokens of sessions that have ended: add "orders" to "session.revoked.v1" in events/topology.go`)
+
+	issuer := &Instance{Service: forgotten.Service, Env: forgotten.Env, Components: Components{Verifier: &auth.Verifier{}}}
+	handlers, err := issuer.revocationHandlers()
+	require.NoError(t, err)
+	require.Empty(t, handlers, "the service that issues tokens revokes its own sessions")
+}
+
+// The app reads the event that users publishes; app may not import events, so the
+// golden file is what both agree on.
+func TestTheRevocationOfTheContractIsUnderstood(t *testing.T) {
+	t.Parallel()
+	golden, err := os.ReadFile("../events/testdata/session.revoked.v1.json")
+	require.NoError(t, err)
+	var payload sessionRevoked
+	require.NoError(t, json.Unmarshal(golden, &payload))
+	require.Equal(t, sessionRevoked{SessionID: "s1", UserID: "u1", Until: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, payload)
+}
