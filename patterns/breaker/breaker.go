@@ -28,6 +28,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"troupe/patterns/internal/rolling"
 )
 
 // State of a breaker.
@@ -125,8 +127,7 @@ type Breaker struct {
 // New makes a closed breaker.
 func New(c Config) *Breaker {
 	c = c.withDefaults()
-	b := &Breaker{config: c, start: c.Now()}
-	b.window.width = max(c.Window/buckets, 1)
+	b := &Breaker{config: c, start: c.Now(), window: window{rolling.Of[counts](c.Window)}}
 	b.word.Store(1<<2 | uint64(Closed))
 	return b
 }

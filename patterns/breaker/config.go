@@ -21,11 +21,10 @@ type Config struct {
 	Streak int
 
 	// Recovery is how long OPEN lasts at least, 10 s. Each opening that follows
-	// without closing in between lasts Backoff times longer (2), up to RecoveryMax
-	// (60 s), and up to the fraction Jitter (0.2, negative for none) longer still,
-	// so that replicas do not probe in step.
+	// without closing in between lasts twice as long, up to RecoveryMax (60 s), and
+	// each lasts up to the fraction Jitter (0.2, negative for none) longer still, so
+	// that replicas do not probe in step.
 	Recovery    time.Duration
-	Backoff     float64
 	RecoveryMax time.Duration
 	Jitter      float64
 
@@ -48,7 +47,6 @@ func (c Config) withDefaults() Config {
 	c.SlowRate = cmp.Or(c.SlowRate, 0.8)
 	c.Streak = cmp.Or(c.Streak, 10)
 	c.Recovery = cmp.Or(c.Recovery, 10*time.Second)
-	c.Backoff = cmp.Or(c.Backoff, 2)
 	c.RecoveryMax = max(cmp.Or(c.RecoveryMax, time.Minute), c.Recovery)
 	c.Jitter = max(cmp.Or(c.Jitter, 0.2), 0)
 	c.Probes = cmp.Or(c.Probes, 3)

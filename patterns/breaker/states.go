@@ -1,6 +1,10 @@
 package breaker
 
-import "time"
+import (
+	"time"
+
+	"troupe/patterns/retry"
+)
 
 // Everything in this file runs with the lock held.
 
@@ -100,7 +104,7 @@ func (b *Breaker) recordProbe(o Outcome) []Change {
 // become enters a state with nothing left over from the one before.
 func (b *Breaker) become(s State) []Change {
 	from, now := b.state(), b.config.Now()
-	b.window.clear()
+	b.window.Clear()
 	b.streak, b.probes, b.successes = 0, 0, 0
 	switch s {
 	case Open:
@@ -119,14 +123,8 @@ func (b *Breaker) become(s State) []Change {
 
 func (b *Breaker) state() State { return stateOf(b.word.Load()) }
 
-// recovery is how long this opening lasts.
+// recovery returns how long this opening lasts. The jitter only lengthens it.
 func (b *Breaker) recovery() time.Duration {
-	wait, longest := float64(b.config.Recovery), float64(b.config.RecoveryMax)
-	for range b.openings - 1 {
-		if wait *= b.config.Backoff; wait >= longest {
-			wait = longest
-			break
-		}
-	}
-	return time.Duration(wait * (1 + b.config.Jitter*b.config.Rand()))
+	wait := retry.Backoff{Base: b.config.Recovery, Cap: b.config.RecoveryMax}.Wait(b.openings, 0)
+	return time.Duration(float64(wait) * (1 + b.config.Jitter*b.config.Rand()))
 }

@@ -1,57 +1,32 @@
 package breaker
 
-import "time"
+import (
+	"time"
 
-const buckets = 10
+	"troupe/patterns/internal/rolling"
+)
 
-// window counts the calls of the last while in a ring of buckets. A bucket that
-// was last written a full turn ago is stale and starts anew.
-type window struct {
-	width  time.Duration
-	newest int64 // number of the newest bucket, counted from the breaker's start
-	ring   [buckets]bucket
-}
-
-type bucket struct {
-	number int64
-	counts
-}
+// window counts the calls of the recent past by their outcome.
+type window struct{ rolling.Window[counts] }
 
 type counts struct{ calls, failures, slow int }
 
 func (w *window) add(o Outcome, now time.Duration) {
-	number := w.number(now)
-	b := &w.ring[number%buckets]
-	if b.number != number {
-		*b = bucket{number: number}
-	}
-	b.calls++
+	c := w.Current(now)
+	c.calls++
 	switch o {
 	case Failure:
-		b.failures++
+		c.failures++
 	case Slow:
-		b.slow++
+		c.slow++
 	}
 }
 
-func (w *window) sum(now time.Duration) counts {
-	oldest := w.number(now) - buckets + 1
-	var sum counts
-	for i := range w.ring {
-		if b := &w.ring[i]; b.number >= oldest {
-			sum.calls += b.calls
-			sum.failures += b.failures
-			sum.slow += b.slow
-		}
+func (w *window) sum(now time.Duration) (sum counts) {
+	for c := range w.Recent(now) {
+		sum.calls += c.calls
+		sum.failures += c.failures
+		sum.slow += c.slow
 	}
 	return sum
 }
-
-// number of the bucket now falls into. Time does not run backwards here, even if
-// two callers read the clock and come to the lock in the other order.
-func (w *window) number(now time.Duration) int64 {
-	w.newest = max(w.newest, int64(now/w.width))
-	return w.newest
-}
-
-func (w *window) clear() { w.ring = [buckets]bucket{} }

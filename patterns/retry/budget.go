@@ -4,31 +4,27 @@ import (
 	"cmp"
 	"sync"
 	"time"
+
+	"troupe/patterns/internal/rolling"
 )
 
-// Budget limits retries to a share of the requests of the last while, and always
-// allows a few, so that quiet callers may retry too. Share one among everything
-// that calls the same service. It is safe for concurrent use.
+// Budget limits retries to a share of the requests of the recent past, and always
+// allows a few, so that callers with little traffic may retry too. Share one
+// Budget among everything that calls the same service. It is safe for concurrent
+// use.
 type Budget struct {
 	share float64
 	floor int
-	width time.Duration
 	now   func() time.Time
 	start time.Time
 
 	mu     sync.Mutex
-	newest int64
-	ring   [slots]slot
+	window rolling.Window[traffic]
 }
 
-const slots = 10
+type traffic struct{ requests, retries int }
 
-type slot struct {
-	number            int64
-	requests, retries int
-}
-
-// BudgetConfig of a Budget. A zero field means its default.
+// BudgetConfig configures a Budget. A zero field means its default.
 type BudgetConfig struct {
 	Share  float64          // retries / requests, 0.2
 	Floor  int              // retries in the window that are always allowed, 10; negative for none
@@ -36,13 +32,13 @@ type BudgetConfig struct {
 	Now    func() time.Time // time.Now
 }
 
-// NewBudget makes an unspent budget.
+// NewBudget returns an unspent budget.
 func NewBudget(c BudgetConfig) *Budget {
 	b := &Budget{
-		share: cmp.Or(c.Share, 0.2),
-		floor: max(cmp.Or(c.Floor, 10), 0),
-		width: max(cmp.Or(c.Window, 10*time.Second)/slots, 1),
-		now:   c.Now,
+		share:  cmp.Or(c.Share, 0.2),
+		floor:  max(cmp.Or(c.Floor, 10), 0),
+		window: rolling.Of[traffic](cmp.Or(c.Window, 10*time.Second)),
+		now:    c.Now,
 	}
 	if b.now == nil {
 		b.now = time.Now
@@ -51,38 +47,28 @@ func NewBudget(c BudgetConfig) *Budget {
 	return b
 }
 
-// Count notes a request. Its retries are not requests.
+// Count records a request. Its retries do not count as requests.
 func (b *Budget) Count() {
 	b.mu.Lock()
-	b.current().requests++
+	b.window.Current(b.elapsed()).requests++
 	b.mu.Unlock()
 }
 
-// Take takes one retry out of the budget, if there is one left.
+// Take takes one retry out of the budget and reports whether there was one left.
 func (b *Budget) Take() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.current()
-	requests, retries := 0, 0
-	for _, s := range b.ring {
-		if s.number > b.newest-slots {
-			requests += s.requests
-			retries += s.retries
-		}
+	now := b.elapsed()
+	var sum traffic
+	for t := range b.window.Recent(now) {
+		sum.requests += t.requests
+		sum.retries += t.retries
 	}
-	if retries >= max(b.floor, int(b.share*float64(requests))) {
+	if sum.retries >= max(b.floor, int(b.share*float64(sum.requests))) {
 		return false
 	}
-	now.retries++
+	b.window.Current(now).retries++
 	return true
 }
 
-// current is the slot of this moment. Time does not run backwards here.
-func (b *Budget) current() *slot {
-	b.newest = max(b.newest, int64(b.now().Sub(b.start)/b.width))
-	s := &b.ring[b.newest%slots]
-	if s.number != b.newest {
-		*s = slot{number: b.newest}
-	}
-	return s
-}
+func (b *Budget) elapsed() time.Duration { return b.now().Sub(b.start) }

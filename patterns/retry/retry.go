@@ -1,9 +1,12 @@
-// Package retry tries again without making things worse: waits grow and are
+// Package retry repeats what failed without making things worse: waits grow and are
 // spread at random, the number of tries is small, and a Budget keeps retries a
-// fraction of all traffic, so that a sick service is not buried by its callers.
+// fraction of all traffic, so that an overloaded service is not buried by its
+// callers.
 //
-// Only what may be done twice is worth a retry; that is the caller's to know, who
-// wraps any other error with Permanent. Retry at one layer of a system only.
+// Only an idempotent operation may be retried, one that does no harm if it is done
+// twice. The package cannot know which error is worth another try: the caller wraps
+// an error that must not be retried with Permanent. Retry at one layer of a system
+// only, because the tries of nested layers multiply.
 package retry
 
 import (
@@ -14,7 +17,8 @@ import (
 	"time"
 )
 
-// Policy says how often and how patiently to try. A zero field means its default.
+// Policy configures how often an operation is tried and how long to wait in
+// between. A zero field means its default.
 type Policy struct {
 	Attempts int           // tries in all, the first included, 3
 	Base     time.Duration // the first wait is at most this, 25 ms; each later one twice as long
@@ -25,49 +29,19 @@ type Policy struct {
 	Rand  func() float64                             // in [0, 1); rand.Float64
 }
 
-// Backoff is an exponential wait between tries: Base, doubled after each failure,
-// at most Cap. Jitter is the share of the wait that is left to chance, from 0 (none)
-// to 1 (all of it, "full jitter"), so that those that failed together do not come
-// back together.
-type Backoff struct {
-	Base, Cap time.Duration
-	Jitter    float64
-}
-
-// Wait returns how long to wait after so many failures, counted from 1. random is a
-// number in [0, 1); with Jitter 0 it is not used.
-func (b Backoff) Wait(failures int, random float64) time.Duration {
-	wait := b.Base
-	for range failures - 1 {
-		if wait >= b.Cap {
-			break
-		}
-		wait *= 2
-	}
-	wait = min(wait, b.Cap)
-	return wait - time.Duration(b.Jitter*(1-random)*float64(wait))
-}
-
-// Wait is how long to wait before the retry-th retry, counted from 1: anything
-// between nothing and the exponential limit ("full jitter"), so that callers
-// that failed together do not come back together.
+// Wait returns how long to wait before this retry, counted from 1: a random time
+// between zero and the exponential limit ("full jitter").
 func (p Policy) Wait(retry int) time.Duration {
-	limit, longest := cmp.Or(p.Base, 25*time.Millisecond), cmp.Or(p.Cap, 250*time.Millisecond)
-	for range retry - 1 {
-		if limit >= longest {
-			break
-		}
-		limit *= 2
-	}
 	random := p.Rand
 	if random == nil {
 		random = rand.Float64
 	}
-	return time.Duration(random() * float64(min(limit, longest)))
+	b := Backoff{Base: cmp.Or(p.Base, 25*time.Millisecond), Cap: cmp.Or(p.Cap, 250*time.Millisecond), Jitter: 1}
+	return b.Wait(retry, random())
 }
 
-// Again says whether a retry may follow after so many tries, and takes it from the
-// budget. It counts from the decision: a retry that still waits is a retry.
+// Again reports whether a retry may follow after this many tries, and takes it from
+// the budget. A retry counts from this decision on, even while it still waits.
 func (p Policy) Again(tries int) bool {
 	if tries >= cmp.Or(p.Attempts, 3) {
 		return false
@@ -75,8 +49,9 @@ func (p Policy) Again(tries int) bool {
 	return p.Budget == nil || p.Budget.Take()
 }
 
-// Pause waits before the retry-th retry. It fails with the context's error if the
-// context ends first, and at once if it would end before the wait does.
+// Pause waits before this retry, counted from 1. It returns the context's error if
+// the context ends first, and returns at once if the context's deadline comes
+// before the end of the wait.
 func (p Policy) Pause(ctx context.Context, retry int) error {
 	sleep := p.Sleep
 	if sleep == nil {
@@ -86,7 +61,8 @@ func (p Policy) Pause(ctx context.Context, retry int) error {
 }
 
 // Do calls try until it succeeds, fails with a Permanent error, or may not be
-// repeated. It returns the last error, without the mark of Permanent.
+// retried. It returns the last error; a Permanent one is returned as it was before
+// it was marked.
 func (p Policy) Do(ctx context.Context, try func(context.Context) error) error {
 	if p.Budget != nil {
 		p.Budget.Count()
@@ -109,7 +85,8 @@ type permanent struct{ error }
 
 func (p permanent) Unwrap() error { return p.error }
 
-// Permanent marks an error that another try would only meet again.
+// Permanent marks an error that another try would only meet again. It returns nil
+// for nil. The marked error unwraps to the original one.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -117,8 +94,9 @@ func Permanent(err error) error {
 	return permanent{err}
 }
 
-// Sleep waits for d or for the end of the context, whichever comes first. A wait
-// that would outlast the context's deadline is not begun.
+// Sleep waits for d or until the context ends, whichever comes first, and then
+// returns the context's error. If the context's deadline is sooner than d, it
+// returns context.DeadlineExceeded without waiting.
 func Sleep(ctx context.Context, d time.Duration) error {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d {
 		return context.DeadlineExceeded

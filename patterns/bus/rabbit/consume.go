@@ -13,6 +13,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"troupe/patterns/bus"
+	"troupe/patterns/retry"
 	"troupe/patterns/worker"
 )
 
@@ -30,9 +31,12 @@ const (
 	// that the inbox parks it unhandled.
 	afterTheLimit = deliveryLimit + 1
 
-	firstBackoff = 100 * time.Millisecond
-	maxBackoff   = 10 * time.Second
+	maxBackoff = 10 * time.Second
 )
+
+// redial is the wait between sessions that fail. Half of it is jitter, so that the
+// replicas of a service do not all come back at once.
+var redial = retry.Backoff{Base: 100 * time.Millisecond, Cap: maxBackoff, Jitter: 0.5}
 
 var (
 	errConsumerEnded = errors.New("RabbitMQ ended the consumer")
@@ -213,11 +217,10 @@ func attempts(d amqp.Delivery) int {
 	return 0
 }
 
-// backoff waits longer after each failure in a row, with jitter so that a
-// fleet does not come back all at once. It reports whether ctx is still on.
+// backoff waits longer after each failure in a row. It reports whether ctx is
+// still alive afterwards.
 func backoff(ctx context.Context, failures int) bool {
-	wait := min(firstBackoff<<min(failures-1, 10), maxBackoff)
-	timer := time.NewTimer(wait/2 + rand.N(wait/2))
+	timer := time.NewTimer(redial.Wait(failures, rand.Float64()))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
