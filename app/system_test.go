@@ -227,5 +227,5 @@ func TestAServiceMustReactToWhatItHears(t *testing.T) {
 	deaf := butler(t, nil)
 	deaf.Build = func(Env) (Components, error) { return Components{}, nil }
 	_, err := Start(t.Context(), config(t, deaf))
-	require.ErrorContains(t, err, "payments reacts to [] but the topology has it hear [door.rang.v1]")
+	require.ErrorContains(t, err, `no handler for door.rang.v1: add one, or remove "payments" from its consumers`)
 }
