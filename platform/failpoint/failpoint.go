@@ -4,14 +4,20 @@
 //
 //	var published = failpoint.New("outbox: published, not deleted")
 //
-// In a normal build Hit is empty and costs nothing. Built with -tags failpoints,
-// a process kills itself, as kill -9 would, when it reaches the point named in
-// TROUPE_FAIL_AT:
+//	results := bus.Publish(ctx, messages)
+//	published.Hit() // a crash here publishes the messages a second time
+//
+// In a normal build Hit is an empty function that the compiler inlines: a point
+// costs nothing. In a build with -tags failpoints a process kills itself, as
+// kill -9 would, when it reaches the point that TROUPE_FAIL_AT names:
 //
 //	TROUPE_FAIL_AT="outbox: published, not deleted"      the first time
 //	TROUPE_FAIL_AT="outbox: published, not deleted#3"    the third time
 //
-// The name is the term of etcd's gofail, whose fail points do the same and more.
+// A name that no package declares is an error: the first point reached panics.
+//
+// The name of the package is the term of etcd's gofail, whose fail points do the
+// same and more.
 package failpoint
 
 import (
@@ -30,15 +36,16 @@ var (
 	points = map[string]bool{}
 )
 
-var form = regexp.MustCompile(`^[a-z]+: [^#]+$`)
+// validName leaves # to the count in TROUPE_FAIL_AT.
+var validName = regexp.MustCompile(`^[a-z]+: [^#]+$`)
 
-// New declares a point. Its name says where the point is and what has just
-// happened there, for example "outbox: read, not published". New panics if the
-// name has another form or is taken, so call it only for package variables.
+// New declares a point. The name is where the point is and what has just happened
+// there, for example "outbox: read, not published". New panics if the name has
+// another form or is taken, so call it only to initialize package variables.
 func New(name string) Point {
 	mu.Lock()
 	defer mu.Unlock()
-	if !form.MatchString(name) || points[name] {
+	if !validName.MatchString(name) || points[name] {
 		panic(fmt.Sprintf("fail point %q: the name must be new, in the form \"package: what has happened\"", name))
 	}
 	points[name] = true

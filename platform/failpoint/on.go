@@ -12,54 +12,56 @@ import (
 	"sync/atomic"
 )
 
-// Variable names the point at which the process ends.
+// Variable is the environment variable that names the point at which the process
+// ends.
 const Variable = "TROUPE_FAIL_AT"
 
-// fuse counts how often its point is reached.
-type fuse struct {
-	at   string
-	left atomic.Int64
+// trigger counts down the hits of one point.
+type trigger struct {
+	point     string // "" for none
+	remaining atomic.Int64
 }
 
-var armed = sync.OnceValue(func() *fuse {
-	f, err := parse(os.Getenv(Variable))
+// configured is read at the first hit, when every package has declared its points.
+var configured = sync.OnceValue(func() *trigger {
+	t, err := parse(os.Getenv(Variable))
 	if err != nil {
 		panic(err)
 	}
-	return f
+	return t
 })
 
-// parse reads "point" or "point#n"; "" is a point that is never reached.
-func parse(s string) (*fuse, error) {
-	name, nth, many := strings.Cut(s, "#")
-	f := &fuse{at: name}
-	f.left.Store(1)
-	if many {
-		n, err := strconv.ParseInt(nth, 10, 64)
+// parse reads "point" or "point#n". The trigger of "" never fires.
+func parse(s string) (*trigger, error) {
+	name, count, counted := strings.Cut(s, "#")
+	t := &trigger{point: name}
+	t.remaining.Store(1)
+	if counted {
+		n, err := strconv.ParseInt(count, 10, 64)
 		if err != nil || n < 1 {
 			return nil, fmt.Errorf("%s is %q: what follows # must be a number from 1 on", Variable, s)
 		}
-		f.left.Store(n)
+		t.remaining.Store(n)
 	}
 	if name != "" && !slices.Contains(Names(), name) {
 		return nil, fmt.Errorf("%s is %q: no package declares this fail point", Variable, s)
 	}
-	return f, nil
+	return t, nil
 }
 
-// reached reports whether the process is to end now that p is reached.
-func (f *fuse) reached(p Point) bool { return p.name == f.at && f.left.Add(-1) == 0 }
+// fires reports whether the process must end at this hit of p.
+func (t *trigger) fires(p Point) bool { return p.name == t.point && t.remaining.Add(-1) == 0 }
 
 // Hit marks that the point was reached. The process ends here if TROUPE_FAIL_AT
 // asks for it.
 func (p Point) Hit() {
-	if armed().reached(p) {
-		die()
+	if configured().fires(p) {
+		kill()
 	}
 }
 
-// die kills the process: nothing is flushed, deferred or logged.
-func die() {
+// kill ends the process at once: nothing is flushed, deferred or logged.
+func kill() {
 	self, err := os.FindProcess(os.Getpid())
 	if err == nil {
 		err = self.Kill()
@@ -67,5 +69,5 @@ func die() {
 	if err != nil {
 		panic(err)
 	}
-	select {} // the signal is on its way; do not go on meanwhile
+	select {} // the signal is on its way; nothing else may happen meanwhile
 }

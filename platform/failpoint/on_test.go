@@ -3,6 +3,8 @@
 package failpoint
 
 import (
+	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,29 +15,47 @@ var (
 	published = New("test: published")
 )
 
-func TestTheNthPassingIsTheLast(t *testing.T) {
+func TestATriggerFiresAtTheNthHitOnly(t *testing.T) {
 	t.Parallel()
-	f, err := parse(written.String() + "#3")
+	trigger, err := parse(written.String() + "#3")
 	require.NoError(t, err)
 	var got []bool
 	for _, p := range []Point{written, published, written, written, written} {
-		got = append(got, f.reached(p))
+		got = append(got, trigger.fires(p))
 	}
 	require.Equal(t, []bool{false, false, false, true, false}, got)
 }
 
-func TestWithoutANameNothingEnds(t *testing.T) {
+func TestATriggerWithoutANameNeverFires(t *testing.T) {
 	t.Parallel()
-	f, err := parse("")
+	trigger, err := parse("")
 	require.NoError(t, err)
-	require.False(t, f.reached(written))
-	require.False(t, f.reached(published))
+	require.False(t, trigger.fires(written))
+	require.False(t, trigger.fires(published))
 }
 
-func TestAMistypedNameIsRefused(t *testing.T) {
+func TestAnUnknownNameOrCountIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"test", "test: writen", written.String() + "#0", written.String() + "#x", "#1x"} {
-		_, err := parse(s)
-		require.ErrorContains(t, err, Variable)
+	for _, s := range []string{"test", "test: elsewhere", written.String() + "#0", written.String() + "#x", "#1x"} {
+		t.Run(s, func(t *testing.T) {
+			t.Parallel()
+			_, err := parse(s)
+			require.ErrorContains(t, err, Variable)
+		})
 	}
+}
+
+// The test runs itself in a second process, which must not get past the point.
+func TestAHitKillsTheProcess(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(Variable) == written.String() {
+		published.Hit()
+		written.Hit()
+		os.Exit(0)
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	child.Env = append(os.Environ(), Variable+"="+written.String())
+	var ended *exec.ExitError
+	require.ErrorAs(t, child.Run(), &ended, "the process went on after its fail point")
+	require.False(t, ended.Exited(), "it must be killed, but ended by itself: %v", ended)
 }
