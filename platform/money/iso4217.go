@@ -2,12 +2,12 @@ package money
 
 import "strings"
 
-// decimals is the number of digits after the point of every currency of ISO 4217
-// that money is paid in; funds, metals and test codes (XAU, XTS, CHE, UYI) are
-// left out.
+// decimals maps each currency of ISO 4217 that money is paid in to its number of
+// digits after the decimal point. Funds, metals and test codes (XAU, XTS, CHE, UYI)
+// are left out.
 var decimals = table(
-	places{0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"},
-	places{2, "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL " +
+	group{0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"},
+	group{2, "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL " +
 		"BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD " +
 		"EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR " +
 		"ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA " +
@@ -15,19 +15,21 @@ var decimals = table(
 		"PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS " +
 		"SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VED " +
 		"VES WST XCD XCG YER ZAR ZMW ZWG"},
-	places{3, "BHD IQD JOD KWD LYD OMR TND"},
+	group{3, "BHD IQD JOD KWD LYD OMR TND"},
 )
 
-type places struct {
-	number int
-	codes  string
+// group is the currencies with the same number of decimals.
+type group struct {
+	decimals int
+	codes    string // separated by spaces
 }
 
-func table(groups ...places) map[string]int {
+// table returns the decimals by currency code.
+func table(groups ...group) map[string]int {
 	t := map[string]int{}
 	for _, g := range groups {
 		for code := range strings.FieldsSeq(g.codes) {
-			t[code] = g.number
+			t[code] = g.decimals
 		}
 	}
 	return t

@@ -1,6 +1,5 @@
-// Package money is amounts of money in minor units of an ISO 4217 currency,
-// with arithmetic that reports overflow and mixed currencies instead of
-// getting them wrong.
+// Package money represents amounts of money in minor units of an ISO 4217 currency.
+// Its arithmetic is exact: overflow and mixed currencies are errors.
 package money
 
 import (
@@ -11,23 +10,25 @@ import (
 	"troupe/platform/fault"
 )
 
-// Money is an amount in minor units, for example 1299 EUR cents. The zero value
-// is no amount of no currency.
+// Money is an amount in minor units: 1299 EUR is 12.99 euros. The zero value is
+// no amount of no currency, to which any amount can be added.
 type Money struct {
 	Amount   int64  `json:"amount" doc:"Amount in minor units (cents)" example:"1299"`
 	Currency string `json:"currency" doc:"ISO 4217 code" example:"EUR" pattern:"^[A-Z]{3}$"`
 }
 
-// New makes an amount. Fails with fault.Invalid for an unknown currency.
+// New returns an amount in the given currency. It fails with fault.Invalid if the
+// currency is unknown.
 func New(amount int64, currency string) (Money, error) {
 	if _, known := decimals[currency]; !known {
 		return Money{}, fault.New(fault.Invalid, "currency_unknown",
-			"%q is no ISO 4217 currency; send a code such as EUR in capitals", currency)
+			"%q is not an ISO 4217 currency; send a code such as EUR, in capitals", currency)
 	}
 	return Money{amount, currency}, nil
 }
 
-// Add adds. Fails with fault.Invalid on overflow or mixed currencies. Zero value + m is m.
+// Add returns m + n. It fails with fault.Invalid on overflow and if the currencies
+// differ. The zero value plus m is m.
 func (m Money) Add(n Money) (Money, error) {
 	switch {
 	case m == Money{}:
@@ -36,7 +37,7 @@ func (m Money) Add(n Money) (Money, error) {
 		return m, nil
 	case m.Currency != n.Currency:
 		return Money{}, fault.New(fault.Invalid, "currency_mixed",
-			"%s and %s can not be added; use one currency", m.Currency, n.Currency)
+			"%s and %s cannot be added; use one currency", m.Currency, n.Currency)
 	}
 	sum := m.Amount + n.Amount
 	if (sum > m.Amount) != (n.Amount > 0) {
@@ -45,25 +46,27 @@ func (m Money) Add(n Money) (Money, error) {
 	return Money{sum, m.Currency}, nil
 }
 
-// Times multiplies. Fails with fault.Invalid on overflow.
+// Times returns m * n. It fails with fault.Invalid on overflow.
 func (m Money) Times(n int64) (Money, error) {
 	if m.Amount == 0 || n == 0 {
 		return Money{0, m.Currency}, nil
 	}
 	product := m.Amount * n
-	// The one quotient that itself overflows is the lowest amount by -1.
+	// Only one quotient can overflow itself: the lowest amount divided by -1.
 	if n == -1 && m.Amount == math.MinInt64 || product/n != m.Amount {
 		return Money{}, overflow(m.Currency)
 	}
 	return Money{product, m.Currency}, nil
 }
 
+// overflow returns the error for a result that does not fit into an int64.
 func overflow(currency string) error {
 	return fault.New(fault.Invalid, "amount_too_large",
-		"the amount in %s is too large to be reckoned with; ask for less", currency)
+		"the amount in %s is too large; use a smaller amount or quantity", currency)
 }
 
-// String is for people: "12.99 EUR", with the currency's own number of decimals.
+// String returns the amount as people read it, with the currency's own number of
+// decimals: "12.99 EUR", "1299 JPY".
 func (m Money) String() string {
 	if m == (Money{}) {
 		return "0"

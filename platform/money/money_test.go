@@ -16,7 +16,7 @@ import (
 	"troupe/platform/money"
 )
 
-func TestStringHasTheCurrencysOwnDecimals(t *testing.T) {
+func TestStringHasTheDecimalsOfTheCurrency(t *testing.T) {
 	t.Parallel()
 	for want, m := range map[string]money.Money{
 		"12.99 EUR":                 {Amount: 1299, Currency: "EUR"},
@@ -30,11 +30,14 @@ func TestStringHasTheCurrencysOwnDecimals(t *testing.T) {
 		"-92233720368547758.08 USD": {Amount: math.MinInt64, Currency: "USD"},
 		"0":                         {},
 	} {
-		require.Equal(t, want, m.String())
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, want, m.String())
+		})
 	}
 }
 
-func TestOnlyRealCurrenciesAreMoney(t *testing.T) {
+func TestAnUnknownCurrencyIsRefused(t *testing.T) {
 	t.Parallel()
 	m, err := money.New(1299, "EUR")
 	require.NoError(t, err)
@@ -45,7 +48,7 @@ func TestOnlyRealCurrenciesAreMoney(t *testing.T) {
 	}
 }
 
-func TestCurrenciesAreNotMixedButNothingIsAddedToAnything(t *testing.T) {
+func TestOnlyTheZeroValueMixesWithAnyCurrency(t *testing.T) {
 	t.Parallel()
 	eur, usd := money.Money{Amount: 100, Currency: "EUR"}, money.Money{Amount: 5, Currency: "USD"}
 	_, err := eur.Add(usd)
@@ -59,7 +62,7 @@ func TestCurrenciesAreNotMixedButNothingIsAddedToAnything(t *testing.T) {
 	require.Equal(t, eur, sum)
 }
 
-// amounts favours the ends of the range, where overflow is.
+// amounts prefers the ends of the range, where overflow happens.
 var amounts = rapid.OneOf(rapid.Int64(), rapid.Int64Range(-10, 10),
 	rapid.Int64Range(math.MinInt64, math.MinInt64+10), rapid.Int64Range(math.MaxInt64-10, math.MaxInt64))
 
@@ -76,7 +79,7 @@ func TestArithmeticIsExactOrRefused(t *testing.T) {
 	})
 }
 
-// FuzzMoney reckons with anything: what comes out is exact and can be read, or is
+// FuzzMoney calculates with any amounts: each result is exact and readable, or is
 // refused.
 func FuzzMoney(f *testing.F) {
 	f.Add(int64(1299), int64(3), "EUR")
@@ -86,7 +89,7 @@ func FuzzMoney(f *testing.F) {
 			require.True(t, fault.Is(err, fault.Invalid))
 			return
 		}
-		require.Equal(t, a, read(t, m.String(), code), "what people see is what it is")
+		require.Equal(t, a, read(t, m.String(), code), "String must show the exact amount")
 		sum, err := m.Add(money.Money{Amount: b, Currency: code})
 		requireExact(t, new(big.Int).Add(big.NewInt(a), big.NewInt(b)), code, sum, err)
 		product, err := m.Times(b)
@@ -94,7 +97,7 @@ func FuzzMoney(f *testing.F) {
 	})
 }
 
-// read is the reverse of String.
+// read returns the amount that String has written.
 func read(t *testing.T, text, code string) int64 {
 	t.Helper()
 	digits, ok := strings.CutSuffix(text, " "+code)
@@ -113,11 +116,12 @@ func requireExact(t require.TestingT, want *big.Int, code string, got money.Mone
 	require.Equal(t, money.Money{Amount: want.Int64(), Currency: code}, got)
 }
 
-// CLDR's decimals are those that people write today, where inflation has made the
-// coins worthless; ISO 4217's are those that banks count in.
+// writtenWithFewer are the currencies with fewer decimals in CLDR than in ISO 4217:
+// CLDR has those that people write today, where inflation has made the coins
+// worthless, and ISO 4217 those that banks count in.
 var writtenWithFewer = strings.Fields("AFN ALL AMD COP GYD IDR IQD IRR KPW LAK LBP MGA MMK MNT MUR PKR RSD SOS SYP TZS UZS YER")
 
-// withdrawn since the tables of x/text were made.
+// withdrawn are the currencies that ended after the tables of x/text were made.
 var withdrawn = strings.Fields("ANG BGN CUC HRK MRO SLL VEF")
 
 func TestTheTableAgreesWithCLDR(t *testing.T) {
@@ -138,6 +142,7 @@ func TestTheTableAgreesWithCLDR(t *testing.T) {
 	require.Greater(t, checked, 150)
 }
 
+// one returns one minor unit, written with that many decimals.
 func one(decimals int) string {
 	return []string{"1", "0.1", "0.01", "0.001"}[decimals]
 }

@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Format is how log lines look.
+// Format is the format of log lines.
 type Format string
 
 // The formats.
@@ -20,7 +20,7 @@ const (
 	JSON Format = "json"
 )
 
-// UnmarshalText reads a setting; an unknown format is an error that says what is known.
+// UnmarshalText reads a setting. The error for an unknown format names the known ones.
 func (f *Format) UnmarshalText(text []byte) error {
 	switch got := Format(text); got {
 	case Auto, Text, JSON:
@@ -30,8 +30,8 @@ func (f *Format) UnmarshalText(text []byte) error {
 	return fmt.Errorf("unknown log format %q: use auto, text or json", text)
 }
 
-// Logger writes log lines of that level and above to w. A line logged with a
-// context names its request_id, trace_id and span_id.
+// Logger returns a logger that writes lines of the given level and above to w. A
+// line logged with a context carries the context's request_id, trace_id and span_id.
 func Logger(w io.Writer, level slog.Leveler, format Format) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
 	if format == Text || format != JSON && isTerminal(w) {
@@ -40,6 +40,7 @@ func Logger(w io.Writer, level slog.Leveler, format Format) *slog.Logger {
 	return slog.New(contextual{slog.NewJSONHandler(w, o)})
 }
 
+// isTerminal reports whether w is a terminal, where a person reads along.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -49,7 +50,7 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// contextual adds to each record what its context knows.
+// contextual is a slog.Handler that adds the ids in the context to each record.
 type contextual struct{ slog.Handler }
 
 func (h contextual) Handle(ctx context.Context, r slog.Record) error {
@@ -72,12 +73,12 @@ func (h contextual) WithGroup(name string) slog.Handler {
 
 type requestIDKey struct{}
 
-// WithRequestID says which request the work of ctx is done for.
+// WithRequestID returns a context for work on behalf of the request with that id.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// RequestID gives the id set by WithRequestID, "" if there is none.
+// RequestID returns the id set by WithRequestID, "" if there is none.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id

@@ -11,12 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestALineNamesItsRequestAndTrace(t *testing.T) {
+func TestALogLineCarriesItsRequestAndTraceIDs(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	log := Logger(&out, slog.LevelInfo, Auto).With("service", "orders")
 	ctx := WithRequestID(WithTraceparent(t.Context(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), "r1")
-	log.DebugContext(ctx, "not this")
+	log.DebugContext(ctx, "below the level")
 	log.InfoContext(ctx, "hello", "n", 1)
 
 	var line map[string]any
@@ -27,14 +27,14 @@ func TestALineNamesItsRequestAndTrace(t *testing.T) {
 	})
 }
 
-func TestALineWithoutAContextNamesNone(t *testing.T) {
+func TestALogLineWithoutAContextCarriesNoIDs(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	Logger(&out, slog.LevelInfo, Text).WithGroup("g").Info("hello", "n", 1)
 	require.Contains(t, out.String(), "msg=hello g.n=1\n")
 }
 
-func TestAFileIsNoTerminal(t *testing.T) {
+func TestLogsToAFileAreJSON(t *testing.T) {
 	t.Parallel()
 	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestAFileIsNoTerminal(t *testing.T) {
 	require.True(t, json.Valid(written))
 }
 
-func TestAnUnknownFormatIsRefusedByName(t *testing.T) {
+func TestAnUnknownLogFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	var f Format
 	require.NoError(t, f.UnmarshalText([]byte("json")))

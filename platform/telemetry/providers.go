@@ -10,9 +10,9 @@ import (
 	"go.opentelemetry.io/otel/trace/embedded"
 )
 
-// providers gives every service of the process a provider of its own, since
-// OpenTelemetry keeps a service's name on the provider, not on the tracer. All
-// share one exporter.
+// providers is a TracerProvider that keeps one provider for each service in the
+// process, because OpenTelemetry keeps the service name on the provider, not on the
+// tracer. All of them share one exporter.
 type providers struct {
 	embedded.TracerProvider
 	service, version string
@@ -26,7 +26,8 @@ func newProviders(service, version string, spans sdktrace.SpanProcessor) *provid
 	return &providers{service: service, version: version, spans: spans, byName: map[string]trace.TracerProvider{}}
 }
 
-// Tracer takes the name of the tracer for the name of the service.
+// Tracer returns a tracer of the named service: it takes the name of the tracer for
+// the name of the service.
 func (p *providers) Tracer(service string, o ...trace.TracerOption) trace.Tracer {
 	if service == "" {
 		service = p.service
@@ -43,6 +44,8 @@ func (p *providers) Tracer(service string, o ...trace.TracerOption) trace.Tracer
 	return own.Tracer("troupe", o...)
 }
 
+// describe returns the resource attributes of a service, named after OpenTelemetry's
+// semantic conventions.
 func describe(service, version string) *resource.Resource {
 	return resource.NewSchemaless(
 		attribute.String("service.namespace", "troupe"),

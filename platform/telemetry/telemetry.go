@@ -1,6 +1,6 @@
-// Package telemetry makes what the system does visible: traces by OTLP, logs
-// that name their trace and request, and the trace context that travels with
-// requests and events.
+// Package telemetry sets up tracing and logging: traces are exported by OTLP, log
+// lines carry the ids of their trace and request, and the trace context travels
+// with requests and events.
 package telemetry
 
 import (
@@ -18,13 +18,14 @@ import (
 
 const endpointVariable = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
-// Start sends spans by OTLP/HTTP to OTEL_EXPORTER_OTLP_ENDPOINT; without that
-// variable, or with OTEL_SDK_DISABLED=true, spans are made nowhere and cost next
-// to nothing, while trace contexts still travel through. The exporter and the
-// sampler heed the other standard OTEL_ variables of the process. service names
-// the spans of a tracer that has no name of its own. shutdown sends what is left.
+// Start exports spans by OTLP/HTTP to OTEL_EXPORTER_OTLP_ENDPOINT. Without that
+// variable, or with OTEL_SDK_DISABLED=true, no spans are recorded and tracing costs
+// next to nothing, while trace contexts are still passed on. The exporter and the
+// sampler read the other standard OTEL_ variables of the process. service is the
+// service name of spans whose tracer has no name. shutdown exports the spans that
+// are left.
 //
-// Call it once in a process: it sets OpenTelemetry's globals, because libraries
+// Call Start once in a process: it sets OpenTelemetry's globals, because libraries
 // look for the provider and the propagator nowhere else.
 func Start(ctx context.Context, service, version string, getenv func(string) string) (shutdown func(context.Context) error, err error) {
 	otel.SetTextMapPropagator(propagation.TraceContext{})
@@ -40,10 +41,11 @@ func Start(ctx context.Context, service, version string, getenv func(string) str
 	return p.spans.Shutdown, nil
 }
 
-// Tracer makes the spans of one service, which they carry as service.name. It may
-// be taken before Start.
+// Tracer returns a tracer for one service; its spans carry the name as
+// service.name. It may be called before Start.
 func Tracer(service string) trace.Tracer { return otel.Tracer(service) }
 
+// export returns providers whose spans are sent to the OTLP endpoint.
 func export(ctx context.Context, service, version, endpoint string) (*providers, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// receive is an OTLP collector that hands on what it is sent.
-func receive(t *testing.T) (url string, sent <-chan *collector.ExportTraceServiceRequest) {
+// startCollector starts an OTLP collector that passes on the requests it receives.
+func startCollector(t *testing.T) (url string, sent <-chan *collector.ExportTraceServiceRequest) {
 	requests := make(chan *collector.ExportTraceServiceRequest, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -29,16 +29,16 @@ func receive(t *testing.T) (url string, sent <-chan *collector.ExportTraceServic
 	return server.URL, requests
 }
 
-func TestEachServiceOfAProcessNamesItsOwnSpans(t *testing.T) {
+func TestEachServiceOfAProcessHasItsOwnName(t *testing.T) {
 	t.Parallel()
-	url, sent := receive(t)
+	url, sent := startCollector(t)
 	p, err := export(t.Context(), "troupe", "1.2.3", url+"/")
 	require.NoError(t, err)
 	ctx, request := p.Tracer("orders").Start(t.Context(), "POST /orders")
-	_, reaction := p.Tracer("payments").Start(WithTraceparent(context.Background(), Traceparent(ctx)), "order.created")
+	_, handling := p.Tracer("payments").Start(WithTraceparent(context.Background(), Traceparent(ctx)), "order.created")
 	_, other := p.Tracer("").Start(t.Context(), "start")
 	other.End()
-	reaction.End()
+	handling.End()
 	request.End()
 	require.NoError(t, p.spans.Shutdown(t.Context()))
 
@@ -59,31 +59,37 @@ func TestEachServiceOfAProcessNamesItsOwnSpans(t *testing.T) {
 	require.NotEqual(t, traces["orders"], traces["troupe"])
 }
 
-func TestStartWithNoSettingsSendsNothing(t *testing.T) {
+func TestWithoutAnEndpointNothingIsExported(t *testing.T) {
 	t.Parallel()
 	for name, settings := range map[string]map[string]string{
 		"nothing set":  {},
 		"switched off": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
 	} {
-		shutdown, err := Start(t.Context(), "orders", "1", func(name string) string { return settings[name] })
-		require.NoError(t, err, name)
-		_, span := Tracer("orders").Start(t.Context(), "work")
-		require.False(t, span.IsRecording(), name)
-		require.NoError(t, shutdown(t.Context()))
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shutdown, err := Start(t.Context(), "orders", "1", func(name string) string { return settings[name] })
+			require.NoError(t, err)
+			_, span := Tracer("orders").Start(t.Context(), "work")
+			require.False(t, span.IsRecording())
+			require.NoError(t, shutdown(t.Context()))
+		})
 	}
 }
 
-func TestStartRefusesAnEndpointThatIsNoURL(t *testing.T) {
+func TestAnEndpointThatIsNotAURLIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []string{"localhost:4318", "jaeger", "ftp://x", "http://", "http://%zz"} {
-		_, err := Start(t.Context(), "orders", "1", func(name string) string {
-			return map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}[name]
+		t.Run(endpoint, func(t *testing.T) {
+			t.Parallel()
+			_, err := Start(t.Context(), "orders", "1", func(name string) string {
+				return map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}[name]
+			})
+			require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_ENDPOINT")
 		})
-		require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
 	}
 }
 
-func TestATraceContextComesBackAsItWas(t *testing.T) {
+func TestOnlyAValidTraceContextIsCarriedOver(t *testing.T) {
 	t.Parallel()
 	const valid = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	for given, want := range map[string]string{
@@ -102,9 +108,12 @@ func TestATraceContextComesBackAsItWas(t *testing.T) {
 		"00-0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331-01":   "",
 		"zz-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01":   "",
 	} {
-		ctx := WithTraceparent(context.Background(), given)
-		require.Equal(t, want, Traceparent(ctx), given)
-		require.Equal(t, want != "", trace.SpanContextFromContext(ctx).IsRemote(), given)
+		t.Run(given, func(t *testing.T) {
+			t.Parallel()
+			ctx := WithTraceparent(context.Background(), given)
+			require.Equal(t, want, Traceparent(ctx))
+			require.Equal(t, want != "", trace.SpanContextFromContext(ctx).IsRemote())
+		})
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Traceparent gives the W3C trace context of ctx, to be stored or sent beside
-// what the work says; "" if ctx belongs to no trace.
+// Traceparent returns the W3C trace context of ctx, to be stored or sent along with
+// an event or a request. It is "" if ctx belongs to no trace.
 func Traceparent(ctx context.Context) string {
 	sc := trace.SpanContextFromContext(ctx)
 	if !sc.IsValid() {
@@ -26,7 +26,8 @@ func Traceparent(ctx context.Context) string {
 }
 
 // WithTraceparent is the reverse of Traceparent: work done with the returned
-// context continues that trace. What is not a trace context changes nothing.
+// context continues that trace. If traceparent is not valid, ctx is returned
+// unchanged.
 func WithTraceparent(ctx context.Context, traceparent string) context.Context {
 	sc, ok := parse(traceparent)
 	if !ok {
@@ -35,7 +36,8 @@ func WithTraceparent(ctx context.Context, traceparent string) context.Context {
 	return trace.ContextWithRemoteSpanContext(ctx, sc)
 }
 
-// parse reads version-trace-span-flags. A later version may append to it.
+// parse reads a traceparent: version-trace-span-flags. Versions after 00 may append
+// more fields, which are ignored.
 func parse(s string) (trace.SpanContext, bool) {
 	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' || s[:2] == "ff" {
 		return trace.SpanContext{}, false
@@ -58,6 +60,8 @@ func parse(s string) (trace.SpanContext, bool) {
 	return sc, sc.IsValid()
 }
 
+// lowerHex decodes s into the slice, and reports whether s is hexadecimal in lower
+// case, as the standard demands.
 func lowerHex(into []byte, s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] >= 'A' && s[i] <= 'F' {
