@@ -15,11 +15,12 @@ import (
 	"troupe/platform/fault"
 )
 
-// MaxBody is how many bytes the body of a request may have.
+// MaxBody is the largest size of a request body, in bytes.
 const MaxBody = 1 << 20
 
 const (
-	// firstRead is how much is set aside on the mere word of Content-Length.
+	// firstRead is the most memory, in bytes, that is allocated because of Content-Length
+	// alone, before any byte of the body has arrived.
 	firstRead = 16 << 10
 	jsonType  = "application/json"
 	formType  = "application/x-www-form-urlencoded"
@@ -28,16 +29,16 @@ const (
 var (
 	errBadURL = fault.New(fault.Malformed, "malformed_url",
 		"the path and the query must be percent-encoded UTF-8 text without U+0000")
-	errTooLarge = fault.New(fault.TooLarge, "body_too_large",
+	errBodyTooLarge = fault.New(fault.TooLarge, "body_too_large",
 		"the body must not be larger than %d bytes", MaxBody)
-	errIncomplete = fault.New(fault.Malformed, "body_incomplete", "the body ended early; send it again")
-	errUnexpected = fault.New(fault.Malformed, "body_unexpected",
-		"this takes no body, and nothing was done; leave the body out, or send {}")
-	errEncoded = fault.New(fault.Unsupported, "unsupported_encoding",
-		"send the body as it is, with no Content-Encoding; compressed bodies are not read")
+	errIncompleteBody = fault.New(fault.Malformed, "body_incomplete", "the body ended before it was complete; send it again")
+	errUnexpectedBody = fault.New(fault.Malformed, "body_unexpected",
+		"this operation takes no body, and nothing was done; leave the body out, or send {}")
+	errEncodedBody = fault.New(fault.Unsupported, "unsupported_encoding",
+		"send the body uncompressed and without Content-Encoding; compressed bodies are not supported")
 )
 
-// bodyType is the media type an operation takes, "" if it takes no body.
+// bodyType returns the media type of the operation's body, "" if it takes none.
 func bodyType(op *huma.Operation) string {
 	if op.RequestBody == nil {
 		return ""
@@ -51,6 +52,7 @@ func bodyType(op *huma.Operation) string {
 	return ""
 }
 
+// boundHeaders returns the names of the headers that the operation's input binds.
 func boundHeaders(op *huma.Operation) []string {
 	var names []string
 	for _, p := range op.Parameters {
@@ -61,7 +63,8 @@ func boundHeaders(op *huma.Operation) []string {
 	return names
 }
 
-// checkText refuses what no database takes as text, in every place but the body.
+// checkText returns an error if the URL or one of the headers is not text that every
+// database can store. The body is checked when it is decoded.
 func checkText(r *http.Request, headers []string) error {
 	query := r.URL.RawQuery
 	if strings.ContainsRune(query, '%') {
@@ -70,12 +73,12 @@ func checkText(r *http.Request, headers []string) error {
 			return errBadURL.WithCause(err)
 		}
 	}
-	if !storable(r.URL.Path) || !storable(query) {
+	if !isStorable(r.URL.Path) || !isStorable(query) {
 		return errBadURL
 	}
 	for _, name := range headers {
 		for _, value := range r.Header[name] {
-			if !storable(value) {
+			if !isStorable(value) {
 				return fault.New(fault.Malformed, "malformed_header", "the header %s must be UTF-8 text", name)
 			}
 		}
@@ -83,44 +86,45 @@ func checkText(r *http.Request, headers []string) error {
 	return nil
 }
 
-func storable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+func isStorable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
-// bodyOf reads what an operation of that method takes as its body. A body of GET
-// means nothing (RFC 9110, 9.3.1), and changes nothing: it is let be.
+// bodyOf reads the body that an operation of that method takes; mediaType is "" if
+// it takes none. A body of GET has no meaning (RFC 9110, 9.3.1) and is ignored.
 func bodyOf(r *http.Request, method, mediaType string) ([]byte, error) {
 	switch {
 	case mediaType != "":
 		return readBody(r, mediaType)
 	case method != http.MethodGet:
-		return nil, readNothing(r)
+		return nil, rejectBody(r)
 	}
 	return nil, nil
 }
 
-// blanks are what JSON takes for space.
-var blanks = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
+// removeSpace removes the characters that are white space in JSON.
+var removeSpace = strings.NewReplacer(" ", "", "\t", "", "\r", "", "\n", "")
 
-// readNothing refuses a body where none is taken: who sends one believes that it
-// says something. An empty object is how many clients say nothing.
-func readNothing(r *http.Request) error {
+// rejectBody returns an error if the request has a body: its sender believes that
+// the body has an effect, so it must not be ignored. An empty object is accepted,
+// because many clients send one when they have nothing to send.
+func rejectBody(r *http.Request) error {
 	if r.ContentLength == 0 {
 		return nil
 	}
 	if err := checkEncoding(r.Header["Content-Encoding"]); err != nil {
 		return err
 	}
-	const most = 64 // bytes; there is no need to read on to know that it is too much
+	const most = 64 // bytes; more than that is not an empty object with some space
 	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
 	if err != nil {
-		return errIncomplete.WithCause(err)
+		return errIncompleteBody.WithCause(err)
 	}
-	if said := blanks.Replace(string(body)); len(body) > most || said != "" && said != "{}" {
-		return errUnexpected
+	if content := removeSpace.Replace(string(body)); len(body) > most || content != "" && content != "{}" {
+		return errUnexpectedBody
 	}
 	return nil
 }
 
-// readBody reads the whole body, if it is of the media type that is wanted.
+// readBody reads the whole body, which must be of the wanted media type.
 func readBody(r *http.Request, want string) ([]byte, error) {
 	if err := checkEncoding(r.Header["Content-Encoding"]); err != nil {
 		return nil, err
@@ -129,7 +133,7 @@ func readBody(r *http.Request, want string) ([]byte, error) {
 		return nil, err
 	}
 	if r.ContentLength > MaxBody {
-		return nil, errTooLarge
+		return nil, errBodyTooLarge
 	}
 	var b bytes.Buffer
 	b.Grow(int(min(max(0, r.ContentLength), firstRead)) + bytes.MinRead)
@@ -137,18 +141,19 @@ func readBody(r *http.Request, want string) ([]byte, error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, errTooLarge
+		return nil, errBodyTooLarge
 	case err != nil:
-		return nil, errIncomplete.WithCause(err)
+		return nil, errIncompleteBody.WithCause(err)
 	}
 	return b.Bytes(), nil
 }
 
-// checkEncoding refuses what would otherwise be taken for broken JSON.
+// checkEncoding returns an error for a compressed body, which would otherwise be
+// reported as broken JSON.
 func checkEncoding(values []string) error {
 	for _, coding := range values {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
-			return errEncoded
+			return errEncodedBody
 		}
 	}
 	return nil

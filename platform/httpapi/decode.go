@@ -13,12 +13,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// huma matches members in any case, as encoding/json does; only this switch of the
-// whole process tells it not to, and this is the only package that knows huma.
+// By default huma matches members in any case, as encoding/json does. Exact matching
+// can only be set for the whole process; this is the only package that imports huma.
 func init() { huma.ValidateStrictCasing = true }
 
-// decode reads a body twice: huma asks first for an any to validate, then for the
-// operation's struct. The first time is when everything is checked.
+// decode parses a body into the value. huma calls it twice: first with an any, which
+// it validates, then with the operation's struct. Everything is checked the first time.
 func decode(mediaType string, data []byte, into any) error {
 	if mediaType == formType {
 		var err error
@@ -28,19 +28,19 @@ func decode(mediaType string, data []byte, into any) error {
 	}
 	tree, first := into.(*any)
 	if !first {
-		return inWords(json.Unmarshal(data, into))
+		return explainJSONError(json.Unmarshal(data, into))
 	}
 	if !utf8.Valid(data) {
 		return errors.New("it is not UTF-8")
 	}
 	if err := json.Unmarshal(data, tree); err != nil {
-		return inWords(err)
+		return explainJSONError(err)
 	}
-	return survey(*tree, data)
+	return rejectDuplicateKeys(*tree, data)
 }
 
-// inWords says what json says, for somebody who knows no Go.
-func inWords(err error) error {
+// explainJSONError rewords an error of encoding/json for readers who do not know Go.
+func explainJSONError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -56,42 +56,44 @@ func inWords(err error) error {
 }
 
 var (
-	errTwice = errors.New("an object has the same key twice")
-	errNull  = errors.New("text must not hold the character U+0000")
+	errDuplicateKey  = errors.New("an object has the same key twice")
+	errNullCharacter = errors.New("text must not contain the character U+0000")
 )
 
-// survey refuses a tree that is not all that the valid JSON says, or that
-// encoding/json could read in another way than the validation does: keys that
-// differ in case alone are one key to it.
-func survey(tree any, valid []byte) error {
-	members, err := count(tree)
-	if err == nil && members != countMembers(valid) {
-		return errTwice
+// rejectDuplicateKeys returns an error if an object of the valid JSON, parsed as
+// tree, has a key twice, or has two keys that differ only in case: encoding/json
+// would bind both to one field, of which the validation has seen only one. It also
+// returns an error for text with the character U+0000.
+func rejectDuplicateKeys(tree any, valid []byte) error {
+	members, err := countMembers(tree)
+	if err == nil && members != countWrittenMembers(valid) {
+		return errDuplicateKey
 	}
 	return err
 }
 
-// count gives the number of members of all objects in the tree.
-func count(tree any) (members int, err error) {
+// countMembers returns the number of members of all objects in the tree. It fails if
+// two keys of an object differ only in case, or if a text is not storable.
+func countMembers(tree any) (members int, err error) {
 	switch t := tree.(type) {
 	case string:
-		return 0, storableText(t)
+		return 0, checkStorable(t)
 	case []any:
 		for _, item := range t {
-			n, err := count(item)
+			n, err := countMembers(item)
 			if err != nil {
 				return 0, err
 			}
 			members += n
 		}
 	case map[string]any:
-		if foldedTogether(t) {
-			return 0, errTwice
+		if differInCaseOnly(t) {
+			return 0, errDuplicateKey
 		}
 		members = len(t)
 		for key, item := range t {
-			n, err := count(item)
-			if err := cmp.Or(err, storableText(key)); err != nil {
+			n, err := countMembers(item)
+			if err := cmp.Or(err, checkStorable(key)); err != nil {
 				return 0, err
 			}
 			members += n
@@ -100,31 +102,32 @@ func count(tree any) (members int, err error) {
 	return members, nil
 }
 
-func storableText(s string) error {
+func checkStorable(s string) error {
 	if strings.IndexByte(s, 0) >= 0 {
-		return errNull
+		return errNullCharacter
 	}
 	return nil
 }
 
-// foldedTogether says whether two keys differ in case alone. Most objects have
-// only plain keys, of which no two can.
-func foldedTogether(object map[string]any) bool {
-	allPlain := true
+// differInCaseOnly reports whether two keys of the object differ only in case. Most
+// objects have only lower-case ASCII keys, which never do.
+func differInCaseOnly(object map[string]any) bool {
+	allLower := true
 	for key := range object {
-		allPlain = allPlain && plain(key)
+		allLower = allLower && isLowerASCII(key)
 	}
-	if allPlain {
+	if allLower {
 		return false
 	}
 	folded := make(map[string]struct{}, len(object))
 	for key := range object {
-		folded[strings.Map(fold, key)] = struct{}{}
+		folded[strings.Map(foldRune, key)] = struct{}{}
 	}
 	return len(folded) < len(object)
 }
 
-func plain(key string) bool {
+// isLowerASCII reports whether key has only ASCII characters, and no upper-case ones.
+func isLowerASCII(key string) bool {
 	for i := range len(key) {
 		if c := key[i]; c >= 'A' && c <= 'Z' || c >= utf8.RuneSelf {
 			return false
@@ -133,8 +136,8 @@ func plain(key string) bool {
 	return true
 }
 
-// fold gives the same rune for all that strings.EqualFold takes for equal.
-func fold(r rune) rune {
+// foldRune returns the same rune for all runes that strings.EqualFold treats as equal.
+func foldRune(r rune) rune {
 	lowest := r
 	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
 		lowest = min(lowest, next)
@@ -142,9 +145,10 @@ func fold(r rune) rune {
 	return lowest
 }
 
-// countMembers counts the colons outside strings: one for each member that valid
-// JSON spells out, also where a later one takes its place.
-func countMembers(valid []byte) int {
+// countWrittenMembers returns the number of members as they are written in valid JSON,
+// which is the number of colons outside strings. Unlike the parsed tree it also counts
+// a member that a later one with the same key has replaced.
+func countWrittenMembers(valid []byte) int {
 	n, inString := 0, false
 	for i := 0; i < len(valid); i++ {
 		switch c := valid[i]; {
@@ -159,9 +163,10 @@ func countMembers(valid []byte) int {
 	return n
 }
 
-// formToJSON makes an object of strings; a repeated name is refused (RFC 6749, 3.2).
-// A name that is not plain is none of ours. It is dropped, because a form may ignore
-// unknown names in validation, where encoding/json would take it for ours after all.
+// formToJSON converts a form to a JSON object of strings. A repeated name is an error
+// (RFC 6749, 3.2). Names with upper-case or non-ASCII characters are dropped: no
+// operation has such a name, and where a form may ignore unknown names in validation,
+// encoding/json would still bind them, as it matches names in any case.
 func formToJSON(data []byte) ([]byte, error) {
 	values, err := url.ParseQuery(string(data))
 	if err != nil {
@@ -170,12 +175,12 @@ func formToJSON(data []byte) ([]byte, error) {
 	object := make(map[string]string, len(values))
 	for name, v := range values {
 		if len(v) > 1 {
-			return nil, errors.New("a form field is given twice")
+			return nil, errors.New("a form field is sent twice")
 		}
 		if !utf8.ValidString(name) || !utf8.ValidString(v[0]) {
 			return nil, errors.New("it is not UTF-8")
 		}
-		if plain(name) {
+		if isLowerASCII(name) {
 			object[name] = v[0]
 		}
 	}

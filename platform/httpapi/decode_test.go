@@ -8,9 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzDecodeReadsAsEncodingJSONDoes: what is taken in is what encoding/json reads,
-// and written again it is taken in again; so no key was lost on the way.
-func FuzzDecodeReadsAsEncodingJSONDoes(f *testing.F) {
+// FuzzDecodeAgreesWithEncodingJSON checks that decode accepts only what encoding/json
+// reads in the same way, and that the value, encoded again, is accepted again with the
+// same number of members: so no key was lost.
+func FuzzDecodeAgreesWithEncodingJSON(f *testing.F) {
 	for _, body := range []string{`{"a":{"a":[1,"a:b\"",null]}}`, `{"a":1,"a":2}`, `{"a":1,"A":2}`, `{"k":1,"\u212a":2}`, `"\ud800"`, `[{},{"":0}]`} {
 		f.Add(body)
 	}
@@ -23,17 +24,17 @@ func FuzzDecodeReadsAsEncodingJSONDoes(f *testing.F) {
 		require.Equal(t, want, got)
 		again, err := json.Marshal(got)
 		require.NoError(t, err)
-		require.Equal(t, countMembers([]byte(body)), countMembers(again))
+		require.Equal(t, countWrittenMembers([]byte(body)), countWrittenMembers(again))
 		require.NoError(t, decode(jsonType, again, &got))
 	})
 }
 
-func TestFoldIsWhatEqualFoldTakesForEqual(t *testing.T) {
+func TestFoldRuneAgreesWithEqualFold(t *testing.T) {
 	t.Parallel()
 	for r := range rune(0x20000) {
 		lower, upper := strings.ToLower(string(r)), strings.ToUpper(string(r))
 		for _, other := range []string{lower, upper} {
-			same := strings.Map(fold, string(r)) == strings.Map(fold, other)
+			same := strings.Map(foldRune, string(r)) == strings.Map(foldRune, other)
 			if same != strings.EqualFold(string(r), other) {
 				require.Fail(t, "folded differently", "%q %q", r, other)
 			}

@@ -10,47 +10,47 @@ import (
 	"strings"
 )
 
-// swaggerUI is the docs page with all it needs: it works in a network that is
-// cut off, and tells nobody outside of its readers.
+// swaggerUI is the docs page with everything it needs: it works without access to
+// the internet, and no third party learns of its readers.
 //
 //go:embed swagger-ui/docs.html swagger-ui/docs.js swagger-ui/*.gz
 var swaggerUI embed.FS
 
-// docsPolicy forbids the browser every request to anywhere else. Swagger UI sets
-// styles on its elements.
+// docsPolicy forbids the browser all requests to other servers. Inline styles are
+// allowed because Swagger UI sets them on its elements.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func (a *API) addDocs() {
 	page := bytes.ReplaceAll(embedded("docs.html"), []byte("TITLE"), []byte(html.EscapeString(a.config.Title)))
 	a.mux.HandleFunc("GET /openapi.json", a.serveDocument)
-	a.mux.HandleFunc("GET /{$}", frontDoor)
-	a.mux.HandleFunc("GET /docs/{$}", toDocs)
+	a.mux.HandleFunc("GET /{$}", serveRoot)
+	a.mux.HandleFunc("GET /docs/{$}", redirectToDocs)
 	a.mux.HandleFunc("GET /docs", asset("text/html", page))
 	a.mux.HandleFunc("GET /docs/docs.js", asset("text/javascript", embedded("docs.js")))
-	a.mux.HandleFunc("GET /docs/swagger-ui-bundle.js", packed("text/javascript", embedded("swagger-ui-bundle.js.gz")))
-	a.mux.HandleFunc("GET /docs/swagger-ui.css", packed("text/css", embedded("swagger-ui.css.gz")))
+	a.mux.HandleFunc("GET /docs/swagger-ui-bundle.js", gzipped("text/javascript", embedded("swagger-ui-bundle.js.gz")))
+	a.mux.HandleFunc("GET /docs/swagger-ui.css", gzipped("text/css", embedded("swagger-ui.css.gz")))
 }
 
-// frontDoor leads people to the docs, who open the bare address first. A program
-// that asks there has made a mistake, and a page would not tell it so.
-func frontDoor(w http.ResponseWriter, r *http.Request) {
+// serveRoot redirects browsers to the docs, because people open the bare address
+// first. A program that requests it has a wrong address, and gets a 404 that it can read.
+func serveRoot(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept")
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
-		toDocs(w, r)
+		redirectToDocs(w, r)
 		return
 	}
-	WriteProblem(w, r, errNoRoute)
+	WriteProblem(w, r, errRouteNotFound)
 }
 
-func toDocs(w http.ResponseWriter, r *http.Request) {
+func redirectToDocs(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/docs", http.StatusTemporaryRedirect)
 }
 
 func embedded(name string) []byte {
 	content, err := swaggerUI.ReadFile("swagger-ui/" + name)
 	if err != nil {
-		panic(err) // the name stands in this file, and the file in the binary
+		panic(err) // cannot happen: addDocs names only embedded files
 	}
 	return content
 }
@@ -71,13 +71,13 @@ func asset(mediaType string, content []byte) http.HandlerFunc {
 		h.Set("Content-Security-Policy", docsPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "max-age=3600")
-		_, _ = w.Write(content) // a reader who is gone needs no page
+		_, _ = w.Write(content) // the reader may have disconnected
 	}
 }
 
-// packed serves gzip as it lies, and unpacks it for the rare client that does
-// not take gzip.
-func packed(mediaType string, content []byte) http.HandlerFunc {
+// gzipped serves content, which is gzip, without unpacking it; only for the rare
+// client that does not accept gzip it is unpacked.
+func gzipped(mediaType string, content []byte) http.HandlerFunc {
 	serve := asset(mediaType, content)
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "Accept-Encoding")
@@ -86,7 +86,7 @@ func packed(mediaType string, content []byte) http.HandlerFunc {
 			serve(w, r)
 			return
 		}
-		plain, err := unpack(content)
+		plain, err := gunzip(content)
 		if err != nil {
 			WriteProblem(w, r, err)
 			return
@@ -95,7 +95,7 @@ func packed(mediaType string, content []byte) http.HandlerFunc {
 	}
 }
 
-func unpack(content []byte) ([]byte, error) {
+func gunzip(content []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(content))
 	if err != nil {
 		return nil, err

@@ -11,14 +11,14 @@ import (
 
 const bearer = "bearer"
 
-// newDocument is the OpenAPI document before there is any operation.
+// newDocument returns the OpenAPI document without any operation yet.
 func newDocument(c Config) *huma.OpenAPI {
 	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title: c.Title, Version: c.Version,
-			Description: "Refusals are problem documents (RFC 9457): `code` is for programs and does not change, `detail` is for people.",
+			Description: "Errors are problem documents (RFC 9457): `code` is for programs and does not change, `detail` is for people.",
 		},
 		Components: &huma.Components{
 			Schemas:         schemas,
@@ -31,31 +31,31 @@ func newDocument(c Config) *huma.OpenAPI {
 func securitySchemes() map[string]*huma.SecurityScheme {
 	return map[string]*huma.SecurityScheme{bearer: {
 		Type: "http", Scheme: "bearer", BearerFormat: "JWT",
-		Description: "The access_token that POST /token gives.",
+		Description: "The access_token from the response of POST /token.",
 	}}
 }
 
-// meanings are what the document says of each status that is no success.
-var meanings = map[int]string{
-	400: "The request can not be read.",
+// problemDescriptions are the descriptions of the error responses, by status.
+var problemDescriptions = map[int]string{
+	400: "The request cannot be read.",
 	401: "There is no access token, or it is not valid.",
 	403: "The caller is known but not allowed to do this.",
-	404: "There is no such thing, or it is not the caller's.",
-	409: "This clashes with the present state.",
+	404: "It does not exist, or the caller may not see it.",
+	409: "The request conflicts with the current state.",
 	413: "The body is too large.",
-	415: "The body has a media type or a Content-Encoding that is not taken.",
-	422: "The request can be read but breaks a rule; `errors` says where.",
+	415: "The body has a media type or a Content-Encoding that is not supported.",
+	422: "The request can be read but breaks a rule; `errors` lists the places.",
 	429: "Too many requests; try again after the time in Retry-After.",
-	500: "The fault is ours.",
-	503: "The service can not answer now; try again after the time in Retry-After.",
+	500: "An internal error: the service failed, not the request.",
+	503: "The service cannot answer now; try again after the time in Retry-After.",
 }
 
 func problemResponses(schemas huma.Registry) map[string]*huma.Response {
 	schema := schemas.Schema(reflect.TypeFor[problem](), true, "Problem")
 	all := map[string]*huma.Response{}
-	for status, meaning := range meanings {
+	for status, description := range problemDescriptions {
 		all[strconv.Itoa(status)] = &huma.Response{
-			Description: meaning,
+			Description: description,
 			Headers:     problemHeaders(status),
 			Content:     map[string]*huma.MediaType{problemType: {Schema: schema}},
 		}
@@ -73,11 +73,11 @@ func problemHeaders(status int) map[string]*huma.Param {
 	return nil
 }
 
-// refusals are the problems that an operation of that kind may answer with.
-func refusals(o operation, method, path string) map[string]*huma.Response {
+// problemRefs returns references to the error responses that the operation may have.
+func problemRefs(o operation, method, path string) map[string]*huma.Response {
 	all := map[string]*huma.Response{}
-	for status := range meanings {
-		if possible(status, o, method, path) {
+	for status := range problemDescriptions {
+		if mayAnswer(status, o, method, path) {
 			s := strconv.Itoa(status)
 			all[s] = &huma.Response{Ref: "#/components/responses/" + s}
 		}
@@ -85,7 +85,8 @@ func refusals(o operation, method, path string) map[string]*huma.Response {
 	return all
 }
 
-func possible(status int, o operation, method, path string) bool {
+// mayAnswer reports whether the operation may answer with the status.
+func mayAnswer(status int, o operation, method, path string) bool {
 	switch status {
 	case http.StatusForbidden:
 		return o.role != ""
@@ -97,32 +98,32 @@ func possible(status int, o operation, method, path string) bool {
 	return true
 }
 
-// forbidNullArrays undoes huma's habit of taking null for any list: it would get
-// around minItems, and clients would have to expect it in answers.
+// forbidNullArrays removes null from the types of all lists, where huma puts it: null
+// would evade minItems, and clients would have to expect it in responses.
 func forbidNullArrays(document *huma.OpenAPI, op *huma.Operation) {
 	for _, schema := range document.Components.Schemas.Map() {
-		arraysNotNull(schema)
+		makeArraysNonNull(schema)
 	}
 	if op.RequestBody == nil {
 		return
 	}
 	for _, mediaType := range op.RequestBody.Content {
-		arraysNotNull(mediaType.Schema)
+		makeArraysNonNull(mediaType.Schema)
 	}
 }
 
-func arraysNotNull(s *huma.Schema) {
+func makeArraysNonNull(s *huma.Schema) {
 	if s == nil {
 		return
 	}
 	if s.Type == huma.TypeArray {
 		s.Nullable = false
 	}
-	arraysNotNull(s.Items)
+	makeArraysNonNull(s.Items)
 	for _, property := range s.Properties {
-		arraysNotNull(property)
+		makeArraysNonNull(property)
 	}
 	if values, ok := s.AdditionalProperties.(*huma.Schema); ok {
-		arraysNotNull(values)
+		makeArraysNonNull(values)
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheDocumentDescribesOperationsAndRefusals(t *testing.T) {
+func TestTheDocumentDescribesOperationsAndProblems(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	w := s.ask(t, "GET /openapi.json", "")
+	w := s.send(t, "GET /openapi.json", "")
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	var doc map[string]any
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &doc))
@@ -55,10 +55,10 @@ func at(v any, path []string) any {
 	return v
 }
 
-func TestTheDocsPageNeedsNothingFromElsewhere(t *testing.T) {
+func TestTheDocsPageLoadsNothingFromOtherServers(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	page := s.ask(t, "GET /docs", "")
+	page := s.send(t, "GET /docs", "")
 	require.Equal(t, http.StatusOK, page.Code)
 	require.Contains(t, page.Body.String(), "<title>Orders &amp; more</title>")
 	policy := page.Header().Get("Content-Security-Policy")
@@ -71,40 +71,40 @@ func TestTheDocsPageNeedsNothingFromElsewhere(t *testing.T) {
 		if strings.HasPrefix(link[1], "data:") {
 			continue
 		}
-		w := s.ask(t, "GET /"+link[1], "", "Accept-Encoding", "gzip")
+		w := s.send(t, "GET /"+link[1], "", "Accept-Encoding", "gzip")
 		require.Equal(t, http.StatusOK, w.Code, link[1])
 		require.NotEmpty(t, w.Body.Bytes())
 	}
 }
 
-func TestWhoOpensTheBareAddressIsLedToTheDocs(t *testing.T) {
+func TestABrowserAtTheRootIsRedirectedToTheDocs(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	const browser = "text/html,application/xhtml+xml,*/*;q=0.8"
 	for _, path := range []string{"/", "/docs/"} {
-		w := s.ask(t, "GET "+path, "", "Accept", browser)
+		w := s.send(t, "GET "+path, "", "Accept", browser)
 		require.Equal(t, http.StatusTemporaryRedirect, w.Code, path)
 		require.Equal(t, "/docs", w.Header().Get("Location"), path)
 	}
 	for _, accept := range []string{"", "*/*", "application/json"} {
-		p := requireProblem(t, s.ask(t, "GET /", "", "Accept", accept))
-		require.Equal(t, "not_found", p.Code, "a program has mistaken the address")
+		p := requireProblem(t, s.send(t, "GET /", "", "Accept", accept))
+		require.Equal(t, "route_not_found", p.Code, "a program gets an error that it can read")
 		require.Contains(t, p.Detail, "/docs")
 	}
 }
 
-func TestAssetsAreSentPackedOrNot(t *testing.T) {
+func TestAssetsAreSentGzippedIfAccepted(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	packed := s.ask(t, "GET /docs/swagger-ui.css", "", "Accept-Encoding", "gzip, br")
-	require.Equal(t, "gzip", packed.Header().Get("Content-Encoding"))
-	require.Equal(t, "text/css; charset=utf-8", packed.Header().Get("Content-Type"))
-	z, err := gzip.NewReader(packed.Body)
+	gzipped := s.send(t, "GET /docs/swagger-ui.css", "", "Accept-Encoding", "gzip, br")
+	require.Equal(t, "gzip", gzipped.Header().Get("Content-Encoding"))
+	require.Equal(t, "text/css; charset=utf-8", gzipped.Header().Get("Content-Type"))
+	z, err := gzip.NewReader(gzipped.Body)
 	require.NoError(t, err)
-	unpacked, err := io.ReadAll(z)
+	ungzipped, err := io.ReadAll(z)
 	require.NoError(t, err)
 
-	plain := s.ask(t, "GET /docs/swagger-ui.css", "")
+	plain := s.send(t, "GET /docs/swagger-ui.css", "")
 	require.Empty(t, plain.Header().Get("Content-Encoding"))
-	require.Equal(t, unpacked, plain.Body.Bytes())
+	require.Equal(t, ungzipped, plain.Body.Bytes())
 }

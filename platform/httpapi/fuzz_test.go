@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzNoInputIsOurFault sends anything anywhere: whatever it is, the answer is no
-// 5xx, and a refusal is a proper problem document.
-func FuzzNoInputIsOurFault(f *testing.F) {
+// FuzzNoInputCausesAServerError sends arbitrary requests: none may be answered with a
+// 5xx, and every error must be a problem document.
+func FuzzNoInputCausesAServerError(f *testing.F) {
 	f.Add("POST", "/orders", "", "application/json", "key", `{"items":[{"sku":"a","quantity":1}],"note":"\u0073"}`)
 	f.Add("POST", "/orders", "x=%41", "", "\xff", `{"items":null,"due":"2026-01-01T00:00:00Z"}`)
 	f.Add("POST", "/orders", "", "", "", `{"items":[{"sku":1e400,"quantity":-0}],"ITEMS":{}}`)

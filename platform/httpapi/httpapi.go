@@ -1,27 +1,3 @@
-// Package httpapi is how a service speaks HTTP: typed operations with OpenAPI
-// 3.1 and a docs page, problem documents (RFC 9457), callers known by their
-// token. It is the only package that knows huma; input and output structs use
-// huma's tags (path, query, header, body; minLength and so on).
-//
-// What comes in is held to this, so that no handler need think of it:
-//
-//   - A body is JSON, or the media type in the contentType tag of Body
-//     (application/x-www-form-urlencoded gives strings by their json names).
-//     Anything else is 415, and so is a Content-Encoding; no Content-Type at all
-//     means what is expected.
-//   - An operation that takes no body refuses one with 400, unless it is an empty
-//     object or the method is GET.
-//   - A body that can not be read in one way only is 400: broken syntax, text
-//     after the end, one key twice in an object (in capitals or not), bytes that are
-//     no UTF-8, and the character U+0000, which databases do not store.
-//   - A member that the operation does not know is 422: a caller who sends
-//     "role" or misspells "quantity", be it as "Quantity", learns it. A form that
-//     is to ignore them has a field `_ struct{} "additionalProperties:\"true\""`;
-//     JSON must not, since encoding/json would take "Quantity" unvalidated.
-//     Unknown query parameters are ignored.
-//   - A list is never null: in what comes in that is 422, and the document promises
-//     as much for what goes out.
-//   - What breaks a rule of the struct tags is 422, with every place in "errors".
 package httpapi
 
 import (
@@ -29,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,19 +14,20 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"troupe/platform/auth"
+	"troupe/platform/fault"
 	"troupe/platform/telemetry"
 )
 
-// Config of an API. All fields but Ready are needed.
+// Config is what an API needs. All fields except Ready are required.
 type Config struct {
 	Service  string // "orders"
 	Title    string // for the docs page
 	Version  string
 	Verifier *auth.Verifier // nil only if every operation is Public
-	Log      *slog.Logger
+	Log      *slog.Logger   // for the access log
 	Now      func() time.Time
 	Registry *prometheus.Registry
-	// Ready says why the service can not take requests now, or nil.
+	// Ready returns the reason why the service cannot take requests now, or nil.
 	Ready func(ctx context.Context) error
 }
 
@@ -61,34 +39,63 @@ type API struct {
 	tracer   trace.Tracer
 	duration *prometheus.HistogramVec
 	document func() ([]byte, error)
-	ids      map[string]string // operation ids and whose they are
+	ids      map[string]string // from operation id to the "METHOD /path" that has it
 }
 
-// New makes an API that already answers /health, /livez, /readyz, /metrics,
+// New returns an API that already answers /health, /livez, /readyz, /metrics,
 // /openapi.json and /docs.
 func New(c Config) *API {
 	a := &API{
 		config:   c,
 		mux:      http.NewServeMux(),
 		tracer:   telemetry.Tracer(c.Service),
-		duration: register(c.Registry, c.Service),
+		duration: newDurationHistogram(c.Registry, c.Service),
 		ids:      map[string]string{},
 	}
-	a.huma = newBinder(a)
+	a.huma = newHumaAPI(a)
 	a.document = sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.huma.OpenAPI()) })
-	a.mux.HandleFunc("/", a.noRoute)
+	a.mux.HandleFunc("/", a.routeNotFound)
 	a.addProbes()
 	a.addDocs()
 	return a
 }
 
-// Handler serves it all, with request ids, access log, metrics, panics caught
-// and bodies limited (1 MiB).
-func (a *API) Handler() http.Handler { return http.HandlerFunc(a.serve) }
+// Handler returns the API behind its middleware: request ids, traces, the body
+// limit (1 MiB), the access log with the metrics, and the recovery of panics.
+func (a *API) Handler() http.Handler {
+	return chain(a.mux, a.trace, limitBody, a.accessLog, recoverPanics)
+}
 
-// Handle serves a plain handler beside the operations, for what is no JSON.
+// Handle adds a plain handler beside the operations, for what is not JSON. Only the
+// middleware surrounds it: it checks its caller and its input itself.
 func (a *API) Handle(pattern string, h http.Handler) { a.mux.Handle(pattern, h) }
 
-// OpenAPI is the document served at /openapi.json. Operations added after the
+// OpenAPI returns the document served at /openapi.json. Operations added after the
 // first call are missing from it.
 func (a *API) OpenAPI() ([]byte, error) { return a.document() }
+
+var errRouteNotFound = fault.New(fault.NotFound, "route_not_found", "this path does not exist; see /docs for the paths that do")
+
+// routeNotFound answers what no pattern matches: 405 if another method would
+// match, else 404.
+func (a *API) routeNotFound(w http.ResponseWriter, r *http.Request) {
+	allow := a.allowedMethods(r)
+	if len(allow) == 0 {
+		WriteProblem(w, r, errRouteNotFound)
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	writeProblem(w, newProblem(r.Context(), http.StatusMethodNotAllowed, "method_not_allowed",
+		"this path does not support "+truncate(r.Method)+"; use "+strings.Join(allow, ", ")))
+}
+
+func (a *API) allowedMethods(r *http.Request) []string {
+	var allow []string
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+		probe := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+		if _, pattern := a.mux.Handler(probe); pattern != "/" {
+			allow = append(allow, method)
+		}
+	}
+	return allow
+}

@@ -16,19 +16,19 @@ const (
 	form   = "application/x-www-form-urlencoded"
 )
 
-func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
+func TestInputIsAcceptedOrRefusedWithACode(t *testing.T) {
 	t.Parallel()
 	const one = `{"items":[{"sku":"book","quantity":1}]}`
 	for name, c := range map[string]struct {
-		what, body, contentType string
-		status                  int
-		code, says              string // part of the answer
+		request, body, contentType string
+		status                     int
+		code, contains             string // in the response
 	}{
 		"an order":                   {place, one, "application/json", 201, "", `"id":"book"`},
 		"with a charset":             {place, one, "application/json; charset=UTF-8", 201, "", `"id":"book"`},
-		"spelt loudly":               {place, one, "Application/JSON", 201, "", `"id":"book"`},
+		"in capitals":                {place, one, "Application/JSON", 201, "", `"id":"book"`},
 		"with no type":               {place, one, "", 201, "", `"id":"book"`},
-		"surrounded by space":        {place, " \n" + one + "\n ", "", 201, "", `"id":"book"`},
+		"surrounded by spaces":       {place, " \n" + one + "\n ", "", 201, "", `"id":"book"`},
 		"of another type":            {place, one, "text/plain", 415, "unsupported_media_type", "application/json"},
 		"of a related type":          {place, one, "application/vnd.api+json", 415, "unsupported_media_type", ""},
 		"of an unreadable type":      {place, one, "application/", 415, "unsupported_media_type", ""},
@@ -36,7 +36,7 @@ func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
 		"as a form":                  {place, "a=b", form, 415, "unsupported_media_type", "application/json"},
 		"no body":                    {place, "", "", 400, "malformed_body", "needs a body"},
 		"only space":                 {place, "  ", "", 400, "malformed_body", ""},
-		"broken off":                 {place, `{"items":[`, "", 400, "malformed_body", "at byte 10"},
+		"cut off":                    {place, `{"items":[`, "", 400, "malformed_body", "at byte 10"},
 		"text after the end":         {place, one + "x", "", 400, "malformed_body", ""},
 		"two values":                 {place, one + one, "", 400, "malformed_body", ""},
 		"one key twice":              {place, `{"items":[{"sku":"a","sku":"b","quantity":1}]}`, "", 400, "malformed_body", "same key twice"},
@@ -54,31 +54,31 @@ func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
 		"an unknown member":          {place, `{"items":[{"sku":"a","quantity":1}],"role":"admin"}`, "", 422, "validation_failed", `"location":"body.role"`},
 		"null for a list":            {place, `{"items":null}`, "", 422, "validation_failed", "expected array"},
 		"null for text":              {place, `{"items":[{"sku":null,"quantity":1}]}`, "", 422, "validation_failed", "expected string"},
-		"a member in other letters":  {place, `{"Items":[{"sku":"a","quantity":1}]}`, "", 422, "validation_failed", `"location":"body.Items"`},
-		"an optional one likewise":   {place, `{"items":[{"sku":"a","quantity":1}],"Note":"x"}`, "", 422, "validation_failed", `"location":"body.Note"`},
-		"a member by a folded sign":  {place, `{"item\u017f":[{"sku":"a","quantity":1}]}`, "", 422, "validation_failed", "unexpected"},
-		"a rule evaded by letters":   {place, `{"items":[{"sku":"a","quantity":1}],"ITEMS":[]}`, "", 400, "malformed_body", "same key twice"},
+		"a member in another case":   {place, `{"Items":[{"sku":"a","quantity":1}]}`, "", 422, "validation_failed", `"location":"body.Items"`},
+		"an optional member, too":    {place, `{"items":[{"sku":"a","quantity":1}],"Note":"x"}`, "", 422, "validation_failed", `"location":"body.Note"`},
+		"a member that folds to it":  {place, `{"item\u017f":[{"sku":"a","quantity":1}]}`, "", 422, "validation_failed", "unexpected"},
+		"a rule evaded by case":      {place, `{"items":[{"sku":"a","quantity":1}],"ITEMS":[]}`, "", 400, "malformed_body", "same key twice"},
 		"a rule evaded by folding":   {place, `{"items":[{"sku":"a","quantity":1}],"item\u017f":[]}`, "", 400, "malformed_body", "same key twice"},
-		"a form evading by letters":  {signin, "username=ann&password=x&USERNAME=", form, 200, "", `"user":"ann"`},
-		"a form in other letters":    {signin, "USERNAME=ann&password=x", form, 422, "validation_failed", "username"},
-		"a form by a folded sign":    {signin, "u%C5%BFername=ann&password=x", form, 422, "validation_failed", "username"},
-		"none of it":                 {place, `{"items":[{"sku":"a","quantity":0}]}`, "", 422, "validation_failed", "body.items[0].quantity"},
-		"half of it":                 {place, `{"items":[{"sku":"a","quantity":1.5}]}`, "", 422, "validation_failed", "body.items[0].quantity"},
-		"a number written oddly":     {place, `{"items":[{"sku":"a","quantity":1e2}]}`, "", 422, "validation_failed", "items.quantity"},
-		"a number past all bounds":   {place, `{"items":[{"sku":"a","quantity":1e400}]}`, "", 400, "malformed_body", "1e400"},
-		"more than fits":             {place, `{"items":[{"sku":"a","quantity":9223372036854775808}]}`, "", 422, "validation_failed", ""},
+		"a form evading by case":     {signin, "username=ann&password=x&USERNAME=", form, 200, "", `"user":"ann"`},
+		"a form in another case":     {signin, "USERNAME=ann&password=x", form, 422, "validation_failed", "username"},
+		"a field that folds to it":   {signin, "u%C5%BFername=ann&password=x", form, 422, "validation_failed", "username"},
+		"a quantity of zero":         {place, `{"items":[{"sku":"a","quantity":0}]}`, "", 422, "validation_failed", "body.items[0].quantity"},
+		"half a quantity":            {place, `{"items":[{"sku":"a","quantity":1.5}]}`, "", 422, "validation_failed", "body.items[0].quantity"},
+		"a number with an exponent":  {place, `{"items":[{"sku":"a","quantity":1e2}]}`, "", 422, "validation_failed", "items.quantity"},
+		"a number beyond float64":    {place, `{"items":[{"sku":"a","quantity":1e400}]}`, "", 400, "malformed_body", "1e400"},
+		"a number beyond int64":      {place, `{"items":[{"sku":"a","quantity":9223372036854775808}]}`, "", 422, "validation_failed", ""},
 		"text for a number":          {place, `{"items":[{"sku":"a","quantity":"1"}]}`, "", 422, "validation_failed", ""},
-		"no time":                    {place, `{"items":[{"sku":"a","quantity":1}],"due":"tomorrow"}`, "", 422, "validation_failed", "body.due"},
+		"an invalid time":            {place, `{"items":[{"sku":"a","quantity":1}],"due":"tomorrow"}`, "", 422, "validation_failed", "body.due"},
 		"a body of a MiB":            {place, one + strings.Repeat(" ", 1<<20-len(one)), "", 201, "", `"id":"book"`},
-		"a byte more":                {place, one + strings.Repeat(" ", 1<<20-len(one)+1), "", 413, "body_too_large", "1048576"},
+		"one byte more":              {place, one + strings.Repeat(" ", 1<<20-len(one)+1), "", 413, "body_too_large", "1048576"},
 		"a form":                     {signin, "username=ann&password=x", form, 200, "", `"user":"ann"`},
 		"a form with a charset":      {signin, "username=ann&password=x", form + "; charset=utf-8", 200, "", `"user":"ann"`},
-		"a form spelt loudly":        {signin, "username=ann&password=x", "Application/X-WWW-Form-Urlencoded", 200, "", `"user":"ann"`},
-		"a form with more":           {signin, "username=ann&password=x&grant_type=password&scope=", form, 200, "", `"user":"ann"`},
-		"a form with signs":          {signin, "username=a%2Bb%40c+d&password=%C3%A9", form, 200, "", `"user":"a+b@c d"`},
+		"a form in capitals":         {signin, "username=ann&password=x", "Application/X-WWW-Form-Urlencoded", 200, "", `"user":"ann"`},
+		"a form with more fields":    {signin, "username=ann&password=x&grant_type=password&scope=", form, 200, "", `"user":"ann"`},
+		"a form with escapes":        {signin, "username=a%2Bb%40c+d&password=%C3%A9", form, 200, "", `"user":"a+b@c d"`},
 		"JSON instead of a form":     {signin, `{}`, "application/json", 415, "unsupported_media_type", form},
 		"a form with a field twice":  {signin, "username=a&username=b&password=x", form, 400, "malformed_body", "twice"},
-		"a form with a field absent": {signin, "username=a", form, 422, "validation_failed", "password"},
+		"a form without a field":     {signin, "username=a", form, 422, "validation_failed", "password"},
 		"a form with bad escapes":    {signin, "username=%zz&password=x", form, 400, "malformed_body", ""},
 		"a form that is no UTF-8":    {signin, "username=%ff&password=x", form, 400, "malformed_body", "UTF-8"},
 		"a form with a null":         {signin, "username=%00&password=x", form, 400, "malformed_body", "U+0000"},
@@ -86,15 +86,15 @@ func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
 		"the list":                   {"GET /orders?limit=5", "", "", 200, "", `"items":[],"next_cursor"`},
 		"a list with a body":         {"GET /orders", "{", "text/plain", 200, "", ""},
 		"an unknown query parameter": {"GET /orders?utm=5", "", "", 200, "", ""},
-		"too long a list":            {"GET /orders?limit=101", "", "", 422, "validation_failed", `"location":"query.limit"`},
-		"a limit in words":           {"GET /orders?limit=all", "", "", 422, "validation_failed", `"location":"query.limit"`},
-		"a cursor of somebody else":  {"GET /orders?cursor=abc", "", "", 422, "cursor_invalid", `"location":"query.cursor"`},
+		"a limit too large":          {"GET /orders?limit=101", "", "", 422, "validation_failed", `"location":"query.limit"`},
+		"a limit that is no number":  {"GET /orders?limit=all", "", "", 422, "validation_failed", `"location":"query.limit"`},
+		"a cursor of another list":   {"GET /orders?cursor=abc", "", "", 422, "cursor_invalid", `"location":"query.cursor"`},
 		"a query with bad escapes":   {"GET /orders?limit=%zz", "", "", 400, "malformed_url", ""},
 		"a query with a null":        {"GET /orders?cursor=%00", "", "", 400, "malformed_url", ""},
 		"a query that is no UTF-8":   {"GET /orders?x=%ff", "", "", 400, "malformed_url", ""},
-		"no such path":               {"GET /nowhere", "", "", 404, "not_found", ""},
-		"no such method":             {"PUT /token", "", "", 405, "method_not_allowed", "only POST"},
-		"an invented method":         {"BREW /token", "", "", 405, "method_not_allowed", "only POST"},
+		"an unknown path":            {"GET /nowhere", "", "", 404, "route_not_found", ""},
+		"another method":             {"PUT /token", "", "", 405, "method_not_allowed", "use POST"},
+		"an unknown method":          {"BREW /token", "", "", 405, "method_not_allowed", "use POST"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,9 +103,9 @@ func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
 			if c.contentType != "" {
 				headers = []string{"Content-Type", c.contentType}
 			}
-			w := s.ask(t, c.what, c.body, headers...)
+			w := s.send(t, c.request, c.body, headers...)
 			require.Equal(t, c.status, w.Code, w.Body)
-			require.Contains(t, w.Body.String(), c.says)
+			require.Contains(t, w.Body.String(), c.contains)
 			if c.code != "" {
 				require.Equal(t, c.code, requireProblem(t, w).Code)
 			}
@@ -113,69 +113,69 @@ func TestWhatComesInIsTakenOrRefusedWithACode(t *testing.T) {
 	}
 }
 
-// Who sends a body believes that it says something: it must not be ignored.
-func TestWhereNoBodyIsTakenNoneIsIgnored(t *testing.T) {
+// A client that sends a body expects it to have an effect.
+func TestAnUnexpectedBodyIsRefusedNotIgnored(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	const cancel = "POST /orders/1/cancel"
-	said := []string{
+	unexpected := []string{
 		`{"reason":"late"}`, `{`, `[]`, `null`, `""`, `{}{}`, "reason=late", "\x00", "\u00a0", strings.Repeat(" ", 65), strings.Repeat("x", 2<<20),
 	}
-	for _, body := range said {
-		w := s.ask(t, cancel, body)
+	for _, body := range unexpected {
+		w := s.send(t, cancel, body)
 		require.Equal(t, "body_unexpected", requireProblem(t, w).Code, body)
 		require.Equal(t, http.StatusBadRequest, w.Code, body)
 	}
-	w := s.ask(t, "DELETE /orders/1", "{", "Authorization", "Bearer "+s.token(t, auth.Admin))
+	w := s.send(t, "DELETE /orders/1", "{", "Authorization", "Bearer "+s.token(t, auth.Admin))
 	require.Equal(t, "body_unexpected", requireProblem(t, w).Code)
 	require.Zero(t, s.cancelled)
 
 	for i, body := range []string{"", "{}", " { }\r\n"} {
-		require.Equal(t, http.StatusNoContent, s.ask(t, cancel, body, "Content-Type", "application/json").Code, body)
+		require.Equal(t, http.StatusNoContent, s.send(t, cancel, body, "Content-Type", "application/json").Code, body)
 		require.Equal(t, i+1, s.cancelled)
 	}
 }
 
-func TestACompressedBodyIsRefusedAsSuch(t *testing.T) {
+func TestACompressedBodyIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	const one = `{"items":[{"sku":"book","quantity":1}]}`
-	for _, what := range []string{place, "POST /orders/1/cancel"} {
+	for _, request := range []string{place, "POST /orders/1/cancel"} {
 		for _, coding := range []string{"gzip", "deflate, gzip", "GZIP", "identity, gzip"} {
-			w := s.ask(t, what, one, "Content-Encoding", coding)
+			w := s.send(t, request, one, "Content-Encoding", coding)
 			require.Equal(t, "unsupported_encoding", requireProblem(t, w).Code, coding)
 			require.Equal(t, http.StatusUnsupportedMediaType, w.Code)
 		}
 	}
-	for _, none := range []string{"", "identity", "Identity"} {
-		require.Equal(t, http.StatusCreated, s.ask(t, place, one, "Content-Encoding", none).Code)
+	for _, identity := range []string{"", "identity", "Identity"} {
+		require.Equal(t, http.StatusCreated, s.send(t, place, one, "Content-Encoding", identity).Code)
 	}
 }
 
-func TestHeadersThatNoDatabaseStoresAreRefused(t *testing.T) {
+func TestHeadersThatAreNotTextAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	w := s.ask(t, place, `{"items":[{"sku":"a","quantity":1}]}`, "Idempotency-Key", "\xff")
+	w := s.send(t, place, `{"items":[{"sku":"a","quantity":1}]}`, "Idempotency-Key", "\xff")
 	require.Equal(t, "malformed_header", requireProblem(t, w).Code)
 	require.Equal(t, http.StatusBadRequest, w.Code)
 }
 
-func TestARefusalNamesAFewPlacesAndEchoesNoSecret(t *testing.T) {
+func TestAProblemListsFewPlacesAndRepeatsNoInput(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	w := s.ask(t, place, `{"items":[`+strings.Repeat(`{"sku":"","quantity":0},`, 5000)+`{}],"password":"hunter2"}`)
+	w := s.send(t, place, `{"items":[`+strings.Repeat(`{"sku":"","quantity":0},`, 5000)+`{}],"password":"hunter2"}`)
 	p := requireProblem(t, w)
 	require.Len(t, p.Errors, 20)
 	require.Contains(t, p.Detail, "more)")
 	require.NotContains(t, w.Body.String(), "hunter2")
 
-	w = s.ask(t, place, `{"`+strings.Repeat("x", 100_000)+`":1}`)
+	w = s.send(t, place, `{"`+strings.Repeat("x", 100_000)+`":1}`)
 	require.Less(t, w.Body.Len(), 2000)
 }
 
-func TestA405SaysWhatIsAllowed(t *testing.T) {
+func TestA405ListsTheAllowedMethods(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	require.Equal(t, "GET, HEAD, POST", s.ask(t, "PUT /orders", "").Header().Get("Allow"))
-	require.Equal(t, "GET, HEAD, DELETE", s.ask(t, "POST /orders/1", "").Header().Get("Allow"))
+	require.Equal(t, "GET, HEAD, POST", s.send(t, "PUT /orders", "").Header().Get("Allow"))
+	require.Equal(t, "GET, HEAD, DELETE", s.send(t, "POST /orders/1", "").Header().Get("Allow"))
 }

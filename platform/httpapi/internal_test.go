@@ -2,21 +2,24 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"troupe/platform/telemetry"
 )
 
-func open() *API {
+func newTestAPI() *API {
 	return New(Config{
 		Service: "orders", Title: "Orders", Version: "1", Now: time.Now,
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
@@ -28,7 +31,7 @@ type nothing struct{}
 func TestARequestIsASpanOfItsCallersTrace(t *testing.T) {
 	t.Parallel()
 	spans := tracetest.NewSpanRecorder()
-	a := open()
+	a := newTestAPI()
 	a.tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("")
 	var within string
 	Get(a, "/orders/{id}", func(ctx context.Context, _ *struct {
@@ -43,7 +46,7 @@ func TestARequestIsASpanOfItsCallersTrace(t *testing.T) {
 	a.Handler().ServeHTTP(httptest.NewRecorder(), r)
 	a.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/health", nil))
 
-	require.Len(t, spans.Ended(), 1, "probes are no spans")
+	require.Len(t, spans.Ended(), 1, "probes have no spans")
 	span := spans.Ended()[0]
 	require.Equal(t, "GET /orders/{id}", span.Name())
 	require.Equal(t, "0af7651916cd43dd8448eb211c80319c", span.SpanContext().TraceID().String())
@@ -52,31 +55,87 @@ func TestARequestIsASpanOfItsCallersTrace(t *testing.T) {
 	require.Equal(t, "context deadline exceeded", span.Events()[0].Attributes[1].Value.AsString())
 }
 
-func TestACallerWhoHangsUpIsNoFailureOfOurs(t *testing.T) {
+// newTracedAPI returns an API with an order 1 that is found, an order 2 that fails,
+// and a stream that is aborted; and its spans.
+func newTracedAPI() (*API, *tracetest.SpanRecorder) {
+	spans := tracetest.NewSpanRecorder()
+	a := newTestAPI()
+	a.tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("")
+	Get(a, "/orders/{id}", func(_ context.Context, in *struct {
+		ID string `path:"id"`
+	},
+	) (*nothing, error) {
+		if in.ID == "2" {
+			return nil, errors.New("the disk is full")
+		}
+		return nil, nil
+	}, Public())
+	a.Handle("GET /stream", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("half"))
+		panic(http.ErrAbortHandler)
+	}))
+	return a, spans
+}
+
+func TestSpansFollowTheConventionsForHTTPServers(t *testing.T) {
 	t.Parallel()
-	a := open()
+	a, spans := newTracedAPI()
+	route, failed, aborted := "http.route=/orders/{id}", "error.type=500", "error.type=response_aborted"
+	for _, c := range []struct {
+		method, path, name string
+		status             int
+		code               codes.Code
+		more               []string
+	}{
+		{"GET", "/orders/1", "GET /orders/{id}", 204, codes.Unset, []string{route}},
+		{"GET", "/orders/2", "GET /orders/{id}", 500, codes.Error, []string{route, failed}},
+		{"GET", "/stream", "GET /stream", 200, codes.Error, []string{"http.route=/stream", aborted}},
+		{"GET", "/nowhere", "GET", 404, codes.Unset, nil},
+		{"BREW", "/coffee", "HTTP", 404, codes.Unset, []string{"http.request.method_original=BREW"}},
+	} {
+		func() {
+			defer func() { _ = recover() }() // of an aborted response
+			a.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(c.method, c.path+"?secret=1", nil))
+		}()
+		ended := spans.Ended()
+		span := ended[len(ended)-1]
+		require.Equal(t, c.name, span.Name())
+		require.Equal(t, c.code, span.Status().Code, c.path)
+		want := append(c.more, "http.request.method="+methodLabel(c.method), "url.scheme=http", "url.path="+c.path,
+			"http.response.status_code="+strconv.Itoa(c.status))
+		var got []string
+		for _, attribute := range span.Attributes() {
+			got = append(got, string(attribute.Key)+"="+attribute.Value.String())
+		}
+		require.ElementsMatch(t, want, got, c.path)
+	}
+}
+
+func TestAClientDisconnectIsNotAnInternalError(t *testing.T) {
+	t.Parallel()
+	a := newTestAPI()
 	Get(a, "/orders", func(ctx context.Context, _ *nothing) (*nothing, error) {
 		return nil, context.Cause(ctx)
 	}, Public())
-	ctx, hangUp := context.WithCancel(t.Context())
-	hangUp()
+	ctx, disconnect := context.WithCancel(t.Context())
+	disconnect()
 	w := httptest.NewRecorder()
 	a.Handler().ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/orders", nil))
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
-	require.Contains(t, w.Body.String(), "caller_gone")
+	require.Contains(t, w.Body.String(), "client_closed_request")
 }
 
-func TestAnAPIThatCanNotWorkDoesNotStart(t *testing.T) {
+func TestAnOperationThatCannotWorkPanicsAtStart(t *testing.T) {
 	t.Parallel()
 	get := func(context.Context, *nothing) (*nothing, error) { return nil, nil }
-	require.PanicsWithValue(t, "httpapi: GET /a needs a Verifier, or to be Public", func() { Get(open(), "/a", get) })
+	require.PanicsWithValue(t, "httpapi: GET /a needs a Verifier, or to be Public", func() { Get(newTestAPI(), "/a", get) })
 	require.PanicsWithValue(t, "httpapi: GET /b and GET /a both have the operation id get-it", func() {
-		a := open()
+		a := newTestAPI()
 		Get(a, "/a", get, Public(), Summary("Get it"))
 		Get(a, "/b", get, Public(), Summary("Get it"))
 	})
 	require.PanicsWithValue(t, "httpapi: /a wants a body of type text/csv; only JSON and forms are read", func() {
-		Post(open(), "/a", func(context.Context, *struct {
+		Post(newTestAPI(), "/a", func(context.Context, *struct {
 			Body string `contentType:"text/csv"`
 		},
 		) (*nothing, error) {

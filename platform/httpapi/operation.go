@@ -11,8 +11,8 @@ import (
 	"troupe/platform/auth"
 )
 
-// Option describes an operation. Without Public, Anonymous or Only any caller
-// with a valid token may call it.
+// Option describes an operation. Without Public, Anonymous or RequireRole, any
+// caller with a valid token may call it.
 type Option func(*operation)
 
 type operation struct {
@@ -23,26 +23,32 @@ type operation struct {
 	status    int
 }
 
-// Public lets anybody call; a valid token still makes the caller known, and
-// a bad one is refused.
+// Public makes the token optional. A valid token still identifies the caller, and
+// an invalid one is refused.
 func Public() Option { return func(o *operation) { o.public = true } }
 
-// Anonymous lets anybody call, and nobody looks at a token: for what somebody
-// needs whose token is no good any more, such as signing in.
+// Anonymous is Public without a look at the token: for operations that clients need
+// when their token is no longer valid, such as signing in.
 func Anonymous() Option { return func(o *operation) { o.public, o.anonymous = true, true } }
 
-// RequireRole lets only callers with the role call (admin operations).
+// RequireRole restricts the operation to callers with the given role.
 func RequireRole(role auth.Role) Option { return func(o *operation) { o.role = role } }
 
-// Summary is the one-line summary in the docs; the operation id is made from it.
+// Summary is the one-line summary in the docs. The operation id is made from it
+// ("Place an order" becomes place-an-order), and generated clients name their
+// functions after that id: a new summary is a breaking change for them.
 func Summary(summary string) Option { return func(o *operation) { o.summary = summary } }
 
-// Status is what success answers with, 200 unless told (204 for an empty Out).
+// Status sets the status of a successful response. The default is 200, or 204 for
+// an Out without a Body.
 func Status(code int) Option { return func(o *operation) { o.status = code } }
 
-// Get adds an operation, as Post, Put, Patch and Delete do. In and Out are huma input and
-// output structs. An error that is a *fault.Error becomes its problem document;
-// any other is logged and shown as "internal error".
+// Get adds an operation, as Post, Put, Patch and Delete do. In and Out are huma
+// input and output structs. An error that is a *fault.Error becomes its problem
+// document; any other error is logged and answered as 500 "internal error".
+//
+// Get panics, as the others do, if the operation could not work: without a Verifier,
+// with an operation id that is taken, or with a body of another type than JSON or form.
 func Get[In, Out any](a *API, path string, h func(context.Context, *In) (*Out, error), o ...Option) {
 	add(a, http.MethodGet, path, h, o)
 }
@@ -73,7 +79,7 @@ func add[In, Out any](a *API, method, path string, h func(context.Context, *In) 
 		option(&o)
 	}
 	var out *Out
-	op := entry(o, method, path, huma.GenerateOperationID(method, path, out))
+	op := humaOperation(o, method, path, huma.GenerateOperationID(method, path, out))
 	a.check(o, op)
 	huma.Register(a.huma, op, func(ctx context.Context, in *In) (*Out, error) {
 		out, err := h(ctx, in)
@@ -84,7 +90,8 @@ func add[In, Out any](a *API, method, path string, h func(context.Context, *In) 
 	})
 }
 
-// check stops a start that would end in an API nobody can call or generate from.
+// check panics if the operation cannot be called, or if clients cannot be generated
+// because its id is taken: a mistake in the code that must stop the start.
 func (a *API) check(o operation, op huma.Operation) {
 	name := op.Method + " " + op.Path
 	if !o.public && a.config.Verifier == nil {
@@ -96,11 +103,11 @@ func (a *API) check(o operation, op huma.Operation) {
 	a.ids[op.OperationID] = name
 }
 
-// admission is the key under which an operation's rules for callers lie in huma's Metadata.
-const admission = "admission"
+// optionsKey is the key of an operation's options in huma's Metadata.
+const optionsKey = "options"
 
-// entry is the operation as huma is to bind and to document it.
-func entry(o operation, method, path, id string) huma.Operation {
+// humaOperation describes the operation to huma, for binding and for the document.
+func humaOperation(o operation, method, path, id string) huma.Operation {
 	op := huma.Operation{
 		Method:        method,
 		Path:          path,
@@ -108,9 +115,9 @@ func entry(o operation, method, path, id string) huma.Operation {
 		Summary:       o.summary,
 		DefaultStatus: o.status,
 		MaxBodyBytes:  MaxBody + 1, // readBody has already limited it
-		Metadata:      map[string]any{admission: o},
+		Metadata:      map[string]any{optionsKey: o},
 		Tags:          []string{firstSegment(path)},
-		Responses:     refusals(o, method, path),
+		Responses:     problemRefs(o, method, path),
 	}
 	if o.summary != "" {
 		op.OperationID = casing.Kebab(o.summary)

@@ -9,8 +9,9 @@ import (
 	"troupe/platform/fault"
 )
 
-func isProbe(route string) bool {
-	switch route {
+// isProbe reports whether the path is one that machines request every few seconds.
+func isProbe(path string) bool {
+	switch path {
 	case "/health", "/livez", "/readyz", "/metrics":
 		return true
 	}
@@ -24,7 +25,7 @@ func (a *API) addProbes() {
 		writeJSON(w, []byte(`{"status":"ok","service":"`+a.config.Service+`"}`))
 	})
 	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := a.unready(r); err != nil {
+		if err := a.readiness(r); err != nil {
 			WriteProblem(w, r, err)
 			return
 		}
@@ -32,8 +33,9 @@ func (a *API) addProbes() {
 	})
 }
 
-// unready gives the reason as a fault that the caller may see.
-func (a *API) unready(r *http.Request) error {
+// readiness returns why the service cannot take requests, as a fault whose message
+// the caller may see, or nil if it can.
+func (a *API) readiness(r *http.Request) error {
 	if a.config.Ready == nil {
 		return nil
 	}
@@ -50,5 +52,5 @@ func (a *API) unready(r *http.Request) error {
 
 func writeJSON(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", jsonType)
-	_, _ = w.Write(body) // a caller who is gone needs no answer
+	_, _ = w.Write(body) // the client may have disconnected
 }

@@ -18,7 +18,7 @@ import (
 
 const problemType = "application/problem+json"
 
-// statuses is the one table from kind to status.
+// statuses is the only table from kinds of errors to HTTP statuses.
 var statuses = [...]int{
 	fault.Internal:        http.StatusInternalServerError,
 	fault.Malformed:       http.StatusBadRequest,
@@ -39,7 +39,7 @@ type problem struct {
 	Title    string         `json:"title" doc:"The status in words"`
 	Status   int            `json:"status"`
 	Detail   string         `json:"detail" doc:"What is wrong with this request and what to do about it"`
-	Instance string         `json:"instance,omitempty" doc:"urn:troupe:request:<X-Request-Id>, to be named when asking for help"`
+	Instance string         `json:"instance,omitempty" doc:"urn:troupe:request:<X-Request-Id>; name it when you ask for help"`
 	Code     string         `json:"code,omitempty" doc:"Stable, for programs" example:"validation_failed"`
 	Errors   []problemField `json:"errors,omitempty" doc:"The places that are wrong"`
 
@@ -63,14 +63,15 @@ func newProblem(ctx context.Context, status int, code, detail string) *problem {
 	return p
 }
 
-// errGone is for callers who hung up. They do not hear it; it keeps their leaving
-// from being logged and counted as a failure of ours.
-var errGone = fault.New(fault.Unavailable, "caller_gone", "the caller hung up before the answer")
+// errClientClosed is the error of a request whose client has disconnected. The client
+// does not receive it; it keeps the disconnect from being logged and counted as an
+// internal error of the service.
+var errClientClosed = fault.New(fault.Unavailable, "client_closed_request", "the client closed the connection before the response")
 
-// problemOf is what the caller is told of err.
+// problemOf returns the problem document of err, as the caller may see it.
 func problemOf(ctx context.Context, err error) *problem {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = errGone.WithCause(err)
+		err = errClientClosed.WithCause(err)
 	}
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Kind == fault.Internal || int(f.Kind) >= len(statuses) {
@@ -89,23 +90,23 @@ func problemOf(ctx context.Context, err error) *problem {
 	return p
 }
 
-// maxErrors is how many places one answer names: a large body can be wrong in
-// many thousands.
+// maxErrors is the most places that one problem lists: a large body can have many
+// thousands of mistakes.
 const maxErrors = 20
 
-// refusal is huma's verdict on an input, in our form. The input itself is not
-// echoed: it may hold a password.
-func refusal(ctx context.Context, m *huma.ErrorModel) *problem {
+// validationProblem returns the problem of an input that huma has refused. It does
+// not repeat the input, which may contain a password.
+func validationProblem(ctx context.Context, m *huma.ErrorModel) *problem {
 	p := newProblem(ctx, m.Status, "validation_failed", m.Detail)
 	for _, e := range m.Errors[:min(len(m.Errors), maxErrors)] {
-		p.Errors = append(p.Errors, problemField{clip(e.Location), clip(e.Message)})
+		p.Errors = append(p.Errors, problemField{truncate(e.Location), truncate(e.Message)})
 	}
 	switch {
 	case m.Status == http.StatusBadRequest && len(p.Errors) > 0:
-		p.Detail = "the body can not be read: " + p.Errors[0].Message
+		p.Detail = "the body cannot be read: " + p.Errors[0].Message
 		p.setCode("malformed_body")
 	case m.Status == http.StatusBadRequest:
-		p.Detail = "this needs a body"
+		p.Detail = "this operation needs a body"
 		p.setCode("malformed_body")
 	case len(p.Errors) > 0:
 		p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
@@ -118,8 +119,9 @@ func refusal(ctx context.Context, m *huma.ErrorModel) *problem {
 
 func (p *problem) setCode(code string) { p.Code, p.Type = code, "urn:troupe:problem:"+code }
 
-// clip shortens what a stranger wrote before it is repeated.
-func clip(s string) string {
+// truncate shortens text that came from outside, before it is repeated in an answer,
+// a log line or a span, and makes it valid UTF-8.
+func truncate(s string) string {
 	const most = 200
 	if len(s) > most {
 		s = s[:most] + "..."
@@ -130,16 +132,16 @@ func clip(s string) string {
 	return s
 }
 
-// Error makes a problem an error that huma writes as it is.
+// Error returns the detail. It makes a problem an error, which huma then writes as it is.
 func (p *problem) Error() string { return p.Detail }
 
-// GetStatus is huma's.
+// GetStatus implements huma.StatusError.
 func (p *problem) GetStatus() int { return p.Status }
 
-// ContentType is huma's.
+// ContentType implements huma.ContentTypeFilter.
 func (p *problem) ContentType(string) string { return problemType }
 
-// GetHeaders is huma's.
+// GetHeaders implements huma.HeadersError.
 func (p *problem) GetHeaders() http.Header {
 	h := http.Header{}
 	p.setHeaders(h)
@@ -156,13 +158,13 @@ func (p *problem) setHeaders(h http.Header) {
 	}
 }
 
-// WriteProblem answers with err's problem document, for plain handlers.
+// WriteProblem answers with the problem document of err, for plain handlers.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	writeProblem(w, problemOf(r.Context(), err))
 }
 
-// WriteStatus answers with the problem document of a status that no fault has:
-// 502 and 504 are a gateway's to give. retryAfter may be 0.
+// WriteStatus answers with a problem document of a status that no kind of fault has,
+// such as 502 and 504 of a gateway. Without a retryAfter (0) there is no Retry-After.
 func WriteStatus(w http.ResponseWriter, r *http.Request, status int, code, detail string, retryAfter time.Duration) {
 	p := newProblem(r.Context(), status, code, detail)
 	p.retryAfter = retryAfter
@@ -170,9 +172,9 @@ func WriteStatus(w http.ResponseWriter, r *http.Request, status int, code, detai
 }
 
 func writeProblem(w http.ResponseWriter, p *problem) {
-	noteCause(w, p)
+	recordCause(w, p)
 	p.setHeaders(w.Header())
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
-	_ = encode(w, p) // a caller who is gone needs no answer
+	_ = encode(w, p) // the client may have disconnected
 }

@@ -1,28 +1,23 @@
 package httpapi
 
-import (
-	"errors"
-	"fmt"
-	"net/http"
-	"runtime/debug"
-)
+import "net/http"
 
-// recorder remembers what was answered, and why.
-type recorder struct {
+// responseRecorder keeps what was answered, and why, for the access log.
+type responseRecorder struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
-	cause  error // for the log
-	stack  string
-	abort  bool
+	status  int
+	bytes   int64
+	cause   error  // of a problem or a panic; not shown to the caller
+	stack   string // of a panic
+	aborted bool   // the response ended before it was complete
 }
 
-// Unwrap lets http.ResponseController flush.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+// Unwrap lets http.ResponseController find the server's ResponseWriter, to flush.
+func (w *responseRecorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func (w *recorder) WriteHeader(status int) {
+func (w *responseRecorder) WriteHeader(status int) {
 	if w.status != 0 {
-		return // a second status would only make the server complain
+		return // the server would only log a second status as superfluous
 	}
 	if status >= http.StatusOK {
 		w.status = status
@@ -30,7 +25,7 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *recorder) Write(p []byte) (int, error) {
+func (w *responseRecorder) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
@@ -39,35 +34,23 @@ func (w *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// panicked answers in the handler's place. If it had begun to answer, the
-// connection is broken off, so that nobody takes half an answer for a whole one.
-func (w *recorder) panicked(r *http.Request, cause any) {
-	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		w.abort = true
-		return
-	}
-	err := fmt.Errorf("panic: %v", cause)
-	w.stack = string(debug.Stack())
-	if w.status != 0 {
-		w.cause, w.abort = err, true
-		return
-	}
-	w.Header().Del("Content-Length")
-	w.Header().Del("Content-Encoding")
-	WriteProblem(w, r, err)
-}
-
-// noteCause keeps for the log what the caller is not told.
-func noteCause(w http.ResponseWriter, p *problem) {
+// recorderOf returns the recorder that w is or wraps, or nil if there is none.
+func recorderOf(w http.ResponseWriter) *responseRecorder {
 	for {
 		switch t := w.(type) {
-		case *recorder:
-			t.cause = p.cause
-			return
+		case *responseRecorder:
+			return t
 		case interface{ Unwrap() http.ResponseWriter }:
 			w = t.Unwrap()
 		default:
-			return
+			return nil
 		}
+	}
+}
+
+// recordCause keeps p's cause, which the caller does not see, for the access log.
+func recordCause(w http.ResponseWriter, p *problem) {
+	if rec := recorderOf(w); rec != nil {
+		rec.cause = p.cause
 	}
 }

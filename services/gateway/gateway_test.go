@@ -55,7 +55,7 @@ func TestWhatIsNotPublicDoesNotExist(t *testing.T) {
 		"/orders/42/refund", "/orders/", "/orders/42/", "/", "/internal", "/orders/42/timeline/x", "/.well-known/openid-configuration",
 		"/dead-letters", "/parked", "/Orders", "/users/42/password",
 	} {
-		w.call(t, auth.Admin, "GET", path, "").problem(t, 404, "not_found")
+		w.call(t, auth.Admin, "GET", path, "").problem(t, 404, "route_not_found")
 	}
 	for _, s := range w.services {
 		require.Zero(t, s.calls.Load())

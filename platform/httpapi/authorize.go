@@ -8,20 +8,22 @@ import (
 	"troupe/platform/fault"
 )
 
-// ErrTokenMissing refuses who has to say who they are.
+// ErrTokenMissing is the error of a request without an access token to an operation
+// that requires one.
 var ErrTokenMissing = fault.New(fault.Unauthenticated, "token_missing",
 	"this needs an access token; get one from POST /token and send it as \"Authorization: Bearer <token>\"")
 
 var errBadHeader = fault.New(fault.Unauthenticated, "authorization_malformed",
 	"send exactly one Authorization header of the form \"Bearer <token>\"")
 
-// RoleRequired refuses who has not the role.
+// RoleRequired returns the error of a caller who does not have the role.
 func RoleRequired(role auth.Role) error {
-	return fault.New(fault.Forbidden, "role_required", "this needs the role %s", role)
+	return fault.New(fault.Forbidden, "role_required", "this needs the role %s; sign in as a user who has it", role)
 }
 
-// admit makes the caller known to the request and refuses who may not call.
-func (a *API) admit(o operation, r *http.Request) (*http.Request, error) {
+// authorize puts the caller into the request's context, or returns an error if the
+// caller must not call the operation.
+func (a *API) authorize(o operation, r *http.Request) (*http.Request, error) {
 	if o.anonymous {
 		return r, nil
 	}
@@ -48,8 +50,8 @@ func (a *API) admit(o operation, r *http.Request) (*http.Request, error) {
 	return r.WithContext(auth.WithCaller(r.Context(), caller)), nil
 }
 
-// BearerToken gives the token of a request, "" if it has no Authorization header
-// at all. Fails with fault.Unauthenticated if that is anything else than a token.
+// BearerToken returns the token of a request, "" if it has no Authorization header
+// at all. It fails with fault.Unauthenticated if the header is not one bearer token.
 func BearerToken(h http.Header) (string, error) {
 	values := h["Authorization"]
 	if len(values) == 0 {

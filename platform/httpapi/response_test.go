@@ -15,7 +15,7 @@ import (
 	"troupe/platform/httpapi"
 )
 
-func TestEveryFaultHasItsStatus(t *testing.T) {
+func TestEveryKindOfFaultHasItsStatus(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]struct {
 		status int
@@ -39,7 +39,7 @@ func TestEveryFaultHasItsStatus(t *testing.T) {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			w := s.ask(t, "GET /orders/"+id, "", "Authorization", "Bearer "+s.token(t, auth.User))
+			w := s.send(t, "GET /orders/"+id, "", "Authorization", "Bearer "+s.token(t, auth.User))
 			p := requireProblem(t, w)
 			require.Equal(t, want.status, w.Code)
 			require.Equal(t, want.code, p.Code)
@@ -49,63 +49,63 @@ func TestEveryFaultHasItsStatus(t *testing.T) {
 	}
 }
 
-func TestAProblemSaysWhereAndWhen(t *testing.T) {
+func TestAProblemNamesThePlaceAndWhenToRetry(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	bearer := []string{"Authorization", "Bearer " + s.token(t, auth.User)}
 
-	invalid := requireProblem(t, s.ask(t, "GET /orders/invalid", "", bearer...))
+	invalid := requireProblem(t, s.send(t, "GET /orders/invalid", "", bearer...))
 	require.Equal(t, "body.items[0].sku", invalid.Errors[0].Location)
 	require.Equal(t, "unknown", invalid.Errors[0].Message)
 
-	require.Equal(t, "2", s.ask(t, "GET /orders/throttled", "", bearer...).Header().Get("Retry-After"))
-	require.Equal(t, "1", s.ask(t, "GET /orders/unavailable", "", bearer...).Header().Get("Retry-After"))
-	require.Empty(t, s.ask(t, "GET /orders/conflict", "", bearer...).Header().Get("Retry-After"))
-	require.Equal(t, "Bearer", s.ask(t, "GET /orders/unauthenticated", "", bearer...).Header().Get("WWW-Authenticate"))
+	require.Equal(t, "2", s.send(t, "GET /orders/throttled", "", bearer...).Header().Get("Retry-After"))
+	require.Equal(t, "1", s.send(t, "GET /orders/unavailable", "", bearer...).Header().Get("Retry-After"))
+	require.Empty(t, s.send(t, "GET /orders/conflict", "", bearer...).Header().Get("Retry-After"))
+	require.Equal(t, "Bearer", s.send(t, "GET /orders/unauthenticated", "", bearer...).Header().Get("WWW-Authenticate"))
 }
 
-func TestWhoMayCall(t *testing.T) {
+func TestOperationsCheckTheCallersTokenAndRole(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	user, admin := "Bearer "+s.token(t, auth.User), "Bearer "+s.token(t, auth.Admin)
 	const one = `{"items":[{"sku":"book","quantity":1}]}`
 	const login = "username=ada&password=x"
 	for name, c := range map[string]struct {
-		what, body string
-		tokens     []string
-		status     int
-		code       string
+		request, body string
+		tokens        []string
+		status        int
+		code          string
 	}{
-		"a caller":                     {"GET /orders/1", "", []string{user}, 200, ""},
-		"a caller in small letters":    {"GET /orders/1", "", []string{"bearer" + user[6:]}, 200, ""},
-		"nobody":                       {"GET /orders/1", "", nil, 401, "token_missing"},
-		"a bad token":                  {"GET /orders/1", "", []string{"Bearer x.y.z"}, 401, "token_invalid"},
-		"another scheme":               {"GET /orders/1", "", []string{"Basic " + user[7:]}, 401, "authorization_malformed"},
-		"a scheme alone":               {"GET /orders/1", "", []string{"Bearer"}, 401, "authorization_malformed"},
-		"an empty header":              {"GET /orders/1", "", []string{""}, 401, "authorization_malformed"},
-		"a token too many":             {"GET /orders/1", "", []string{user + " " + user[7:]}, 401, "authorization_malformed"},
-		"two headers":                  {"GET /orders/1", "", []string{user, user}, 401, "authorization_malformed"},
-		"a user where admins may":      {"DELETE /orders/1", "", []string{user}, 403, "role_required"},
-		"an admin where admins may":    {"DELETE /orders/1", "", []string{admin}, 204, ""},
-		"nobody where admins may":      {"DELETE /orders/1", "", nil, 401, "token_missing"},
-		"nobody where all may":         {place, one, nil, 201, ""},
-		"a caller where all may":       {place, one, []string{user}, 201, ""},
-		"a bad token where all may":    {place, one, []string{"Bearer x"}, 401, "token_invalid"},
-		"a query token is not taken":   {"GET /orders/1?access_token=" + user[7:], "", nil, 401, "token_missing"},
-		"a bad token to sign in with":  {"POST /token", login, []string{"Bearer x"}, 200, ""},
-		"two headers to sign in with":  {"POST /token", login, []string{user, "Basic"}, 200, ""},
-		"nobody with a malformed body": {place, "{", []string{"Bearer x"}, 401, "token_invalid"},
+		"a caller":                           {"GET /orders/1", "", []string{user}, 200, ""},
+		"a scheme in lower case":             {"GET /orders/1", "", []string{"bearer" + user[6:]}, 200, ""},
+		"no token":                           {"GET /orders/1", "", nil, 401, "token_missing"},
+		"a bad token":                        {"GET /orders/1", "", []string{"Bearer x.y.z"}, 401, "token_invalid"},
+		"another scheme":                     {"GET /orders/1", "", []string{"Basic " + user[7:]}, 401, "authorization_malformed"},
+		"a scheme alone":                     {"GET /orders/1", "", []string{"Bearer"}, 401, "authorization_malformed"},
+		"an empty header":                    {"GET /orders/1", "", []string{""}, 401, "authorization_malformed"},
+		"two tokens":                         {"GET /orders/1", "", []string{user + " " + user[7:]}, 401, "authorization_malformed"},
+		"two headers":                        {"GET /orders/1", "", []string{user, user}, 401, "authorization_malformed"},
+		"a user for an admin operation":      {"DELETE /orders/1", "", []string{user}, 403, "role_required"},
+		"an admin for an admin operation":    {"DELETE /orders/1", "", []string{admin}, 204, ""},
+		"no token for an admin operation":    {"DELETE /orders/1", "", nil, 401, "token_missing"},
+		"no token for a public operation":    {place, one, nil, 201, ""},
+		"a caller of a public operation":     {place, one, []string{user}, 201, ""},
+		"a bad token for a public operation": {place, one, []string{"Bearer x"}, 401, "token_invalid"},
+		"a token in the query":               {"GET /orders/1?access_token=" + user[7:], "", nil, 401, "token_missing"},
+		"a bad token at sign-in":             {"POST /token", login, []string{"Bearer x"}, 200, ""},
+		"two headers at sign-in":             {"POST /token", login, []string{user, "Basic"}, 200, ""},
+		"a bad token with a malformed body":  {place, "{", []string{"Bearer x"}, 401, "token_invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var headers []string
-			if c.what == "POST /token" {
+			if c.request == "POST /token" {
 				headers = []string{"Content-Type", form}
 			}
 			for _, token := range c.tokens {
 				headers = append(headers, "Authorization", token)
 			}
-			w := s.ask(t, c.what, c.body, headers...)
+			w := s.send(t, c.request, c.body, headers...)
 			require.Equal(t, c.status, w.Code, w.Body)
 			if c.code != "" {
 				require.Equal(t, c.code, requireProblem(t, w).Code)
@@ -115,8 +115,8 @@ func TestWhoMayCall(t *testing.T) {
 			}
 		})
 	}
-	require.Contains(t, s.ask(t, place, one, "Authorization", admin).Body.String(), `"user":"u1","role":"admin"`)
-	require.Contains(t, s.ask(t, place, one).Body.String(), `"user":"","role":""`)
+	require.Contains(t, s.send(t, place, one, "Authorization", admin).Body.String(), `"user":"u1","role":"admin"`)
+	require.Contains(t, s.send(t, place, one).Body.String(), `"user":"","role":""`)
 }
 
 func TestPlainHandlersAnswerWithProblemsToo(t *testing.T) {
@@ -132,22 +132,22 @@ func TestPlainHandlersAnswerWithProblemsToo(t *testing.T) {
 	require.Equal(t, http.StatusConflict, w.Code)
 }
 
-func TestPagesFollowOneAnother(t *testing.T) {
+func TestACursorLeadsToTheNextPage(t *testing.T) {
 	t.Parallel()
 	rows := []string{"a", "b", "c", "d"}
-	key, show := func(row string) string { return row }, strings.ToUpper
+	key, item := func(row string) string { return row }, strings.ToUpper
 	q := httpapi.PageQuery{Limit: 2}
 	after, err := q.After()
 	require.NoError(t, err)
 	require.Empty(t, after)
-	first := httpapi.PageOf(q, rows[:q.Fetch()], key, show)
+	first := httpapi.PageOf(q, rows[:q.Fetch()], key, item)
 	require.Equal(t, []string{"A", "B"}, first.Items)
 
 	q.Cursor = first.NextCursor
 	after, err = q.After()
 	require.NoError(t, err)
 	require.Equal(t, "b", after)
-	last := httpapi.PageOf(q, rows[2:], key, show)
+	last := httpapi.PageOf(q, rows[2:], key, item)
 	require.Equal(t, httpapi.Page[string]{Items: []string{"C", "D"}}, last)
 
 	q.Cursor = "MQ"
@@ -155,23 +155,23 @@ func TestPagesFollowOneAnother(t *testing.T) {
 	require.True(t, fault.Is(err, fault.Invalid))
 }
 
-func TestACursorLeadsOnOnlyInItsOwnList(t *testing.T) {
+func TestACursorIsValidOnlyInItsOwnList(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	var page struct {
 		NextCursor string `json:"next_cursor"`
 	}
-	first := s.ask(t, "GET /books?limit=1", "")
+	first := s.send(t, "GET /books?limit=1", "")
 	require.NoError(t, json.Unmarshal(first.Body.Bytes(), &page))
-	require.Contains(t, s.ask(t, "GET /books?limit=5&cursor="+page.NextCursor, "").Body.String(), `"id":"b"`)
+	require.Contains(t, s.send(t, "GET /books?limit=5&cursor="+page.NextCursor, "").Body.String(), `"id":"b"`)
 
-	elsewhere := s.ask(t, "GET /maps?cursor="+page.NextCursor, "")
-	require.Equal(t, http.StatusUnprocessableEntity, elsewhere.Code)
-	require.Equal(t, "cursor_invalid", requireProblem(t, elsewhere).Code)
-	require.Equal(t, "cursor_invalid", requireProblem(t, s.ask(t, "GET /books?cursor="+httpapi.EncodeCursor("a"), "")).Code)
+	inAnotherList := s.send(t, "GET /maps?cursor="+page.NextCursor, "")
+	require.Equal(t, http.StatusUnprocessableEntity, inAnotherList.Code)
+	require.Equal(t, "cursor_invalid", requireProblem(t, inAnotherList).Code)
+	require.Equal(t, "cursor_invalid", requireProblem(t, s.send(t, "GET /books?cursor="+httpapi.EncodeCursor("a"), "")).Code)
 }
 
-func TestCursorsComeBackAsTheyWere(t *testing.T) {
+func TestACursorDecodesToItsKey(t *testing.T) {
 	t.Parallel()
 	for _, key := range [][]string{{""}, {"2026", "0190-a"}, {"a\"b", "ü", ","}} {
 		got, err := httpapi.DecodeCursor(httpapi.EncodeCursor(key...), len(key))
@@ -193,7 +193,7 @@ func TestCursorsComeBackAsTheyWere(t *testing.T) {
 	}
 }
 
-func TestAPageWithNothingIsAnEmptyList(t *testing.T) {
+func TestAPageWithoutItemsIsAnEmptyList(t *testing.T) {
 	t.Parallel()
 	b, err := httpapi.Page[int]{}.MarshalJSON()
 	require.NoError(t, err)

@@ -24,15 +24,14 @@ import (
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// shop is an API with one operation of every sort, and what it logged.
+// shop is an API with operations of every kind, and its log.
 type shop struct {
-	handler http.Handler
-	api     *httpapi.API
-	signer  *auth.Signer
-	log     *bytes.Buffer
-	ready   error
-	// cancelled counts the orders that were.
-	cancelled int
+	handler   http.Handler
+	api       *httpapi.API
+	signer    *auth.Signer
+	log       *bytes.Buffer
+	ready     error
+	cancelled int // how many orders were cancelled
 }
 
 type item struct {
@@ -90,20 +89,20 @@ func newShop(t testing.TB) *shop {
 		Ready:    func(context.Context) error { return s.ready },
 	})
 	s.handler = s.api.Handler()
-	s.open()
+	s.addOperations()
 	return s
 }
 
-func (s *shop) open() {
+func (s *shop) addOperations() {
 	a := s.api
 	httpapi.Post(a, "/orders", func(ctx context.Context, in *placeOrder) (*oneOrder, error) {
-		return &oneOrder{seenBy(ctx, in.Body.Items[0].SKU)}, nil
+		return &oneOrder{orderOfCaller(ctx, in.Body.Items[0].SKU)}, nil
 	}, httpapi.Public(), httpapi.Summary("Place an order"), httpapi.Status(http.StatusCreated))
 	httpapi.Get(a, "/orders/{id}", func(ctx context.Context, in *getOrder) (*oneOrder, error) {
-		if err := trouble(in.ID); err != nil {
+		if err := errorFor(in.ID); err != nil {
 			return nil, err
 		}
-		return &oneOrder{seenBy(ctx, in.ID)}, nil
+		return &oneOrder{orderOfCaller(ctx, in.ID)}, nil
 	}, httpapi.Summary("Get an order"))
 	httpapi.Delete(a, "/orders/{id}", func(context.Context, *getOrder) (*struct{}, error) {
 		return nil, nil
@@ -120,9 +119,9 @@ func (s *shop) open() {
 	for _, path := range []string{"/books", "/maps"} {
 		httpapi.Get(a, path, func(_ context.Context, in *listOrders) (*orders, error) {
 			after, err := in.After()
-			left := slices.DeleteFunc(slices.Clone(rows), func(id string) bool { return id <= after })
-			id, show := func(id string) string { return id }, func(id string) order { return order{ID: id} }
-			return &orders{httpapi.PageOf(in.PageQuery, left[:min(len(left), in.Fetch())], id, show)}, err
+			rest := slices.DeleteFunc(slices.Clone(rows), func(id string) bool { return id <= after })
+			id, item := func(id string) string { return id }, func(id string) order { return order{ID: id} }
+			return &orders{httpapi.PageOf(in.PageQuery, rest[:min(len(rest), in.Fetch())], id, item)}, err
 		}, httpapi.Public())
 	}
 	httpapi.Post(a, "/token", func(_ context.Context, in *signIn) (*oneOrder, error) {
@@ -134,13 +133,13 @@ func (s *shop) open() {
 	}))
 }
 
-func seenBy(ctx context.Context, id string) order {
-	c, _ := auth.CallerFrom(ctx)
+func orderOfCaller(ctx context.Context, id string) order {
+	c := auth.CallerOf(ctx)
 	return order{ID: id, User: c.UserID, Role: string(c.Role)}
 }
 
-// trouble is what an order of that id comes to.
-func trouble(id string) error {
+// errorFor returns the error that the order of that id is to cause.
+func errorFor(id string) error {
 	cause := errors.New("the disk is on fire")
 	switch id {
 	case "malformed":
@@ -168,7 +167,7 @@ func trouble(id string) error {
 	case "strange":
 		return cause
 	case "panic":
-		panic("the cat walked over it")
+		panic("index out of range")
 	}
 	return nil
 }
@@ -179,9 +178,9 @@ func (s *shop) token(t testing.TB, role auth.Role) string {
 	return token
 }
 
-// ask sends "METHOD path" with a body and headers given as name, value pairs.
-func (s *shop) ask(t testing.TB, what, body string, headers ...string) *httptest.ResponseRecorder {
-	method, path, _ := strings.Cut(what, " ")
+// send sends "METHOD path" with a body and headers given as name, value pairs.
+func (s *shop) send(t testing.TB, request, body string, headers ...string) *httptest.ResponseRecorder {
+	method, path, _ := strings.Cut(request, " ")
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
@@ -200,7 +199,8 @@ type problem struct {
 	Errors                              []struct{ Location, Message string }
 }
 
-// requireProblem demands what RFC 9457 and our own conventions demand of every refusal.
+// requireProblem requires w to be a problem document with all that RFC 9457 and the
+// conventions of this package require.
 func requireProblem(t testing.TB, w *httptest.ResponseRecorder) problem {
 	var p problem
 	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
@@ -214,7 +214,7 @@ func requireProblem(t testing.TB, w *httptest.ResponseRecorder) problem {
 	return p
 }
 
-// logged gives the lines of the log.
+// logged returns the lines of the log.
 func (s *shop) logged(t testing.TB) []map[string]any {
 	var lines []map[string]any
 	for line := range strings.Lines(s.log.String()) {

@@ -16,48 +16,48 @@ import (
 	"troupe/platform/fault"
 )
 
-func TestProbes(t *testing.T) {
+func TestProbesReportLivenessAndReadiness(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	require.Equal(t, `{"status":"ok","service":"orders"}`, s.ask(t, "GET /health", "").Body.String())
-	require.Equal(t, http.StatusOK, s.ask(t, "GET /livez", "").Code)
-	require.Equal(t, http.StatusOK, s.ask(t, "GET /readyz", "").Code)
+	require.Equal(t, `{"status":"ok","service":"orders"}`, s.send(t, "GET /health", "").Body.String())
+	require.Equal(t, http.StatusOK, s.send(t, "GET /livez", "").Code)
+	require.Equal(t, http.StatusOK, s.send(t, "GET /readyz", "").Code)
 
-	s.ready = errors.New("the database does not answer")
-	w := s.ask(t, "GET /readyz", "")
+	s.ready = errors.New("the database cannot be reached")
+	w := s.send(t, "GET /readyz", "")
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
-	require.Equal(t, "the database does not answer", requireProblem(t, w).Detail)
-	require.Equal(t, http.StatusOK, s.ask(t, "GET /health", "").Code)
+	require.Equal(t, "the database cannot be reached", requireProblem(t, w).Detail)
+	require.Equal(t, http.StatusOK, s.send(t, "GET /health", "").Code)
 
 	s.ready = fault.New(fault.Unavailable, "starting", "starting").WithCause(errors.New("secret"))
-	require.Equal(t, "starting", requireProblem(t, s.ask(t, "GET /readyz", "")).Detail)
+	require.Equal(t, "starting", requireProblem(t, s.send(t, "GET /readyz", "")).Detail)
 }
 
-func TestRequestsKeepTheirIDIfItIsSane(t *testing.T) {
+func TestAValidRequestIDIsKept(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	for _, id := range []string{"a", "0190a-b_c.d:e", strings.Repeat("x", 128)} {
-		require.Equal(t, id, s.ask(t, "GET /health", "", "X-Request-Id", id).Header().Get("X-Request-Id"))
+		require.Equal(t, id, s.send(t, "GET /health", "", "X-Request-Id", id).Header().Get("X-Request-Id"))
 	}
 	for _, id := range []string{"", "a b", "a\"b", "ü", "<script>", strings.Repeat("x", 129)} {
-		got := s.ask(t, "GET /health", "", "X-Request-Id", id).Header().Get("X-Request-Id")
+		got := s.send(t, "GET /health", "", "X-Request-Id", id).Header().Get("X-Request-Id")
 		require.NotEqual(t, id, got)
 		require.Len(t, got, 26)
 	}
 }
 
-func TestTheLogTellsOfEveryRequestAndOfNoSecret(t *testing.T) {
+func TestTheAccessLogHasEveryRequestAndNoSecret(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	const trace = "0123456789abcdef0123456789abcdef"
 	token := s.token(t, auth.User)
-	s.ask(t, "GET /orders/1?secret=hunter2", "", "Authorization", "Bearer "+token, "X-Request-Id", "r1",
+	s.send(t, "GET /orders/1?secret=hunter2", "", "Authorization", "Bearer "+token, "X-Request-Id", "r1",
 		"Traceparent", "00-"+trace+"-0123456789abcdef-01")
-	s.ask(t, "GET /orders/strange", "", "Authorization", "Bearer "+token)
-	s.ask(t, "GET /orders/panic", "", "Authorization", "Bearer "+token)
-	s.ask(t, "GET /orders/unavailable", "", "Authorization", "Bearer "+token)
-	s.ask(t, "GET /health", "")
-	s.ask(t, signin, "username=ann&password=hunter2", "Content-Type", form)
+	s.send(t, "GET /orders/strange", "", "Authorization", "Bearer "+token)
+	s.send(t, "GET /orders/panic", "", "Authorization", "Bearer "+token)
+	s.send(t, "GET /orders/unavailable", "", "Authorization", "Bearer "+token)
+	s.send(t, "GET /health", "")
+	s.send(t, signin, "username=ann&password=hunter2", "Content-Type", form)
 
 	require.NotContains(t, s.log.String(), "hunter2")
 	require.NotContains(t, s.log.String(), token)
@@ -68,33 +68,33 @@ func TestTheLogTellsOfEveryRequestAndOfNoSecret(t *testing.T) {
 	})
 	require.Subset(t, lines[1], map[string]any{"level": "ERROR", "status": 500.0, "error": "the disk is on fire"})
 	require.NotEmpty(t, lines[1]["request_id"])
-	require.Subset(t, lines[2], map[string]any{"level": "ERROR", "error": "panic: the cat walked over it"})
-	require.Contains(t, lines[2]["stack"], "api_test.go")
+	require.Subset(t, lines[2], map[string]any{"level": "ERROR", "error": "panic: index out of range"})
+	require.Contains(t, lines[2]["stack"], "helpers_test.go")
 	require.Subset(t, lines[3], map[string]any{"level": "WARN", "status": 503.0, "error": "the disk is on fire"})
 	require.Equal(t, "DEBUG", lines[4]["level"])
 }
 
-func TestMetricsAreByRouteNotByPath(t *testing.T) {
+func TestMetricsAreLabeledByRouteNotByPath(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	bearer := []string{"Authorization", "Bearer " + s.token(t, auth.User)}
-	s.ask(t, "GET /orders/1", "", bearer...)
-	s.ask(t, "GET /orders/2", "", bearer...)
-	s.ask(t, "GET /orders/conflict", "", bearer...)
-	s.ask(t, "BREW /coffee", "")
+	s.send(t, "GET /orders/1", "", bearer...)
+	s.send(t, "GET /orders/2", "", bearer...)
+	s.send(t, "GET /orders/conflict", "", bearer...)
+	s.send(t, "BREW /coffee", "")
 
-	metrics := s.ask(t, "GET /metrics", "").Body.String()
+	metrics := s.send(t, "GET /metrics", "").Body.String()
 	for _, line := range []string{
-		`http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="/orders/{id}",service="orders"} 2`,
-		`http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="409",http_route="/orders/{id}",service="orders"} 1`,
-		`http_server_request_duration_seconds_count{http_request_method="_OTHER",http_response_status_code="404",http_route="",service="orders"} 1`,
+		`troupe_http_request_duration_seconds_count{method="GET",route="/orders/{id}",service="orders",status="200"} 2`,
+		`troupe_http_request_duration_seconds_count{method="GET",route="/orders/{id}",service="orders",status="409"} 1`,
+		`troupe_http_request_duration_seconds_count{method="_OTHER",route="",service="orders",status="404"} 1`,
 	} {
 		require.Contains(t, metrics, line)
 	}
 	require.NotContains(t, metrics, "coffee")
 }
 
-func TestAPanicInTheMiddleOfAnAnswerBreaksItOff(t *testing.T) {
+func TestAPanicInAResponseAbortsTheConnection(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	server := httptest.NewServer(s.handler)
@@ -104,18 +104,18 @@ func TestAPanicInTheMiddleOfAnAnswerBreaksItOff(t *testing.T) {
 		require.NoError(t, answer.Body.Close())
 	}
 	require.Error(t, err)
-	server.Close() // after which all is logged
+	server.Close() // waits until the request is logged
 	require.Contains(t, s.log.String(), "in the middle")
 }
 
-func TestWhatIsSentOnTheWire(t *testing.T) {
+func TestRawRequestsGetTheRightStatus(t *testing.T) {
 	t.Parallel()
 	const head = "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 	for name, c := range map[string]struct{ sent, status string }{
 		"a bad chunk":            {head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", "400 Bad Request"},
 		"a chunk too short":      {head + "Transfer-Encoding: chunked\r\n\r\n5\r\n{}\r\n0\r\n\r\n", "400 Bad Request"},
-		"a promise of 2 MiB":     {head + "Content-Length: 2097152\r\n\r\n", "413 Request Entity Too Large"},
-		"one that asks first":    {head + "Expect: 100-continue\r\nContent-Length: 2097152\r\n\r\n", "413 Request Entity Too Large"},
+		"a length of 2 MiB":      {head + "Content-Length: 2097152\r\n\r\n", "413 Request Entity Too Large"},
+		"expecting a continue":   {head + "Expect: 100-continue\r\nContent-Length: 2097152\r\n\r\n", "413 Request Entity Too Large"},
 		"two content types":      {head + "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", "415 Unsupported Media Type"},
 		"a path with a null":     {"GET /orders/%00 HTTP/1.1\r\nHost: x\r\n\r\n", "401 Unauthorized"},
 		"a path that is no text": {"GET /health/%ff HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"},
@@ -138,7 +138,7 @@ func TestWhatIsSentOnTheWire(t *testing.T) {
 	}
 }
 
-func TestABodyThatEndsEarlyIsNoFaultOfOurs(t *testing.T) {
+func TestABodyThatEndsEarlyIsA400(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	server := httptest.NewServer(s.handler)

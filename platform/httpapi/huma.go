@@ -1,0 +1,112 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// humaAPI is the part of huma that we use: it binds and validates inputs, and makes
+// the OpenAPI document. The methods below decide how bytes become values and how
+// errors become problems; huma's global hooks stay as they are.
+type humaAPI struct{ huma.API }
+
+func newHumaAPI(a *API) huma.API {
+	return humaAPI{huma.NewAPI(huma.Config{OpenAPI: newDocument(a.config)}, adapter{a})}
+}
+
+// Negotiate returns JSON for every Accept header: no other type is offered.
+func (humaAPI) Negotiate(string) (string, error) { return "application/json", nil }
+
+func (humaAPI) Unmarshal(contentType string, data []byte, v any) error {
+	return decode(contentType, data, v)
+}
+
+func (humaAPI) Marshal(w io.Writer, _ string, v any) error { return encode(ignoreWriteErrors{w}, v) }
+
+// ignoreWriteErrors drops the errors of writing to a client that has disconnected:
+// huma would panic on them.
+type ignoreWriteErrors struct{ to io.Writer }
+
+func (w ignoreWriteErrors) Write(p []byte) (int, error) {
+	_, _ = w.to.Write(p)
+	return len(p), nil
+}
+
+// Transform turns huma's own errors into problems, and keeps the cause for the log.
+func (humaAPI) Transform(ctx huma.Context, _ string, v any) (any, error) {
+	if m, ok := v.(*huma.ErrorModel); ok {
+		v = validationProblem(ctx.Context(), m)
+	}
+	if p, ok := v.(*problem); ok {
+		_, w := humago.Unwrap(ctx)
+		recordCause(w, p)
+	}
+	return v, nil
+}
+
+// adapter puts operations on the mux, each behind the checks that need no types.
+type adapter struct{ api *API }
+
+func (d adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.api.mux.ServeHTTP(w, r) }
+
+func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
+	o, _ := op.Metadata[optionsKey].(operation)
+	mediaType := bodyType(op)
+	headers := boundHeaders(op)
+	forbidNullArrays(d.api.huma.OpenAPI(), op)
+	d.api.mux.HandleFunc(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) {
+		r, err := d.api.authorize(o, r)
+		if err == nil {
+			err = checkText(r, headers)
+		}
+		var body []byte
+		if err == nil {
+			body, err = bodyOf(r, op.Method, mediaType)
+		}
+		if err != nil {
+			WriteProblem(w, r, err)
+			return
+		}
+		bind(&requestContext{humaContext: humago.NewContext(op, r, w), mediaType: mediaType, body: body})
+	})
+}
+
+// requestContext is the huma.Context of a request whose body has been read.
+type requestContext struct {
+	humaContext
+	mediaType string
+	body      []byte
+}
+
+// humaContext is an alias that can be embedded: a field named Context would hide
+// huma.Context's method of that name.
+type humaContext = huma.Context
+
+// Unwrap lets humago find the request and the writer.
+func (c *requestContext) Unwrap() huma.Context { return c.humaContext }
+
+// Header returns a header of the request. For Content-Type it is the media type as
+// the operation declares it, even if the client spelled it differently.
+func (c *requestContext) Header(name string) string {
+	if name == "Content-Type" {
+		return c.mediaType
+	}
+	return c.humaContext.Header(name)
+}
+
+func (c *requestContext) BodyReader() io.Reader { return bytes.NewReader(c.body) }
+
+// SetReadDeadline does nothing: the body has already been read.
+func (c *requestContext) SetReadDeadline(time.Time) error { return nil }
+
+func encode(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
