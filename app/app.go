@@ -1,7 +1,7 @@
 // Package app runs services: any list of them in one process. It reads the
-// settings, opens a database for each, connects the bus, serves HTTP, starts
-// the loops, and drains it all in order. Nothing else knows which shape the
-// system runs in.
+// settings, opens a database for each service, connects the bus, serves HTTP,
+// starts the workers, and shuts everything down gracefully, in order. No other
+// package knows whether the system runs in one process or in many.
 package app
 
 import (
@@ -21,18 +21,19 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Service is a service as the rest of the system sees it.
+// Service describes a service to the rest of the system.
 type Service struct {
 	Name string // "orders"
-	Port int    // where it listens, and where others look for it, unless a setting says otherwise
+	Port int    // where it listens and is reached by default
 	// Migrations of its own tables, versions from 1001; nil if it has no database.
 	Migrations fs.FS
 	Topology   bus.Topology
-	// Build wires it. Errors stop the start; they should say what to do.
+	// Build wires the service. An error stops the start; its sentence should end in
+	// what to do.
 	Build func(Env) (Components, error)
 }
 
-// Env is what a service is given.
+// Env holds what app provides to a service.
 type Env struct {
 	DB          sqldb.DB       // nil if the service has no Migrations
 	Outbox      *outbox.Outbox // nil if the service has no Migrations
@@ -40,7 +41,7 @@ type Env struct {
 	Revocations *auth.Revocations // nil if the service has no Migrations
 	Now         func() time.Time
 	NewID       func() string               // UUIDv7
-	After       func(time.Duration, func()) // calls later, from another goroutine or at once
+	After       func(time.Duration, func()) // calls the function later, from another goroutine, or at once
 	Log         *slog.Logger
 	Registry    *prometheus.Registry
 	// Settings fills a struct with caarlos0/env tags. A bad value is an error
@@ -49,20 +50,21 @@ type Env struct {
 	// Peers are the base URLs of the services by name: "orders" ->
 	// "http://127.0.0.1:8002".
 	Peers map[string]string
-	// Transport reaches them.
+	// Transport sends requests to them.
 	Transport http.RoundTripper
 	// Production refuses default secrets.
 	Production bool
 }
 
-// Components is what a service consists of.
+// Components are the parts of a service that app runs.
 type Components struct {
 	Routes      func(*httpapi.API)
-	HTTPHandler http.Handler // instead of Routes' handler, if set (the gateway)
+	HTTPHandler http.Handler // serves instead of the API of Routes, if set (the gateway)
 	Handlers    []inbox.Handler
 	Workers     []worker.Worker
-	// Verifier replaces Env.Verifier for its own API (users knows its keys).
+	// Verifier replaces Env.Verifier for the service's own API. The service that
+	// issues the access tokens sets it, because it has the keys.
 	Verifier *auth.Verifier
-	// Close is called last when the service stops. May be nil.
+	// Close is called last when the service stops. It may be nil.
 	Close func() error
 }

@@ -11,15 +11,15 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// connectedBus is a bus with a life.
+// connectedBus is a bus that can be closed.
 type connectedBus interface {
 	bus.Publisher
 	bus.Subscriber
 	Close() error
 }
 
-// connectBus chooses the bus: the one difference between the shapes besides the
-// database.
+// connectBus connects to RabbitMQ, or makes the local bus if AMQP_URL is empty. The
+// bus and the database are all that differs between one process and many.
 func (s *System) connectBus(ctx context.Context) error {
 	if s.settings.AMQPURL == "" {
 		return s.connectLocalBus()
@@ -42,10 +42,10 @@ func (s *System) connectLocalBus() error {
 			databases[m.service.Name] = m.db
 		}
 	}
-	for _, hearers := range topology {
-		for _, service := range hearers {
+	for _, consumers := range topology {
+		for _, service := range consumers {
 			if databases[service] == nil {
-				return fmt.Errorf("%s is not in this process, so events can not reach it: set AMQP_URL to a RabbitMQ server", service)
+				return fmt.Errorf("%s does not run in this process, so events cannot reach it: set AMQP_URL to a RabbitMQ server", service)
 			}
 		}
 	}
@@ -53,7 +53,7 @@ func (s *System) connectLocalBus() error {
 	return nil
 }
 
-// name is what to call this process: the names of its services.
+// name returns the name of this process: those of its services, joined.
 func (s *System) name() string {
 	var names []string
 	for _, m := range s.services {
@@ -62,7 +62,7 @@ func (s *System) name() string {
 	return strings.Join(names, "+")
 }
 
-// topology is what the services say of the events; they all say the same.
+// topology returns the topology, which is the same for every service.
 func (s *System) topology() bus.Topology {
 	for _, m := range s.services {
 		if m.service.Topology != nil {
@@ -72,7 +72,7 @@ func (s *System) topology() bus.Topology {
 	return nil
 }
 
-// inProcess is the local bus, which is there as long as the process is.
+// inProcess is the local bus. It needs no closing: it lives as long as the process.
 type inProcess struct{ *local.Bus }
 
 func (inProcess) Close() error { return nil }

@@ -8,34 +8,35 @@ import (
 	"troupe/platform/httpapi"
 )
 
-type lettersRequest struct {
+type listDeadLettersRequest struct {
 	State string `query:"state" enum:"retry,dead," doc:"Only those waiting for another try, or only the dead"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
-type letters struct {
+type deadLetterList struct {
 	Items []inbox.ParkedEvent `json:"items"`
 }
 
-type lettersReply struct{ Body letters }
+type listDeadLettersResponse struct{ Body deadLetterList }
 
-type letterRequest struct {
+type deadLetterRequest struct {
 	ID string `path:"id" doc:"The event's id"`
 }
 
-type letterReply struct{ Body inbox.ParkedEvent }
+type deadLetterResponse struct{ Body inbox.ParkedEvent }
 
-// serveDeadLetters lets an operator see and replay what the service could not handle.
+// serveDeadLetters adds the operations with which an operator sees and replays the
+// events that the service could not handle.
 func serveDeadLetters(api *httpapi.API, in *inbox.Inbox) {
-	list := func(ctx context.Context, r *lettersRequest) (*lettersReply, error) {
+	list := func(ctx context.Context, r *listDeadLettersRequest) (*listDeadLettersResponse, error) {
 		items, err := in.ParkedEvents(ctx, r.State, r.Limit)
-		return &lettersReply{letters{items}}, err
+		return &listDeadLettersResponse{deadLetterList{items}}, err
 	}
-	show := func(ctx context.Context, r *letterRequest) (*letterReply, error) {
+	show := func(ctx context.Context, r *deadLetterRequest) (*deadLetterResponse, error) {
 		letter, err := in.ParkedEvent(ctx, r.ID)
-		return &letterReply{letter}, err
+		return &deadLetterResponse{letter}, err
 	}
-	replay := func(ctx context.Context, r *letterRequest) (*letterReply, error) {
+	replay := func(ctx context.Context, r *deadLetterRequest) (*deadLetterResponse, error) {
 		if err := in.Replay(ctx, r.ID); err != nil {
 			return nil, err
 		}

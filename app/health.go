@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// healthLimit is less than the time-out of any check that calls this.
+// healthLimit is shorter than the timeout of the health checks that call Health.
 const healthLimit = 3 * time.Second
 
-// Health asks each of services, which another process of this host runs, whether
-// it is ready, and says so to out. The first that is not is the error. It is for
-// the health checks of containers, whose images hold no other program.
+// Health asks each of services, which run in another process of this host, whether
+// it is ready, and writes the answers to out. It returns an error for the first one
+// that is not. The health checks of containers call it, because the images contain
+// no other program.
 func Health(ctx context.Context, out io.Writer, environ map[string]string, services ...Service) error {
 	ctx, cancel := context.WithTimeout(ctx, healthLimit)
 	defer cancel()
@@ -34,7 +35,7 @@ func askReady(ctx context.Context, listens string) error {
 		return err
 	}
 	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
-		host = "127.0.0.1" // it listens on every address of this host
+		host = "127.0.0.1" // it listens on every address of this host, so the loopback reaches it
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {
@@ -54,5 +55,5 @@ func askReady(ctx context.Context, listens string) error {
 	if err := json.NewDecoder(io.LimitReader(response.Body, 4<<10)).Decode(&problem); err != nil || problem.Detail == "" {
 		return fmt.Errorf("it answers %s", response.Status)
 	}
-	return fmt.Errorf("it says: %s", problem.Detail)
+	return fmt.Errorf("it reports: %s", problem.Detail)
 }

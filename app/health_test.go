@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestHealthTellsAReadyServiceFromOneThatIsNot(t *testing.T) {
+func TestHealthDistinguishesReadyFromNotReady(t *testing.T) {
 	t.Parallel()
-	var heard atomic.Int64
-	c := config(t, butler(t, &heard))
+	var handled atomic.Int64
+	c := config(t, consumer(t, &handled))
 	c.Environ["PAYMENTS_LISTEN"] = ":0" // on all addresses, as in a container
 	s, err := Start(t.Context(), c)
 	require.NoError(t, err)
@@ -20,20 +20,20 @@ func TestHealthTellsAReadyServiceFromOneThatIsNot(t *testing.T) {
 	require.NoError(t, err)
 
 	for _, address := range []string{":" + listens.Port(), "0.0.0.0:" + listens.Port(), "[::]:" + listens.Port(), "127.0.0.1:" + listens.Port()} {
-		var said strings.Builder
-		require.NoError(t, Health(t.Context(), &said, map[string]string{"PAYMENTS_LISTEN": address}, c.Services...))
-		require.Equal(t, "payments is ready\n", said.String())
+		var out strings.Builder
+		require.NoError(t, Health(t.Context(), &out, map[string]string{"PAYMENTS_LISTEN": address}, c.Services...))
+		require.Equal(t, "payments is ready\n", out.String())
 	}
 
 	asks := map[string]string{"PAYMENTS_LISTEN": ":" + listens.Port()}
 	s.ready.Store(false)
-	require.EqualError(t, Health(t.Context(), &strings.Builder{}, asks, c.Services...), "payments is not ready: it says: starting or stopping")
+	require.EqualError(t, Health(t.Context(), &strings.Builder{}, asks, c.Services...), "payments is not ready: it reports: starting or stopping")
 	require.NoError(t, s.Stop())
 	require.ErrorContains(t, Health(t.Context(), &strings.Builder{}, asks, c.Services...), "payments is not ready: ")
 }
 
 func TestAnUnknownCommandIsRefused(t *testing.T) {
 	t.Parallel()
-	require.ErrorContains(t, command(t.Context(), []string{"helth"}, nil, "orders"), `"helth" is no command: give none to run, or health, or version`)
-	require.ErrorContains(t, command(t.Context(), []string{"health", "orders"}, nil, "orders"), `"health orders" is no command`)
+	require.ErrorContains(t, command(t.Context(), []string{"helth"}, nil, "orders"), `"helth" is not a command: give none to run the service, or health, or version`)
+	require.ErrorContains(t, command(t.Context(), []string{"health", "orders"}, nil, "orders"), `"health orders" is not a command`)
 }

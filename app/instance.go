@@ -23,14 +23,14 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Migrations are the tables of a service with a database: those of the patterns
-// and its own.
+// Migrations returns the migrations of a service with a database: those of the
+// patterns and its own.
 func Migrations(s Service) []fs.FS {
 	return []fs.FS{outbox.Migrations, inbox.Migrations, local.Migrations, idempotency.Migrations, auth.Migrations, s.Migrations}
 }
 
-// Dependencies is what an Instance needs of the world around it. Everything but DB, JWKS,
-// Ready, After and Jitter is required.
+// Dependencies are what an Instance needs from its surroundings. Everything but DB,
+// JWKS, Ready, After and Jitter is required.
 type Dependencies struct {
 	Environ   map[string]string
 	Version   string
@@ -47,20 +47,20 @@ type Dependencies struct {
 	Jitter    func() float64              // spreads retries, in [0, 1); nil means at random
 }
 
-// Instance is one service, wired but not running: its handler can be called, its
-// inbox handed deliveries, its workers stepped.
+// Instance is one service, wired but not running. Its handler can be called, its inbox
+// can be given deliveries, and its workers can be stepped.
 type Instance struct {
 	Service    Service
 	Env        Env
 	Components Components
 	API        *httpapi.API
 	Handler    http.Handler
-	Inbox      *inbox.Inbox // nil if it hears nothing
-	// Workers are all its loops: relay, retries, revocations, and its own.
+	Inbox      *inbox.Inbox // nil if it consumes no events
+	// Workers are all its workers: relay, retries, revocations, and its own.
 	Workers []worker.Worker
 }
 
-// NewInstance wires s.
+// NewInstance wires the service s.
 func NewInstance(s Service, w Dependencies) (*Instance, error) {
 	i := &Instance{Service: s}
 	settings, err := readSettings(w.Environ, w.Log)
@@ -99,7 +99,7 @@ func NewInstance(s Service, w Dependencies) (*Instance, error) {
 	return i, nil
 }
 
-// withDatabase gives the service what needs a database.
+// withDatabase adds what a service has because it has a database.
 func (i *Instance) withDatabase(w Dependencies) {
 	i.Env.Outbox = outbox.New(outbox.Config{
 		Service: i.Service.Name, DB: w.DB, Publisher: w.Publisher, Now: w.Now, NewID: w.NewID,
@@ -110,7 +110,7 @@ func (i *Instance) withDatabase(w Dependencies) {
 		worker.Worker{Name: "revocations", Step: i.Env.Revocations.Step, Interval: time.Second})
 }
 
-// loadRevocations learns which sessions are revoked before the first request comes.
+// loadRevocations reads which sessions are revoked, before the first request comes.
 func (i *Instance) loadRevocations(ctx context.Context) error {
 	if i.Env.Revocations == nil {
 		return nil
@@ -122,7 +122,7 @@ func (i *Instance) loadRevocations(ctx context.Context) error {
 }
 
 // newInbox makes the inbox, if the service handles any events. The handlers must be
-// those for the events that the topology has it consume.
+// those for the events that the topology delivers to the service.
 func (i *Instance) newInbox(jitter func() float64) error {
 	revocations, err := i.revocationHandlers()
 	if err != nil {
@@ -140,7 +140,7 @@ func (i *Instance) newInbox(jitter func() float64) error {
 	return nil
 }
 
-// newAPI makes the HTTP surface.
+// newAPI makes the HTTP API and its handler.
 func (i *Instance) newAPI(w Dependencies) {
 	verifier := i.Env.Verifier
 	if i.Components.Verifier != nil {
@@ -162,7 +162,8 @@ func (i *Instance) newAPI(w Dependencies) {
 	}
 }
 
-// ready is ready when the process is and the database answers.
+// ready returns the readiness check: the process must be ready and the database must
+// answer.
 func (i *Instance) ready(process func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if process != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 // lockData keeps a second process off the data folder: the local bus wakes only
-// hearers in its own process, and both would act on the same rows. The lock ends
-// with the process, however that ends.
+// consumers in its own process, and both processes would work on the same rows. The
+// lock ends with the process, however the process ends.
 func lockData(dir string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

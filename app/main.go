@@ -37,7 +37,7 @@ func command(ctx context.Context, arguments []string, all []Service, name string
 		_, err := fmt.Fprintln(os.Stdout, Version)
 		return err
 	}
-	return fmt.Errorf("%q is no command: give none to run, or health, or version", strings.Join(arguments, " "))
+	return fmt.Errorf("%q is not a command: give none to run the service, or health, or version", strings.Join(arguments, " "))
 }
 
 // Run runs one service of all, by its name, with the settings of the environment
@@ -51,7 +51,7 @@ func Run(ctx context.Context, all []Service, name string) error {
 	return system.Run(ctx)
 }
 
-// Run waits until ctx ends or a service fails, then stops.
+// Run waits until ctx ends or a service fails, and then stops the system.
 func (s *System) Run(ctx context.Context) error {
 	var failed error
 	select {
@@ -78,7 +78,7 @@ func StartOne(ctx context.Context, all []Service, name string) (*System, error) 
 func Named(all []Service, name string) Service {
 	i := slices.IndexFunc(all, func(s Service) bool { return s.Name == name })
 	if i < 0 {
-		panic("there is no service " + name)
+		panic("there is no service named " + name)
 	}
 	return all[i]
 }

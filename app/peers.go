@@ -39,17 +39,17 @@ func peers(all []Service, environ map[string]string) map[string]string {
 	return urls
 }
 
-// transport reaches the services. It keeps enough idle connections to each for a
-// busy gateway: the standard two per host make every burst dial anew.
+// transport sends requests to the services. It keeps enough idle connections to each
+// for a busy gateway: with the standard two per host, every burst would open new ones.
 //
-// A name may stand for several replicas, each with an address of its own. A
-// connection goes to one of them at random, and ends after about a hundred
-// requests, so that replicas which came later get their share, the sooner the
-// busier the system is.
+// A host name may stand for several replicas, each with an address of its own. A
+// connection goes to one of them at random and ends after about a hundred requests,
+// so that replicas that were added later get their share; the busier the system, the
+// sooner.
 type transport struct {
 	http.Transport
-	last func() bool  // is this request to be the last of its connection?
-	left atomic.Int64 // when a replica was last seen to leave, in Unix nanoseconds
+	last func() bool  // reports whether a request is the last of its connection
+	left atomic.Int64 // when a replica was last seen to drain, in Unix nanoseconds
 }
 
 func newTransport(lookup func(ctx context.Context, host string) ([]string, error)) *transport {
@@ -57,56 +57,56 @@ func newTransport(lookup func(ctx context.Context, host string) ([]string, error
 		lookup = net.DefaultResolver.LookupHost
 	}
 	dialer := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
-	return &transport{last: onceInAHundred, Transport: http.Transport{
-		DialContext:         replicas{lookup, dialer.DialContext}.dial,
+	return &transport{last: oneInAHundred, Transport: http.Transport{
+		DialContext:         replicaDialer{lookup, dialer.DialContext}.dial,
 		MaxIdleConnsPerHost: 512,
 		IdleConnTimeout:     45 * time.Second,
-		// A body announced with Expect is sent after this even if the peer says nothing.
+		// A body announced with Expect is sent after this even if the peer does not answer.
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
-		DisableCompression:     true, // what a peer sends goes through as it is
+		DisableCompression:     true, // what a peer sends is passed on unchanged
 	}}
 }
 
-func onceInAHundred() bool { return rand.IntN(100) == 0 }
+func oneInAHundred() bool { return rand.IntN(100) == 0 }
 
-// RoundTrip sends r and gives the answer.
+// RoundTrip sends r and returns the response.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if t.last() {
-		r = r.WithContext(r.Context()) // a copy: the caller's own must stay as it is
+		r = r.WithContext(r.Context()) // a copy: a RoundTripper must not change the caller's request
 		r.Close = true
 	}
 	response, err := t.Transport.RoundTrip(r)
 	if err == nil && response.Close && !r.Close {
-		t.replicaLeaves()
+		t.closeIdleAfterDrain()
 	}
 	return response, err
 }
 
-// replicaLeaves gives up all idle connections, now and then: an answer that ends
-// its connection unasked may come from a replica that drains, and its other
-// connections would break under whoever used them at its end.
-func (t *transport) replicaLeaves() {
+// closeIdleAfterDrain closes all idle connections, at most ten times a second. A
+// response that ends its connection may come from a replica that drains, and requests
+// on the other connections to it would fail when it ends.
+func (t *transport) closeIdleAfterDrain() {
 	now, left := time.Now().UnixNano(), t.left.Load()
 	if now-left > int64(100*time.Millisecond) && t.left.CompareAndSwap(left, now) {
 		t.CloseIdleConnections()
 	}
 }
 
-// replicas dials the addresses of a name in random order until one answers.
-type replicas struct {
+// replicaDialer dials the addresses of a host in random order until one answers.
+type replicaDialer struct {
 	lookup  func(ctx context.Context, host string) ([]string, error)
 	connect func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-func (r replicas) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (r replicaDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
 	addresses, err := r.lookup(ctx, host)
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: err} // as the standard dialer says it
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err} // the error that the standard dialer returns
 	}
 	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] })
 	var refusals []error

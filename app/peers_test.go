@@ -15,10 +15,10 @@ import (
 
 var errRefused = errors.New("connection refused")
 
-// three are the replicas of one name; those that answer are counted.
-func three(answering ...string) (replicas, map[string]int) {
+// three returns three replicas of one host; connections to those that answer are counted.
+func three(answering ...string) (replicaDialer, map[string]int) {
 	answered := map[string]int{}
-	return replicas{
+	return replicaDialer{
 		lookup: func(context.Context, string) ([]string, error) {
 			return []string{"10.0.0.1", "10.0.0.2", "fd00::3"}, nil
 		},
@@ -27,7 +27,7 @@ func three(answering ...string) (replicas, map[string]int) {
 				return nil, &net.OpError{Op: "dial", Err: errRefused}
 			}
 			answered[address]++
-			return nil, nil //nolint:nilnil // nobody speaks on it
+			return nil, nil //nolint:nilnil // no data is sent on it
 		},
 	}, answered
 }
@@ -45,7 +45,7 @@ func TestConnectionsSpreadOverTheReplicas(t *testing.T) {
 	}
 }
 
-func TestAReplicaThatIsGoneIsPassedOver(t *testing.T) {
+func TestAReplicaThatIsGoneIsSkipped(t *testing.T) {
 	t.Parallel()
 	r, answered := three("10.0.0.2:8002")
 	for range 30 {
@@ -55,8 +55,9 @@ func TestAReplicaThatIsGoneIsPassedOver(t *testing.T) {
 	require.Equal(t, map[string]int{"10.0.0.2:8002": 30}, answered)
 }
 
-// The gateway tries again whatever never reached a service, and knows it by this.
-func TestNobodyAnsweringIsAFailureToDial(t *testing.T) {
+// A dial error tells the gateway that a request never reached the service, so that it
+// may retry it.
+func TestNoReplicaAnsweringIsADialError(t *testing.T) {
 	t.Parallel()
 	var op *net.OpError
 	gone, _ := three()

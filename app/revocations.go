@@ -11,9 +11,9 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// sessionRevoked is what every service with a database needs of the event of this
-// type: it must refuse the session's access tokens from then on. The app consumes it
-// for them, so that no service can forget to.
+// sessionRevoked is the payload of the event after which every service must refuse the
+// session's access tokens. Package app handles it for all services with a database, so
+// that the author of a service cannot forget it.
 type sessionRevoked struct {
 	SessionID string    `json:"session_id"`
 	UserID    string    `json:"user_id"`

@@ -17,16 +17,16 @@ import (
 
 // Settings of a process, read from the environment. The services add their own.
 type Settings struct {
-	Environment string           `env:"TROUPE_ENV" envDefault:"development"` // "production" refuses default secrets
-	DatabaseURL string           `env:"DATABASE_URL"`                        // empty: a SQLite file for each service; PostgreSQL by up to pool_max_conns=16 connections
-	AMQPURL     string           `env:"AMQP_URL"`                            // empty: the local bus
-	DataDir     string           `env:"TROUPE_DATA" envDefault:".troupe"`    // where the SQLite files are
+	Environment string           `env:"TROUPE_ENV" envDefault:"development"` // development, or production, which refuses default secrets
+	DatabaseURL string           `env:"DATABASE_URL"`                        // a PostgreSQL database, with at most pool_max_conns=16 connections; empty: a SQLite file for each service
+	AMQPURL     string           `env:"AMQP_URL"`                            // a RabbitMQ server; empty: the local bus
+	DataDir     string           `env:"TROUPE_DATA" envDefault:".troupe"`    // folder of the SQLite files
 	LogLevel    slog.Level       `env:"LOG_LEVEL" envDefault:"info"`         // debug, info, warn or error
 	LogFormat   telemetry.Format `env:"LOG_FORMAT" envDefault:"auto"`        // text, json, or auto: text on a terminal
-	DrainDelay  time.Duration    `env:"DRAIN_DELAY" envDefault:"0s"`         // how long to go on serving once not ready, for balancers to notice
-	DrainLimit  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"20s"`      // how long requests and loops may take to finish
+	DrainDelay  time.Duration    `env:"DRAIN_DELAY" envDefault:"0s"`         // how long to go on serving when no longer ready, so that load balancers notice
+	DrainLimit  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"20s"`      // how long requests and workers may take to finish at a stop
 
-	// How long a request that is repeated with its Idempotency-Key gets the answer of the first.
+	// How long a repeated request with the same Idempotency-Key gets the first answer.
 	IdempotencyKeep time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
 }
 
@@ -48,45 +48,45 @@ func readSettings(environ map[string]string, log *slog.Logger) (Settings, error)
 }
 
 const (
-	knownPassword = "development-only" // ends every password that stands in a public file of this project
-	guest         = "guest"            // is RabbitMQ's own
+	knownPassword = "development-only" // the end of every password in the public files of this project
+	guest         = "guest"            // RabbitMQ's default password
 )
 
 func (s Settings) refuseKnownPasswords() error {
 	for _, setting := range [][2]string{{"DATABASE_URL", s.DatabaseURL}, {"AMQP_URL", s.AMQPURL}} {
 		if holdsKnownPassword(setting[1]) {
-			return fmt.Errorf("the password in %s is one that everybody knows: choose your own for production", setting[0])
+			return fmt.Errorf("%s contains a password that is published with this project: choose your own for production", setting[0])
 		}
 	}
 	if isGuest(s.AMQPURL) {
-		return errors.New("the password in AMQP_URL is guest, which it also is if none is said, and everybody knows that: " +
+		return errors.New("AMQP_URL uses RabbitMQ's default password \"guest\" (also the default when the URL has none): " +
 			"choose your own for production")
 	}
 	return nil
 }
 
-// holdsKnownPassword looks in all of the URL: the database's driver reads some that
-// net/url does not, such as those with several hosts, and takes a password as a
-// parameter too.
+// holdsKnownPassword reports whether a published password occurs anywhere in the URL.
+// It searches the whole text because the database driver accepts URLs that net/url does
+// not, such as those with several hosts, and accepts the password as a parameter too.
 func holdsKnownPassword(raw string) bool {
 	plain, err := url.PathUnescape(raw)
 	return strings.Contains(raw, knownPassword) || err == nil && strings.Contains(plain, knownPassword)
 }
 
-// isGuest says whether RabbitMQ's own password would be sent, which is what becomes
-// of a URL that names none.
+// isGuest reports whether RabbitMQ's default password would be sent, as it is for a URL
+// without a password.
 func isGuest(raw string) bool {
 	where, err := url.Parse(raw)
 	if raw == "" || err != nil {
-		return false // who connects there says what is wrong with it
+		return false // connecting reports what is wrong with it
 	}
 	if password, ok := where.User.Password(); ok {
 		return password == guest
 	}
-	return !strings.EqualFold(where.Query().Get("auth_mechanism"), "external") // which is by certificate
+	return !strings.EqualFold(where.Query().Get("auth_mechanism"), "external") // external means: by certificate
 }
 
-// parseEnv fills into from environ; its error names the variable and what it wants.
+// parseEnv fills into from environ. Its error names the variable and what it must be.
 // A field with the tag formerly:"NAME" is also read from that name, with a warning.
 func parseEnv(environ map[string]string, log *slog.Logger, into any) error {
 	environ = withFormerNames(environ, log, into)
@@ -97,7 +97,7 @@ func parseEnv(environ map[string]string, log *slog.Logger, into any) error {
 	}
 	var sentences []string
 	for _, one := range all.Errors {
-		sentences = append(sentences, sentence(one, into, environ))
+		sentences = append(sentences, explainParseError(one, into, environ))
 	}
 	return errors.New(strings.Join(sentences, "; "))
 }
@@ -123,7 +123,7 @@ func withFormerNames(environ map[string]string, log *slog.Logger, into any) map[
 	return renamed
 }
 
-func sentence(err error, into any, environ map[string]string) string {
+func explainParseError(err error, into any, environ map[string]string) string {
 	var wrong env.ParseError
 	if !errors.As(err, &wrong) {
 		return err.Error()
@@ -133,11 +133,26 @@ func sentence(err error, into any, environ map[string]string) string {
 		return err.Error()
 	}
 	name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
-	return fmt.Sprintf("%s is %q: it must be a %s, for example %q",
-		name, environ[name], wrong.Type, field.Tag.Get("envDefault"))
+	return fmt.Sprintf("%s is %q: it must be %s, for example %q",
+		name, environ[name], kindOf(wrong.Type), field.Tag.Get("envDefault"))
 }
 
-// Environ turns "NAME=value" lines, as from os.Environ, into a map.
+// kindOf returns what a value of a setting must be, in an operator's words.
+func kindOf(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "a duration"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64:
+		return "a whole number"
+	case t.Kind() == reflect.Float64:
+		return "a number"
+	}
+	return "a " + strings.ToLower(t.Name())
+}
+
+// Environ returns "NAME=value" lines, such as those of os.Environ, as a map.
 func Environ(lines []string) map[string]string {
 	environ := make(map[string]string, len(lines))
 	for _, line := range lines {

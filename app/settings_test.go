@@ -17,7 +17,7 @@ const (
 func TestABadSettingStopsTheStartWithASentence(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct{ value, sentence string }{
-		"DRAIN_TIMEOUT": {"soon", `DRAIN_TIMEOUT is "soon": it must be a time.Duration, for example "20s"`},
+		"DRAIN_TIMEOUT": {"soon", `DRAIN_TIMEOUT is "soon": it must be a duration, for example "20s"`},
 		"LOG_FORMAT":    {"yaml", `LOG_FORMAT is "yaml"`},
 		"TROUPE_ENV":    {"prod", `TROUPE_ENV is "prod": set it to development or production`},
 	} {
@@ -35,7 +35,7 @@ func TestProductionRefusesPasswordsThatEverybodyKnows(t *testing.T) {
 		_, err := readSettings(map[string]string{name: known}, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 		_, err = readSettings(map[string]string{name: known, "TROUPE_ENV": "production"}, slog.New(slog.DiscardHandler))
-		require.EqualError(t, err, "the password in "+name+" is one that everybody knows: choose your own for production")
+		require.EqualError(t, err, name+" contains a password that is published with this project: choose your own for production")
 		_, err = readSettings(map[string]string{name: strings.Replace(known, "development-only", "kXv81", 1), "TROUPE_ENV": "production"}, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 	}
@@ -49,7 +49,7 @@ func TestAKnownPasswordIsFoundHoweverItIsSaid(t *testing.T) {
 		"postgres://orders:orders%2Ddevelopment%2Donly@postgres/orders",
 	} {
 		_, err := readSettings(map[string]string{"DATABASE_URL": known, "TROUPE_ENV": "production"}, slog.New(slog.DiscardHandler))
-		require.ErrorContains(t, err, "the password in DATABASE_URL is one that everybody knows", known)
+		require.ErrorContains(t, err, "DATABASE_URL contains a password that is published", known)
 	}
 }
 
@@ -61,10 +61,10 @@ func TestProductionRefusesThePasswordThatRabbitMQComesWith(t *testing.T) {
 	}
 	for _, at := range []string{
 		"amqp://guest:guest@rabbitmq:5672/", "amqp://troupe:guest@rabbitmq/",
-		"amqp://rabbitmq:5672/", "amqps://guest@rabbitmq/troupe", // guest is what stands in for what is missing
+		"amqp://rabbitmq:5672/", "amqps://guest@rabbitmq/troupe", // a missing part is guest
 	} {
 		require.NoError(t, start("development", at))
-		require.ErrorContains(t, start("production", at), "the password in AMQP_URL is guest", at)
+		require.ErrorContains(t, start("production", at), `AMQP_URL uses RabbitMQ's default password "guest"`, at)
 	}
 	require.NoError(t, start("production", "amqp://guest:kXv81@rabbitmq/"))
 	require.NoError(t, start("production", "amqps://rabbitmq/?certfile=a.pem&keyfile=a.key&auth_mechanism=external"))

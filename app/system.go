@@ -22,16 +22,16 @@ import (
 	"troupe/platform/telemetry"
 )
 
-// Config says what to run.
+// Config is what Start runs, and how.
 type Config struct {
-	Services []Service         // those to run; one that calls others comes before them, to stop before them
-	All      []Service         // every service of the system, to find those that run elsewhere; nil: Services
-	Environ  map[string]string // see Settings; the services' own are in there too
+	Services []Service         // those to run; a service that calls others comes before them, because they stop in this order
+	All      []Service         // every service of the system, for the addresses of those that run elsewhere; nil: Services
+	Environ  map[string]string // the settings, those of the services included
 	Version  string
-	Log      *slog.Logger // nil: to standard error, as the settings say
-	// Lookup finds the addresses of the replicas behind the host of a NAME_URL; nil: by DNS.
+	Log      *slog.Logger // nil: standard error, in the format and level of the settings
+	// Lookup returns the addresses of the replicas behind the host of a NAME_URL; nil: by DNS.
 	Lookup func(ctx context.Context, host string) ([]string, error)
-	// Listen opens a port; nil: of this machine.
+	// Listen opens a listener; nil: net.ListenConfig's.
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 }
 
@@ -43,25 +43,25 @@ type System struct {
 	ready     atomic.Bool
 	services  []*runningService
 	bus       connectedBus
-	traces    func(context.Context) error // sends what is left
-	lock      *os.File                    // nil if the data is not in a folder
+	traces    func(context.Context) error // exports the remaining spans
+	lock      *os.File                    // nil if the databases are not SQLite files
 	failed    chan error
 
-	listening, consuming, working loops
+	servers, consumers, workers goroutines
 }
 
-// runningService is one running service.
+// runningService is a service with everything that it runs on.
 type runningService struct {
 	service  Service
 	instance *Instance
 	listener net.Listener
 	door     *startupHandler
-	server   *http.Server // serves behind the door
+	server   *http.Server // serves startup
 	db       sqldb.DB
 }
 
-// Start starts everything and returns when it is ready for requests. The error
-// of a start that can not succeed says what to do. ctx bounds only the start.
+// Start starts everything and returns when the system is ready for requests. The error
+// of a start that cannot succeed says what to do. ctx limits the start alone.
 func Start(ctx context.Context, c Config) (*System, error) {
 	settings, err := readSettings(c.Environ, cmp.Or(c.Log, slog.New(slog.DiscardHandler)))
 	if err != nil {
@@ -106,8 +106,8 @@ func (s *System) start(ctx context.Context, c Config) error {
 	return nil
 }
 
-// bind takes all ports before anything else is touched, so that a second start
-// by mistake changes nothing.
+// bind opens all ports before it changes anything else, so that a second start by
+// mistake has no effect.
 func (s *System) bind(ctx context.Context, c Config) error {
 	for _, m := range s.services {
 		address := m.service.ListenAddress(c.Environ)
@@ -116,21 +116,21 @@ func (s *System) bind(ctx context.Context, c Config) error {
 			return &PortTakenError{Service: m.service.Name, Address: address}
 		}
 		if err != nil {
-			return fmt.Errorf("%s can not listen on %s: %w", m.service.Name, address, err)
+			return fmt.Errorf("%s cannot listen on %s: %w", m.service.Name, address, err)
 		}
 		m.listener = listener
 	}
 	return nil
 }
 
-// PortTakenError is a port that another program listens on.
+// PortTakenError reports a port that another program listens on.
 type PortTakenError struct{ Service, Address string }
 
 func (e *PortTakenError) Error() string {
-	return fmt.Sprintf("%s can not listen on %s: another program does", e.Service, e.Address)
+	return fmt.Sprintf("%s cannot listen on %s: another program does", e.Service, e.Address)
 }
 
-// serveStartup has every port answer, if only that its service is still starting.
+// serveStartup serves every port, if only to report that its service is still starting.
 func (s *System) serveStartup() {
 	for _, m := range s.services {
 		m.door = newStartupHandler()
@@ -141,17 +141,17 @@ func (s *System) serveStartup() {
 			MaxHeaderBytes:    16 << 10,
 			ErrorLog:          slog.NewLogLogger(s.logOf(m).Handler(), slog.LevelDebug),
 		}
-		s.listening.start(func(context.Context) { s.serve(m) })
+		s.servers.start(func(context.Context) { s.serve(m) })
 	}
 }
 
-// logOf gives the log of a member, which names it.
+// logOf returns the log of a service, which names the service.
 func (s *System) logOf(m *runningService) *slog.Logger { return s.log.With("service", m.service.Name) }
 
 func (s *System) openDatabases(ctx context.Context) error {
 	if s.settings.DatabaseURL == "" && slices.ContainsFunc(s.services, hasDatabase) {
 		if err := os.MkdirAll(s.settings.DataDir, 0o700); err != nil {
-			return fmt.Errorf("can not make the data folder; set TROUPE_DATA to one that can be written: %w", err)
+			return fmt.Errorf("cannot make the data folder; set TROUPE_DATA to a folder that can be written to: %w", err)
 		}
 		var err error
 		if s.lock, err = lockData(s.settings.DataDir); err != nil {
@@ -217,11 +217,11 @@ func (s *System) wire(ctx context.Context, c Config) error {
 	return nil
 }
 
-// now is the time as databases keep it, so that an answer from memory and one from
-// a table say the same.
+// now returns the time with the precision of the databases, so that a response made
+// from memory equals one made from a table.
 func now() time.Time {
 	t := time.Now()
-	return t.Add(-time.Duration(t.Nanosecond()) % time.Microsecond) // Truncate would drop the monotonic clock
+	return t.Add(-time.Duration(t.Nanosecond()) % time.Microsecond) // unlike Truncate, this keeps the monotonic clock
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
@@ -239,16 +239,17 @@ func (s *System) run() {
 	for _, m := range s.services {
 		m.door.open(s.closeConnectionsWhileDraining(m.instance.Handler))
 		if m.instance.Inbox != nil {
-			s.consuming.start(func(ctx context.Context) { s.subscribe(ctx, m) })
+			s.consumers.start(func(ctx context.Context) { s.subscribe(ctx, m) })
 		}
 		for _, w := range m.instance.Workers {
-			s.working.start(func(ctx context.Context) { w.Run(ctx, m.instance.Env.Log) })
+			s.workers.start(func(ctx context.Context) { w.Run(ctx, m.instance.Env.Log) })
 		}
 	}
 }
 
-// closeConnectionsWhileDraining has every answer end its connection while the process drains, so that
-// the peer's next request goes to another replica.
+// closeConnectionsWhileDraining is the middleware that ends the connection with every
+// response while the process drains, so that the client's next request goes to another
+// replica.
 func (s *System) closeConnectionsWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.ready.Load() {
@@ -267,21 +268,21 @@ func (s *System) serve(m *runningService) {
 func (s *System) subscribe(ctx context.Context, m *runningService) {
 	err := s.bus.Subscribe(ctx, m.service.Name, m.instance.Inbox.Consume)
 	if err != nil && ctx.Err() == nil {
-		s.fail(fmt.Errorf("%s stopped listening to events: %w", m.service.Name, err))
+		s.fail(fmt.Errorf("%s stopped consuming events: %w", m.service.Name, err))
 	}
 }
 
 func (s *System) fail(err error) {
 	select {
 	case s.failed <- err:
-	default: // the first failure is the one that matters
+	default: // only the first failure is reported
 	}
 }
 
-// Failed gives the error of a service that can not go on.
+// Failed returns a channel that receives the error of a service that cannot go on.
 func (s *System) Failed() <-chan error { return s.failed }
 
-// URL is where a service of this process listens, "" if it is not one.
+// URL returns the base URL of a service of this process, "" if it does not run here.
 func (s *System) URL(service string) string {
 	for _, m := range s.services {
 		if m.service.Name == service && m.listener != nil {

@@ -22,43 +22,43 @@ import (
 //go:embed testdata/*.sql
 var testMigrations embed.FS
 
-// rang is the fact that the doorbell says and the butler hears.
-type rang struct {
-	Door string `json:"door"`
+// itemAdded is the event that the publisher publishes and the consumer handles.
+type itemAdded struct {
+	SKU string `json:"sku"`
 }
 
-func (rang) EventType() string       { return "door.rang.v1" }
-func (r rang) CorrelationID() string { return r.Door }
+func (itemAdded) EventType() string       { return "item.added.v1" }
+func (r itemAdded) CorrelationID() string { return r.SKU }
 
-var topology = bus.Topology{"door.rang.v1": {"payments"}}
+var topology = bus.Topology{"item.added.v1": {"payments"}}
 
-// doorbell says that it rang, once release is closed.
-func doorbell(t *testing.T, entered chan<- struct{}, release <-chan struct{}) Service {
+// publisher publishes an event in a request that waits until release is closed.
+func publisher(t *testing.T, entered chan<- struct{}, release <-chan struct{}) Service {
 	t.Helper()
 	return Service{
 		Name: "orders", Migrations: migrations(t), Topology: topology,
 		Build: func(env Env) (Components, error) {
-			ring := func(ctx context.Context, _ *struct{}) (*struct{}, error) {
+			add := func(ctx context.Context, _ *struct{}) (*struct{}, error) {
 				close(entered)
 				<-release
 				return nil, env.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-					return env.Outbox.Add(ctx, tx, rang{Door: "front"})
+					return env.Outbox.Add(ctx, tx, itemAdded{SKU: "book"})
 				})
 			}
-			return Components{Routes: func(api *httpapi.API) { httpapi.Post(api, "/ring", ring, httpapi.Public()) }}, nil
+			return Components{Routes: func(api *httpapi.API) { httpapi.Post(api, "/items", add, httpapi.Public()) }}, nil
 		},
 	}
 }
 
-// butler counts how often it heard the bell.
-func butler(t *testing.T, heard *atomic.Int64) Service {
+// consumer counts the events that it handles.
+func consumer(t *testing.T, handled *atomic.Int64) Service {
 	t.Helper()
 	return Service{
 		Name: "payments", Migrations: migrations(t), Topology: topology,
 		Build: func(Env) (Components, error) {
 			return Components{Handlers: []inbox.Handler{
-				inbox.Handle(func(_ context.Context, tx sqldb.Tx, _ inbox.Received[rang]) error {
-					tx.OnCommit(func() { heard.Add(1) })
+				inbox.Handle(func(_ context.Context, tx sqldb.Tx, _ inbox.Received[itemAdded]) error {
+					tx.OnCommit(func() { handled.Add(1) })
 					return nil
 				}),
 			}}, nil
@@ -83,15 +83,15 @@ func config(t *testing.T, services ...Service) Config {
 	}
 }
 
-func TestStopLetsARequestFinishAndSaysWhatItSaid(t *testing.T) {
+func TestStopLetsARequestFinishAndItsEventsBePublished(t *testing.T) {
 	t.Parallel()
 	entered, release := make(chan struct{}), make(chan struct{})
-	var heard atomic.Int64
-	c := config(t, doorbell(t, entered, release), butler(t, &heard))
+	var handled atomic.Int64
+	c := config(t, publisher(t, entered, release), consumer(t, &handled))
 	s, err := Start(t.Context(), c)
 	require.NoError(t, err)
 	answered := make(chan int, 1)
-	go func() { answered <- post(s.URL("orders") + "/ring") }()
+	go func() { answered <- post(s.URL("orders") + "/items") }()
 	<-entered
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Stop() }()
@@ -99,12 +99,12 @@ func TestStopLetsARequestFinishAndSaysWhatItSaid(t *testing.T) {
 	require.NoError(t, <-stopped)
 	require.Equal(t, http.StatusNoContent, <-answered)
 
-	// What the request said is in the butler's hands, now or after the next start.
+	// The event of the request is handled, now or after the next start.
 	s, err = Start(t.Context(), c)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return heard.Load() == 1 }, waitLimit, waitStep)
+	require.Eventually(t, func() bool { return handled.Load() == 1 }, waitLimit, waitStep)
 	require.NoError(t, s.Stop())
-	require.EqualValues(t, 1, heard.Load())
+	require.EqualValues(t, 1, handled.Load())
 }
 
 // A request that is under way at the gateway still needs the services behind it.
@@ -127,8 +127,8 @@ func TestTheGatewayFinishesBeforeTheServicesBehindItStop(t *testing.T) {
 		}
 		return Components{Routes: func(api *httpapi.API) { httpapi.Post(api, "/pass", pass, httpapi.Public()) }}, nil
 	}}
-	var heard atomic.Int64
-	c := config(t, front, butler(t, &heard))
+	var handled atomic.Int64
+	c := config(t, front, consumer(t, &handled))
 	c.Environ["GATEWAY_LISTEN"] = "127.0.0.1:0"
 	s, err := Start(t.Context(), c)
 	require.NoError(t, err)
@@ -137,7 +137,7 @@ func TestTheGatewayFinishesBeforeTheServicesBehindItStop(t *testing.T) {
 	<-entered
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Stop() }()
-	require.Eventually(t, func() bool { return post(s.URL("gateway")+"/livez") == 0 }, waitLimit, waitStep, "the gateway takes nothing new")
+	require.Eventually(t, func() bool { return post(s.URL("gateway")+"/livez") == 0 }, waitLimit, waitStep, "the gateway accepts nothing new")
 	close(release)
 	require.Equal(t, http.StatusNoContent, <-answered)
 	require.NoError(t, <-stopped)
@@ -153,10 +153,10 @@ func post(url string) int {
 	return response.StatusCode
 }
 
-func TestADrainingProcessSendsItsPeersElsewhere(t *testing.T) {
+func TestADrainingProcessClosesItsConnections(t *testing.T) {
 	t.Parallel()
-	var heard atomic.Int64
-	c := config(t, butler(t, &heard))
+	var handled atomic.Int64
+	c := config(t, consumer(t, &handled))
 	c.Environ["DRAIN_DELAY"] = "1s"
 	s, err := Start(t.Context(), c)
 	require.NoError(t, err)
@@ -177,13 +177,13 @@ func endsConnection(url string) bool {
 	return response.Close
 }
 
-func TestATakenPortIsNamed(t *testing.T) {
+func TestAPortInUseIsNamed(t *testing.T) {
 	t.Parallel()
-	var heard atomic.Int64
-	first, err := Start(t.Context(), config(t, butler(t, &heard)))
+	var handled atomic.Int64
+	first, err := Start(t.Context(), config(t, consumer(t, &handled)))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, first.Stop()) }()
-	second := config(t, butler(t, &heard))
+	second := config(t, consumer(t, &handled))
 	second.Environ["PAYMENTS_LISTEN"] = first.URL("payments")[len("http://"):]
 	_, err = Start(t.Context(), second)
 	var taken *PortTakenError
@@ -191,10 +191,10 @@ func TestATakenPortIsNamed(t *testing.T) {
 	require.Equal(t, "payments", taken.Service)
 }
 
-func TestADataFolderHasOneSystem(t *testing.T) {
+func TestADataFolderServesOneSystemAtATime(t *testing.T) {
 	t.Parallel()
-	var heard atomic.Int64
-	c := config(t, butler(t, &heard))
+	var handled atomic.Int64
+	c := config(t, consumer(t, &handled))
 	first, err := Start(t.Context(), c)
 	require.NoError(t, err)
 	_, err = Start(t.Context(), c)
@@ -216,16 +216,16 @@ func TestAServiceWithoutADatabaseNeedsNoDisk(t *testing.T) {
 	require.NoDirExists(t, c.Environ["TROUPE_DATA"])
 }
 
-func TestAHearerElsewhereNeedsABroker(t *testing.T) {
+func TestAConsumerInAnotherProcessNeedsABroker(t *testing.T) {
 	t.Parallel()
-	_, err := Start(t.Context(), config(t, doorbell(t, nil, nil)))
+	_, err := Start(t.Context(), config(t, publisher(t, nil, nil)))
 	require.ErrorContains(t, err, "set AMQP_URL")
 }
 
-func TestAServiceMustReactToWhatItHears(t *testing.T) {
+func TestAServiceMustHandleWhatTheTopologyDelivers(t *testing.T) {
 	t.Parallel()
-	deaf := butler(t, nil)
-	deaf.Build = func(Env) (Components, error) { return Components{}, nil }
-	_, err := Start(t.Context(), config(t, deaf))
-	require.ErrorContains(t, err, `no handler for door.rang.v1: add one, or remove "payments" from its consumers`)
+	idle := consumer(t, nil)
+	idle.Build = func(Env) (Components, error) { return Components{}, nil }
+	_, err := Start(t.Context(), config(t, idle))
+	require.ErrorContains(t, err, `no handler for item.added.v1: add one, or remove "payments" from its consumers`)
 }

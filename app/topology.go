@@ -10,8 +10,8 @@ import (
 )
 
 // checkTopology returns an error if the handlers of a service are not those for the
-// events that the topology has it consume. The error names each difference and what
-// to edit.
+// events that the topology delivers to it. The error names each difference and what to
+// edit.
 func checkTopology(s Service, handlers []inbox.Handler) error {
 	var handled, differences []string
 	for _, h := range handlers {

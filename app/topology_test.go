@@ -24,18 +24,18 @@ func handles[E interface {
 
 func TestHandlersThatDifferFromTheTopologyStopTheStart(t *testing.T) {
 	t.Parallel()
-	orders := Service{Name: "orders", Topology: bus.Topology{"door.rang.v1": {"orders"}, "session.revoked.v1": {"payments"}}}
+	orders := Service{Name: "orders", Topology: bus.Topology{"item.added.v1": {"orders"}, "session.revoked.v1": {"payments"}}}
 	for title, c := range map[string]struct {
 		handlers []inbox.Handler
 		want     string
 	}{
-		"as the topology has it": {[]inbox.Handler{handles[rang]()}, ""},
-		"one too few":            {nil, `orders does not match events/topology.go: no handler for door.rang.v1: add one, or remove "orders" from its consumers`},
+		"as the topology has it": {[]inbox.Handler{handles[itemAdded]()}, ""},
+		"one too few":            {nil, `orders does not match events/topology.go: no handler for item.added.v1: add one, or remove "orders" from its consumers`},
 		"one too many": {
-			[]inbox.Handler{handles[rang](), handles[sessionRevoked]()},
+			[]inbox.Handler{handles[itemAdded](), handles[sessionRevoked]()},
 			`orders does not match events/topology.go: a handler for session.revoked.v1: add "orders" to its consumers`,
 		},
-		"one twice": {[]inbox.Handler{handles[rang](), handles[rang]()}, `orders does not match events/topology.go: two handlers for door.rang.v1: keep one`},
+		"one twice": {[]inbox.Handler{handles[itemAdded](), handles[itemAdded]()}, `orders does not match events/topology.go: two handlers for item.added.v1: keep one`},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()

@@ -48,7 +48,7 @@ func (c *Client) Get(t *testing.T, path string) *Response {
 }
 
 // Post calls POST. body: nil for none, a string is sent as it is (as
-// application/json unless With says otherwise), anything else as JSON.
+// application/json unless With sets another type), anything else as JSON.
 func (c *Client) Post(t *testing.T, path string, body any) *Response {
 	t.Helper()
 	return c.do(t, http.MethodPost, path, body)
@@ -101,18 +101,18 @@ func reader(t *testing.T, body any) io.Reader {
 	return bytes.NewReader(encoded)
 }
 
-// Response is what came back.
+// Response is a response of the service.
 type Response struct {
 	Status int
 	Body   []byte
 	header http.Header
 }
 
-// Header gives an answer's header.
+// Header returns a header of the response.
 func (a *Response) Header(name string) string { return a.header.Get(name) }
 
-// Want demands a status and JSON values by dotted path ("items.0.sku", "total.amount").
-// Numbers compare by value; nil demands that there is nothing at the path.
+// Want requires a status and JSON values by dotted path ("items.0.sku", "total.amount").
+// Numbers compare by value; nil requires that there is nothing at the path.
 func (a *Response) Want(t *testing.T, status int, pathsAndValues ...any) *Response {
 	t.Helper()
 	require.Equal(t, status, a.Status, "answer: %s", a.Body)
@@ -128,7 +128,7 @@ func (a *Response) Want(t *testing.T, status int, pathsAndValues ...any) *Respon
 	return a
 }
 
-// Problem demands a problem document with this status and code.
+// Problem requires a problem document with this status and code.
 func (a *Response) Problem(t *testing.T, status int, code string) *Response {
 	t.Helper()
 	require.Equal(t, status, a.Status, "answer: %s", a.Body)
@@ -136,7 +136,7 @@ func (a *Response) Problem(t *testing.T, status int, code string) *Response {
 	return a.Want(t, status, "status", status, "code", code)
 }
 
-// Field gives the string at a dotted path, failing the test if there is none.
+// Field returns the string at a dotted path. It fails the test if there is none.
 func (a *Response) Field(t *testing.T, path string) string {
 	t.Helper()
 	value, ok := a.at(t, path)

@@ -15,43 +15,43 @@ import (
 	"troupe/patterns/event"
 )
 
-// Consumes delivers facts, each in a new envelope and a batch of its own, then settles.
-// It fails the test if the service could not handle one.
-func (h *Harness) Consumes(t *testing.T, facts ...event.Payload) {
+// Consumes delivers payloads, each in a new envelope and a batch of its own, then
+// settles. It fails the test if the service could not handle one.
+func (h *Harness) Consumes(t *testing.T, payloads ...event.Payload) {
 	t.Helper()
-	for _, fact := range facts {
-		h.deliver(t, h.envelope(t, fact))
+	for _, payload := range payloads {
+		h.deliver(t, h.envelope(t, payload))
 	}
 	h.Settle(t)
 }
 
-// ConsumesBatch delivers facts in one batch, then settles.
-func (h *Harness) ConsumesBatch(t *testing.T, facts ...event.Payload) {
+// ConsumesBatch delivers payloads in one batch, then settles.
+func (h *Harness) ConsumesBatch(t *testing.T, payloads ...event.Payload) {
 	t.Helper()
 	var batch []event.Envelope
-	for _, fact := range facts {
-		batch = append(batch, h.envelope(t, fact))
+	for _, payload := range payloads {
+		batch = append(batch, h.envelope(t, payload))
 	}
 	h.deliver(t, batch...)
 	h.Settle(t)
 }
 
-// ConsumesEventually delivers a fact while a table is missing, for far more tries than an
-// event gets that may be given up, then brings the table back and settles. It fails
-// the test if the service gives up.
-func (h *Harness) ConsumesEventually(t *testing.T, table string, fact event.Payload) {
+// ConsumesEventually delivers an event while a table is missing, for far more tries than
+// most events get before they are dead, then restores the table and settles. It fails
+// the test if the event is not tried forever, as a compensation must be.
+func (h *Harness) ConsumesEventually(t *testing.T, table string, payload event.Payload) {
 	t.Helper()
 	rename := func(from, to string) {
 		_, err := h.DB.Exec(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to)
 		require.NoError(t, err)
 	}
 	rename(table, "mislaid")
-	h.handOut(t, h.envelope(t, fact))
+	h.deliverBatch(t, h.envelope(t, payload))
 	for range 40 {
 		h.Advance(10 * time.Minute)
 		tried, err := h.instance.Inbox.Step(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, 1, tried, "%s was given up", fact.EventType())
+		require.Equal(t, 1, tried, "%s was declared dead", payload.EventType())
 	}
 	rename("mislaid", table)
 	h.Advance(10 * time.Minute)
@@ -59,8 +59,8 @@ func (h *Harness) ConsumesEventually(t *testing.T, table string, fact event.Payl
 	h.requireHandled(t)
 }
 
-// Redelivers delivers every event heard so far once more, in the same envelopes,
-// then settles: nothing may change.
+// Redelivers delivers every event consumed so far once more, in the same envelopes,
+// then settles. Nothing may change.
 func (h *Harness) Redelivers(t *testing.T) {
 	t.Helper()
 	for _, e := range slices.Clone(h.consumed) {
@@ -69,26 +69,26 @@ func (h *Harness) Redelivers(t *testing.T) {
 	h.Settle(t)
 }
 
-func (h *Harness) envelope(t *testing.T, fact event.Payload) event.Envelope {
+func (h *Harness) envelope(t *testing.T, payload event.Payload) event.Envelope {
 	t.Helper()
-	data, err := json.Marshal(fact)
+	data, err := json.Marshal(payload)
 	require.NoError(t, err)
 	e := event.Envelope{
-		ID: h.ids.New(), Source: "test", Type: fact.EventType(), Time: h.Now(),
-		CorrelationID: fact.CorrelationID(), Data: data,
+		ID: h.ids.New(), Source: "test", Type: payload.EventType(), Time: h.Now(),
+		CorrelationID: payload.CorrelationID(), Data: data,
 	}
 	h.consumed = append(h.consumed, e)
 	return e
 }
 
-// deliver hands events out in one batch and demands that they could be handled.
+// deliver delivers events in one batch and requires that they are handled.
 func (h *Harness) deliver(t *testing.T, events ...event.Envelope) {
 	t.Helper()
-	h.handOut(t, events...)
+	h.deliverBatch(t, events...)
 	h.requireHandled(t)
 }
 
-func (h *Harness) handOut(t *testing.T, events ...event.Envelope) {
+func (h *Harness) deliverBatch(t *testing.T, events ...event.Envelope) {
 	t.Helper()
 	var batch []bus.Delivery
 	for _, e := range events {
@@ -96,7 +96,7 @@ func (h *Harness) handOut(t *testing.T, events ...event.Envelope) {
 		require.NoError(t, err)
 		batch = append(batch, bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}})
 	}
-	require.NotNil(t, h.instance.Inbox, "the service hears nothing")
+	require.NotNil(t, h.instance.Inbox, "the service consumes no events")
 	require.NoError(t, h.instance.Inbox.Consume(t.Context(), batch))
 }
 
@@ -107,16 +107,23 @@ func (h *Harness) requireHandled(t *testing.T) {
 	require.Empty(t, parked, "the service could not handle an event")
 }
 
-// Publishes settles and demands that exactly these facts were said since the last
-// Says, in any order. With none: nothing was said.
-func (h *Harness) Publishes(t *testing.T, facts ...event.Payload) {
+// PublishesNothing settles and requires that no event was published since the last
+// Publishes or PublishesNothing.
+func (h *Harness) PublishesNothing(t *testing.T) {
+	t.Helper()
+	h.Publishes(t)
+}
+
+// Publishes settles and requires that exactly these payloads were published since the
+// last Publishes or PublishesNothing, in any order.
+func (h *Harness) Publishes(t *testing.T, payloads ...event.Payload) {
 	t.Helper()
 	h.Settle(t)
 	var want, got []string
-	for _, fact := range facts {
-		data, err := json.Marshal(fact)
+	for _, payload := range payloads {
+		data, err := json.Marshal(payload)
 		require.NoError(t, err)
-		want = append(want, line(fact.EventType(), data))
+		want = append(want, line(payload.EventType(), data))
 	}
 	said := h.published.all()
 	for _, e := range said[h.checked:] {
@@ -128,25 +135,25 @@ func (h *Harness) Publishes(t *testing.T, facts ...event.Payload) {
 
 func line(eventType string, data []byte) string { return fmt.Sprintf("%s %s", eventType, data) }
 
-// Published settles and gives the facts of type E said since the beginning, oldest
-// first; Says is not affected.
+// Published settles and returns the payloads of type E published since the beginning,
+// oldest first. It does not affect Publishes.
 func Published[E event.Payload](t *testing.T, h *Harness) []E {
 	t.Helper()
 	h.Settle(t)
-	var facts []E
+	var payloads []E
 	for _, e := range h.published.all() {
-		var fact E
-		if e.Type != fact.EventType() {
+		var payload E
+		if e.Type != payload.EventType() {
 			continue
 		}
-		require.NoError(t, json.Unmarshal(e.Data, &fact))
-		facts = append(facts, fact)
+		require.NoError(t, json.Unmarshal(e.Data, &payload))
+		payloads = append(payloads, payload)
 	}
-	return facts
+	return payloads
 }
 
-// recorder is a bus that takes everything and keeps it for the test to read. A
-// fact said twice in the same envelope counts once, as for any hearer.
+// recorder is a publisher that accepts everything and keeps it for the test. An event
+// published twice with one id counts once, as for any consumer.
 type recorder struct {
 	mu     sync.Mutex
 	ids    map[string]bool

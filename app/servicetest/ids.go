@@ -16,7 +16,7 @@ type idSource struct {
 	made uint64
 }
 
-// New gives the next id.
+// New returns the next id.
 func (s *idSource) New() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,7 +1,7 @@
-// Package servicetest runs one real service for a test, on each database, and
-// speaks to it as the world does: by HTTP and by events. Tests read as the
-// business: requested, heard, said. Nothing runs in the background; loops are
-// stepped by Settle, time moves by Advance.
+// Package servicetest runs one real service for a test, on each database, and uses it
+// as its clients do: by HTTP and by events. Tests read as the business: requested,
+// consumed, published. Nothing runs in the background: Settle steps the workers, and
+// Advance moves the time.
 package servicetest
 
 import (
@@ -25,7 +25,7 @@ import (
 // Option of Run.
 type Option func(environ map[string]string)
 
-// Setting gives the service an environment variable.
+// Setting sets an environment variable for the service.
 func Setting(name, value string) Option {
 	return func(environ map[string]string) { environ[name] = value }
 }
@@ -54,7 +54,7 @@ type Harness struct {
 	signer    *auth.Signer
 	published *recorder
 	consumed  []event.Envelope
-	checked   int // how many of said the test has demanded already
+	checked   int // how many of published the test has checked
 }
 
 func start(t *testing.T, s app.Service, db sqldb.DB, environ map[string]string) *Harness {
@@ -82,7 +82,8 @@ func start(t *testing.T, s app.Service, db sqldb.DB, environ map[string]string) 
 	return h
 }
 
-// Now is the service's time: it starts at 2026-01-01 12:00 UTC and stands still.
+// Now returns the service's time. It starts at 2026-01-01 12:00 UTC and moves only by
+// Advance.
 func (h *Harness) Now() time.Time { return h.clock.Now() }
 
 // Advance moves the service's time on.
@@ -105,8 +106,8 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// Settle steps every loop of the service (relay, retries, workers) until none
-// finds anything to do.
+// Settle steps every worker of the service (relay, retries and its own) until none has
+// anything to do.
 func (h *Harness) Settle(t *testing.T) {
 	t.Helper()
 	for range 1000 {
@@ -120,5 +121,5 @@ func (h *Harness) Settle(t *testing.T) {
 			return
 		}
 	}
-	require.Fail(t, "the service's loops do not come to rest")
+	require.Fail(t, "the service's workers never run out of work")
 }

@@ -16,8 +16,8 @@ import (
 	"troupe/services"
 )
 
-// consumers returns the names of the services that consume events, sorted. Dead
-// letters are an operator's business: the gateway does not route to them.
+// consumers returns the names of the services that consume events, sorted. Their dead
+// letters are reached at each service: the gateway does not route to them.
 func consumers() []string {
 	var names []string
 	for _, s := range services.All {
@@ -30,18 +30,18 @@ func consumers() []string {
 }
 
 type deadLettersCommand struct {
-	List   listLetters  `cmd:"" default:"withargs" help:"List what could not be handled."`
-	Show   showLetter   `cmd:"" help:"Show one event, its error and its body."`
-	Replay replayLetter `cmd:"" help:"Handle one event again."`
+	List   listDeadLetters  `cmd:"" default:"withargs" help:"List the events that a service could not handle."`
+	Show   showDeadLetter   `cmd:"" help:"Show one event with its error and its body."`
+	Replay replayDeadLetter `cmd:"" help:"Let the service handle one event again."`
 }
 
-type letterFlags struct {
+type deadLetterFlags struct {
 	operator
 	At map[string]string `placeholder:"SERVICE=URL" help:"Where a service listens, for example --at orders=http://127.0.0.1:9002; default: NAME_URL, or its own port on this host."`
 }
 
-// at gives the admin's client of one service.
-func (f letterFlags) at(ctx context.Context, service string) (*client.Client, error) {
+// client returns an admin's client of one service.
+func (f deadLetterFlags) client(ctx context.Context, service string) (*client.Client, error) {
 	if !slices.Contains(consumers(), service) {
 		return nil, fmt.Errorf("%q consumes no events: give one of %s", service, strings.Join(consumers(), ", "))
 	}
@@ -53,7 +53,8 @@ func (f letterFlags) at(ctx context.Context, service string) (*client.Client, er
 	return admin.WithBase(base), nil
 }
 
-type letter struct {
+// parkedEvent is an entry of GET /dead-letters.
+type parkedEvent struct {
 	EventID     string    `json:"event_id"`
 	Type        string    `json:"type"`
 	State       string    `json:"state"`
@@ -64,22 +65,22 @@ type letter struct {
 	Body        string    `json:"body"`
 }
 
-type listLetters struct {
-	letterFlags
-	State string `enum:"dead,retry,all" default:"dead" help:"dead: given up; retry: waiting for another try; all: both."`
+type listDeadLetters struct {
+	deadLetterFlags
+	State string `enum:"dead,retry,all" default:"dead" help:"dead: no more tries; retry: waiting for the next try; all: both."`
 }
 
-// Run lists the letters of every service.
-func (c listLetters) Run(ctx context.Context) error {
+// Run lists the parked events and dead letters of every service.
+func (c listDeadLetters) Run(ctx context.Context) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "SERVICE\tEVENT\tTYPE\tSTATE\tTRIES\tSINCE\tERROR")
 	for _, service := range consumers() {
-		api, err := c.at(ctx, service)
+		api, err := c.client(ctx, service)
 		if err != nil {
 			return err
 		}
 		var list struct {
-			Items []letter `json:"items"`
+			Items []parkedEvent `json:"items"`
 		}
 		if err := api.Get(ctx, "/dead-letters?limit=1000&state="+strings.TrimPrefix(c.State, "all"), &list); err != nil {
 			return fmt.Errorf("%s: %w", service, err)
@@ -92,19 +93,19 @@ func (c listLetters) Run(ctx context.Context) error {
 	return table.Flush()
 }
 
-type showLetter struct {
-	letterFlags
+type showDeadLetter struct {
+	deadLetterFlags
 	Service string `arg:"" help:"The service that could not handle it."`
 	Event   string `arg:"" help:"The event's id."`
 }
 
-// Run shows one letter.
-func (c showLetter) Run(ctx context.Context) error {
-	api, err := c.at(ctx, c.Service)
+// Run shows one event.
+func (c showDeadLetter) Run(ctx context.Context) error {
+	api, err := c.client(ctx, c.Service)
 	if err != nil {
 		return err
 	}
-	var l letter
+	var l parkedEvent
 	if err := api.Get(ctx, "/dead-letters/"+url.PathEscape(c.Event), &l); err != nil {
 		return err
 	}
@@ -116,21 +117,21 @@ func (c showLetter) Run(ctx context.Context) error {
 	return nil
 }
 
-type replayLetter struct {
-	letterFlags
+type replayDeadLetter struct {
+	deadLetterFlags
 	Service string `arg:"" help:"The service that could not handle it."`
 	Event   string `arg:"" help:"The event's id."`
 }
 
-// Run has the service handle one event again.
-func (c replayLetter) Run(ctx context.Context) error {
-	api, err := c.at(ctx, c.Service)
+// Run lets the service handle one event again.
+func (c replayDeadLetter) Run(ctx context.Context) error {
+	api, err := c.client(ctx, c.Service)
 	if err != nil {
 		return err
 	}
 	if err := api.Post(ctx, "/dead-letters/"+url.PathEscape(c.Event)+"/replay", nil, nil); err != nil {
 		return err
 	}
-	fmt.Println("handled again within a second; list shows it if it fails once more")
+	fmt.Println("the service handles the event again within a second; 'troupe dead-letters list' shows it if it fails again")
 	return nil
 }

@@ -17,19 +17,19 @@ import (
 	"troupe/services"
 )
 
-// runApart runs every service in a process of its own on the PostgreSQL and
-// RabbitMQ of the settings, with one stream of logs, until ctx ends. A process
-// that dies is started again, but one that can not start ends them all.
+// runDistributed runs every service in a process of its own on the PostgreSQL and
+// RabbitMQ of the settings, with one stream of logs, until ctx ends. A process that ends
+// is restarted, but one that cannot start stops them all.
 //
-// The gateway comes first: it needs no database, so what is wrong with everybody's
-// settings is said at once, and once. It goes first too, so that no request meets
-// a service that is gone.
-func runApart(ctx context.Context, environ map[string]string, admin *admin) error {
+// The gateway starts first: it needs no database, so an error in the settings that all
+// services share is reported at once, and only once. It also stops first, so that no
+// request reaches a service that has stopped.
+func runDistributed(ctx context.Context, environ map[string]string, admin *admin) error {
 	began := time.Now()
 	if environ["DATABASE_URL"] == "" || environ["AMQP_URL"] == "" {
 		return errors.New("--distributed needs servers: set DATABASE_URL=postgres://user:password@host/database and AMQP_URL=amqp://user:password@host/vhost")
 	}
-	if err := findOneAnother(environ); err != nil {
+	if err := setPeerURLs(environ); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -45,10 +45,10 @@ func runApart(ctx context.Context, environ map[string]string, admin *admin) erro
 		return gateway.keepRunning(front)
 	})
 	group.Go(func() error {
-		if !allReady(front, gateway) {
+		if !waitUntilReady(front, gateway) {
 			return nil
 		}
-		urls, err := databases(front, environ["DATABASE_URL"])
+		urls, err := createDatabases(front, environ["DATABASE_URL"])
 		if err != nil {
 			return err
 		}
@@ -58,18 +58,18 @@ func runApart(ctx context.Context, environ map[string]string, admin *admin) erro
 			group.Go(func() error { return p.keepRunning(behind) })
 			others = append(others, p)
 		}
-		if allReady(front, others...) {
-			at, took := address(environ), time.Since(began)
-			banner(os.Stdout, at, admin.introduced(front, at("gateway")), "PostgreSQL and RabbitMQ, a process for each service", took)
+		if waitUntilReady(front, others...) {
+			at, took := localURL(environ), time.Since(began)
+			banner(os.Stdout, at, admin.bannerLine(front, at("gateway")), "PostgreSQL and RabbitMQ, a process for each service", took)
 		}
 		return nil
 	})
 	return group.Wait()
 }
 
-// findOneAnother tells the services where the others listen, unless NAME_URL says
-// that they are to be reached by another way.
-func findOneAnother(environ map[string]string) error {
+// setPeerURLs sets NAME_URL of every service to where it listens, unless NAME_URL is set
+// already.
+func setPeerURLs(environ map[string]string) error {
 	for _, s := range services.All {
 		variable := strings.ToUpper(s.Name) + "_LISTEN"
 		_, port, err := net.SplitHostPort(s.ListenAddress(environ))
@@ -77,23 +77,23 @@ func findOneAnother(environ map[string]string) error {
 		case err != nil:
 			return fmt.Errorf("%s is %q: it must be a host and a port, for example 127.0.0.1:9000", variable, environ[variable])
 		case port == "0" || port == "":
-			return fmt.Errorf("%s is %q: with --distributed the others must know the port beforehand; choose one", variable, environ[variable])
+			return fmt.Errorf("%s is %q: with --distributed the other services must know the port; choose one", variable, environ[variable])
 		}
 		if at := strings.ToUpper(s.Name) + "_URL"; environ[at] == "" {
-			environ[at] = address(environ)(s.Name)
+			environ[at] = localURL(environ)(s.Name)
 		}
 	}
 	return nil
 }
 
-// address gives where a service that runs in a process of its own can be reached
-// on this host. One that listens on every interface does so on the loopback too.
-func address(environ map[string]string) func(service string) string {
+// localURL returns the base URL of a service by its name, as reached from this host. A
+// service that listens on every interface is reached on the loopback.
+func localURL(environ map[string]string) func(service string) string {
 	return func(service string) string {
 		listen := app.Named(services.All, service).ListenAddress(environ)
 		host, port, err := net.SplitHostPort(listen)
 		if err != nil {
-			return "http://" + listen // which the service will refuse to listen on
+			return "http://" + listen // the service reports the error when it listens
 		}
 		switch host {
 		case "", "0.0.0.0":
@@ -105,10 +105,10 @@ func address(environ map[string]string) func(service string) string {
 	}
 }
 
-// databases gives each service a database of its own on the server, named after
-// the one of the URL (postgres://.../shop: shop_users, shop_orders), and makes it
-// if it is missing.
-func databases(ctx context.Context, server string) (map[string]string, error) {
+// createDatabases creates a database for each service on the server if it is missing,
+// named after the database of the URL (postgres://.../shop: shop_users, shop_orders),
+// and returns their URLs by service.
+func createDatabases(ctx context.Context, server string) (map[string]string, error) {
 	db, err := sqldb.Open(ctx, server, sqldb.Options{MaxConns: 1})
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func createDatabase(ctx context.Context, db sqldb.DB, name string) error {
 		return nil
 	}
 	if _, err := db.Exec(ctx, `CREATE DATABASE "`+strings.ReplaceAll(name, `"`, `""`)+`"`); err != nil {
-		return fmt.Errorf("make database %s; let the user of DATABASE_URL create databases, or make it yourself: %w", name, err)
+		return fmt.Errorf("create database %s; allow the user of DATABASE_URL to create databases, or create it yourself: %w", name, err)
 	}
 	return nil
 }

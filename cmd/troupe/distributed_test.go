@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The services find one another where they listen, unless a URL leads another way.
-func TestServicesAreLookedForWhereTheyListen(t *testing.T) {
+// The services reach one another where they listen, unless NAME_URL is set.
+func TestServicesAreReachedWhereTheyListen(t *testing.T) {
 	t.Parallel()
 	environ := map[string]string{
 		"USERS_LISTEN":     "127.0.0.1:28001",
@@ -16,7 +16,7 @@ func TestServicesAreLookedForWhereTheyListen(t *testing.T) {
 		"PAYMENTS_LISTEN":  "0.0.0.0:28005",
 		"PAYMENTS_URL":     "http://balancer:80",
 	}
-	require.NoError(t, findOneAnother(environ))
+	require.NoError(t, setPeerURLs(environ))
 	for name, want := range map[string]string{
 		"GATEWAY_URL":       "http://127.0.0.1:8000",
 		"USERS_URL":         "http://127.0.0.1:28001",
@@ -27,5 +27,5 @@ func TestServicesAreLookedForWhereTheyListen(t *testing.T) {
 	} {
 		require.Equal(t, want, environ[name], name)
 	}
-	require.Equal(t, "http://127.0.0.1:28005", address(environ)("payments"), "where it listens all the same")
+	require.Equal(t, "http://127.0.0.1:28005", localURL(environ)("payments"), "a local URL ignores NAME_URL")
 }

@@ -14,7 +14,7 @@ import (
 
 type commands struct {
 	Up          upCommand          `cmd:"" help:"Run the whole system in this process."`
-	Demo        demoCommand        `cmd:"" help:"Walk a running system through five orders and check how each ends."`
+	Demo        demoCommand        `cmd:"" help:"Place five orders in a running system and check how each ends."`
 	Order       orderCommand       `cmd:"" help:"Show an order and everything that happened to it."`
 	DeadLetters deadLettersCommand `cmd:"" help:"List, show and replay events that a service could not handle."`
 	Serve       serveCommand       `cmd:"" help:"Run one service by itself, on the servers of DATABASE_URL and AMQP_URL."`
@@ -25,11 +25,12 @@ type commands struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// A second Ctrl-C ends it at once; but some send the first one twice.
+	// A second Ctrl-C stops at once. Some terminals send the first one twice, so only a
+	// signal after a second counts.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	cli := kong.Parse(&commands{},
 		kong.Name("troupe"),
-		kong.Description("An order back-end of six services that work together with no conductor."),
+		kong.Description("An order back-end of six services that cooperate by events: a choreography saga."),
 		kong.UsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)))
 	cli.FatalIfErrorf(cli.Run())

@@ -27,7 +27,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freePorts gives each script a free port for every service: $GATEWAY and so on,
+// freePorts sets a free port for every service in each script: $GATEWAY and so on,
 // and $PORTS with the flags of 'troupe up'.
 func freePorts(env *testscript.Env) error {
 	env.Setenv("PASSWORD_HASH_COST", "insecure")

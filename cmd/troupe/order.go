@@ -35,14 +35,14 @@ func (c orderCommand) Run(ctx context.Context) error {
 }
 
 func printOrder(w io.Writer, o client.Order) {
-	fmt.Fprintf(w, "order %s  %s, payment %s%s\n", o.ID, o.Status, o.PaymentState, because(o.CancelReason))
+	fmt.Fprintf(w, "order %s  %s, payment %s%s\n", o.ID, o.Status, o.PaymentState, reasonSuffix(o.CancelReason))
 	for _, item := range o.Items {
 		fmt.Fprintf(w, "  %4d x %-24s %s\n", item.Quantity, item.Name, item.UnitPrice)
 	}
 	fmt.Fprintf(w, "  total %s, ordered %s\n\n", o.Total, o.CreatedAt.Format(time.RFC3339))
 }
 
-func because(reason string) string {
+func reasonSuffix(reason string) string {
 	if reason == "" {
 		return ""
 	}

@@ -15,7 +15,7 @@ import (
 
 type serveCommand struct {
 	Service   string `arg:"" help:"The service to run."`
-	WithStdin bool   `hidden:"" help:"Say on standard output when it is ready, and stop when standard input ends: when the parent does, however it does."`
+	WithStdin bool   `hidden:"" help:"Write to standard output when ready, and stop when standard input closes, which it does whenever the parent ends."`
 }
 
 // Run runs one service by itself, as cmd/NAME does.
@@ -24,7 +24,7 @@ func (c serveCommand) Run(ctx context.Context) error {
 	defer stop()
 	if c.WithStdin {
 		go func() {
-			_, _ = io.Copy(io.Discard, os.Stdin) // whatever ends it, the parent is gone
+			_, _ = io.Copy(io.Discard, os.Stdin) // any end means that the parent is gone
 			stop()
 		}()
 	}

@@ -18,7 +18,7 @@ import (
 
 type upCommand struct {
 	Data        string         `default:".troupe" type:"path" help:"Folder for the databases and the admin's password."`
-	Ephemeral   bool           `help:"Keep nothing: use a temporary folder and remove it at the end."`
+	Ephemeral   bool           `help:"Use a temporary folder and remove it at the end."`
 	Distributed bool           `help:"Run a process for each service on the servers of DATABASE_URL and AMQP_URL."`
 	Port        map[string]int `placeholder:"SERVICE=PORT" help:"Listen elsewhere, for example --port gateway=9000 (0: any free port)."`
 }
@@ -27,7 +27,7 @@ type upCommand struct {
 func (c upCommand) Run(ctx context.Context) error {
 	environ := app.Environ(os.Environ())
 	environ["LOG_LEVEL"] = cmp.Or(environ["LOG_LEVEL"], "warn")
-	if err := c.listenOn(environ); err != nil {
+	if err := c.applyPorts(environ); err != nil {
 		return err
 	}
 	if c.Ephemeral {
@@ -39,18 +39,18 @@ func (c upCommand) Run(ctx context.Context) error {
 		c.Data = dir
 	}
 	environ["TROUPE_DATA"] = c.Data
-	admin, err := firstAdmin(c.Data, environ)
+	admin, err := ensureAdmin(c.Data, environ)
 	if err != nil {
 		return err
 	}
 	if c.Distributed {
-		return runApart(ctx, environ, admin)
+		return runDistributed(ctx, environ, admin)
 	}
-	return c.runTogether(ctx, environ, admin)
+	return c.runInProcess(ctx, environ, admin)
 }
 
-// runTogether runs everything in this process, on SQLite.
-func (c upCommand) runTogether(ctx context.Context, environ map[string]string, admin *admin) error {
+// runInProcess runs everything in this process, on SQLite.
+func (c upCommand) runInProcess(ctx context.Context, environ map[string]string, admin *admin) error {
 	began := time.Now()
 	environ["DATABASE_URL"], environ["AMQP_URL"] = "", ""
 	system, err := app.Start(ctx, app.Config{Services: services.All, Environ: environ, Version: app.Version})
@@ -65,21 +65,21 @@ func (c upCommand) runTogether(ctx context.Context, environ map[string]string, a
 		data += "  (removed at the end)"
 	}
 	took := time.Since(began)
-	banner(os.Stdout, system.URL, admin.introduced(ctx, system.URL("gateway")), data, took)
+	banner(os.Stdout, system.URL, admin.bannerLine(ctx, system.URL("gateway")), data, took)
 	return system.Run(ctx)
 }
 
-// listenOn turns --port into the services' settings.
-func (c upCommand) listenOn(environ map[string]string) error {
+// applyPorts sets the services' settings as --port asks.
+func (c upCommand) applyPorts(environ map[string]string) error {
 	for name, port := range c.Port {
 		if !slices.Contains(services.Names(), name) || port < 0 || port > 65535 {
 			return fmt.Errorf("--port %s=%d: give one of %s and a port from 0 to 65535", name, port, strings.Join(services.Names(), ", "))
 		}
 		if port == 0 && c.Distributed {
-			return fmt.Errorf("--port %s=0: with --distributed the others must know the port beforehand; choose one", name)
+			return fmt.Errorf("--port %s=0: with --distributed the other services must know the port; choose one", name)
 		}
 		environ[strings.ToUpper(name)+"_LISTEN"] = "127.0.0.1:" + strconv.Itoa(port)
-		delete(environ, strings.ToUpper(name)+"_URL") // it was said of another port
+		delete(environ, strings.ToUpper(name)+"_URL") // it names another port
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ const bannerText = `
   Watch it:      %s
 `
 
-// banner tells where everything is; at gives the address of a service.
+// banner prints the addresses of everything; at returns the address of a service.
 func banner(out io.Writer, at func(service string) string, admin, data string, took time.Duration) {
 	var others []string
 	for _, name := range services.Names()[1:] {

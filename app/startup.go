@@ -9,22 +9,22 @@ import (
 	"troupe/platform/httpapi"
 )
 
-// startupWait is how long a request waits for a service that is starting. Those who
-// send it wait longer.
+// startupWait is how long a request waits for a service that is starting. It is
+// shorter than the timeouts of the callers.
 const startupWait = 2 * time.Second
 
-// startupHandler is what answers on a service's port from the moment it is taken, which may
-// be long before the service can: its database may be away. It says that the
-// process lives but is not ready, and has other requests wait a little, since most
-// starts are short and a request that is turned away may not be sent again.
+// startupHandler serves a port from the moment it is bound, which may be long before
+// the service is ready: its database may be unreachable. It reports the process as
+// live but not ready. Other requests wait a little, because most starts are short and
+// a request that is refused may not be sent again.
 type startupHandler struct {
 	opened  chan struct{}
-	handler http.Handler // set once opened is closed
+	handler http.Handler // set before opened is closed
 }
 
 func newStartupHandler() *startupHandler { return &startupHandler{opened: make(chan struct{})} }
 
-// open lets everybody in to h.
+// open passes all requests on to h from now on.
 func (d *startupHandler) open(h http.Handler) {
 	d.handler = h
 	close(d.opened)
@@ -35,7 +35,7 @@ func (d *startupHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/livez":
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = io.WriteString(w, `{"status":"ok"}`) // a caller who is gone needs no answer
+			_, _ = io.WriteString(w, `{"status":"ok"}`) // an error means that the caller has gone
 			return
 		case "/health", "/readyz", "/metrics":
 		default:

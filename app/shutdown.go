@@ -8,43 +8,44 @@ import (
 	"time"
 )
 
-// loops are goroutines that end together.
-type loops struct {
+// goroutines are stopped together.
+type goroutines struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
 }
 
-func (l *loops) start(f func(ctx context.Context)) {
+func (l *goroutines) start(f func(ctx context.Context)) {
 	if l.ctx == nil {
 		l.ctx, l.cancel = context.WithCancel(context.Background())
 	}
 	l.wait.Go(func() { f(l.ctx) })
 }
 
-func (l *loops) stop() {
+func (l *goroutines) stop() {
 	if l.cancel != nil {
 		l.cancel()
 	}
 	l.wait.Wait()
 }
 
-// Stop drains: readiness falls, requests finish at one service after the other, consumers finish their batch
-// or give it back, workers finish their step, relays say what is left to say,
-// databases close. What could not finish in DRAIN_TIMEOUT is cut off, and done
-// after the next start. Requests get three quarters of it, so that one that never
-// ends leaves the loops time to finish theirs.
+// Stop shuts the system down gracefully. In this order: readiness fails, requests
+// finish at one service after the other, consumers finish their batch or return it,
+// workers finish their step, relays publish what is left in the outboxes, databases
+// close. Whatever does not finish within DRAIN_TIMEOUT is cut off, and is done after
+// the next start. Requests get three quarters of that time, so that a request that
+// never ends leaves the workers time to finish.
 func (s *System) Stop() error {
 	s.ready.Store(false)
 	<-time.After(s.settings.DrainDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), s.settings.DrainLimit)
 	defer cancel()
-	err := errors.Join(s.stopServing(ctx), s.stopLoops(ctx))
+	err := errors.Join(s.stopServing(ctx), s.stopWorkers(ctx))
 	return errors.Join(err, s.traces(ctx), s.close())
 }
 
-// stopServing has each service finish its requests before the next stops: those of
-// the gateway, which comes first, need the others to be there.
+// stopServing lets each service finish its requests before the next one stops. The
+// gateway comes first, because its requests need the other services.
 func (s *System) stopServing(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.settings.DrainLimit*3/4)
 	defer cancel()
@@ -54,28 +55,28 @@ func (s *System) stopServing(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("%s: requests cut off: %w", m.service.Name, errors.Join(err, m.server.Close())))
 		}
 	}
-	s.listening.stop()
+	s.servers.stop()
 	return errors.Join(errs...)
 }
 
-func (s *System) stopLoops(ctx context.Context) error {
+func (s *System) stopWorkers(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.consuming.stop()
-		s.working.stop()
+		s.consumers.stop()
+		s.workers.stop()
 		s.flushRelays(ctx)
 	}()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return errors.New("loops cut off: a step did not end in time")
+		return errors.New("workers cut off: a step did not end in time")
 	}
 }
 
-// flushRelays says what is left to say; what a broker does not take now is said
-// after the next start.
+// flushRelays publishes what is left in the outboxes. What the broker does not accept
+// now is published after the next start.
 func (s *System) flushRelays(ctx context.Context) {
 	for _, m := range s.services {
 		if m.instance.Env.Outbox == nil {
@@ -89,7 +90,7 @@ func (s *System) flushRelays(ctx context.Context) {
 	}
 }
 
-// close gives everything back, also after a start that went only half the way.
+// close releases everything, also after a start that failed halfway.
 func (s *System) close() error {
 	var errs []error
 	for _, m := range s.services {
@@ -102,7 +103,7 @@ func (s *System) close() error {
 			errs = append(errs, m.listener.Close())
 		}
 	}
-	s.listening.stop()
+	s.servers.stop()
 	if s.bus != nil {
 		errs = append(errs, s.bus.Close())
 	}

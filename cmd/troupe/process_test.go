@@ -13,21 +13,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// shellProcess is a service that does what a shell is told.
+// shellProcess returns a service process that runs a shell script.
 func shellProcess(script string) *process {
 	p := newProcess("", "orders", map[string]string{"PATH": os.Getenv("PATH")}, "")
 	p.command = []string{"sh", "-c", script}
 	return p
 }
 
-func TestAServiceThatWasNeverReadyIsNotStartedAgain(t *testing.T) {
+func TestAServiceThatWasNeverReadyIsNotRestarted(t *testing.T) {
 	t.Parallel()
 	p := shellProcess("exit 3")
-	require.EqualError(t, p.keepRunning(t.Context()), "orders did not start, for the reason that it gives above (exit status 3)")
-	require.False(t, allReady(alreadyOver(t), p))
+	require.EqualError(t, p.keepRunning(t.Context()), "orders did not start; the reason is in its output above (exit status 3)")
+	require.False(t, waitUntilReady(cancelledContext(t), p))
 }
 
-func TestAServiceThatWasReadyIsStartedAgainHoweverItEnds(t *testing.T) {
+func TestAServiceThatWasReadyIsRestartedHoweverItEnds(t *testing.T) {
 	t.Parallel()
 	starts := filepath.Join(t.TempDir(), "starts")
 	// The second time it ends before it is ready.
@@ -39,12 +39,12 @@ func TestAServiceThatWasReadyIsStartedAgainHoweverItEnds(t *testing.T) {
 		kept, err := os.ReadFile(starts)
 		return err == nil && strings.Count(string(kept), "started") >= 3
 	}, time.Minute, 10*time.Millisecond)
-	require.True(t, allReady(t.Context(), p))
+	require.True(t, waitUntilReady(t.Context(), p))
 	stop()
 	require.NoError(t, <-ended)
 }
 
-func alreadyOver(t *testing.T) context.Context {
+func cancelledContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	stop()

@@ -13,24 +13,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func knock(d http.Handler, path string) *httptest.ResponseRecorder {
+func get(d http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	d.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
 	return w
 }
 
-var home = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+var teapot = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
 
-func TestAServiceThatStartsLivesAndIsNotReady(t *testing.T) {
+func TestAServiceThatIsStartingIsLiveButNotReady(t *testing.T) {
 	t.Parallel()
 	d := newStartupHandler()
-	require.Equal(t, http.StatusOK, knock(d, "/livez").Code)
+	require.Equal(t, http.StatusOK, get(d, "/livez").Code)
 	for _, path := range []string{"/readyz", "/health", "/metrics"} {
-		require.Equal(t, http.StatusServiceUnavailable, knock(d, path).Code, path)
+		require.Equal(t, http.StatusServiceUnavailable, get(d, path).Code, path)
 	}
-	d.open(home)
+	d.open(teapot)
 	for _, path := range []string{"/livez", "/readyz", "/orders"} {
-		require.Equal(t, http.StatusTeapot, knock(d, path).Code, path)
+		require.Equal(t, http.StatusTeapot, get(d, path).Code, path)
 	}
 }
 
@@ -38,18 +38,18 @@ func TestARequestWaitsForAServiceThatStartsSoon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := newStartupHandler()
-		time.AfterFunc(time.Second, func() { d.open(home) })
+		time.AfterFunc(time.Second, func() { d.open(teapot) })
 		began := time.Now()
-		require.Equal(t, http.StatusTeapot, knock(d, "/orders").Code)
+		require.Equal(t, http.StatusTeapot, get(d, "/orders").Code)
 		require.Equal(t, time.Second, time.Since(began))
 	})
 }
 
-func TestARequestIsToldToComeBackToAServiceThatTakesLonger(t *testing.T) {
+func TestARequestIsRefusedWithRetryAfterIfTheStartTakesLonger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		w := knock(newStartupHandler(), "/orders")
+		w := get(newStartupHandler(), "/orders")
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
 		require.Equal(t, "1", w.Header().Get("Retry-After"))
 		require.Contains(t, w.Body.String(), `"code":"not_ready"`)
@@ -57,11 +57,11 @@ func TestARequestIsToldToComeBackToAServiceThatTakesLonger(t *testing.T) {
 	})
 }
 
-// A database that is away is waited for; meanwhile whoever watches over the process
-// must see that it lives.
-func TestAProcessThatWaitsForItsDatabaseLives(t *testing.T) {
+// The start waits for a database that is unreachable. Meanwhile the process must be
+// seen to be live.
+func TestAProcessThatWaitsForItsDatabaseIsLive(t *testing.T) {
 	t.Parallel()
-	c := config(t, doorbell(t, nil, nil))
+	c := config(t, publisher(t, nil, nil))
 	c.Environ["DATABASE_URL"] = "postgres://nobody:none@127.0.0.1:1/nothing?connect_timeout=1"
 	c.Environ["AMQP_URL"] = "amqp://127.0.0.1:1/"
 	bound := make(chan string, 1)
@@ -79,13 +79,13 @@ func TestAProcessThatWaitsForItsDatabaseLives(t *testing.T) {
 		started <- err
 	}()
 	url := <-bound
-	require.Equal(t, http.StatusOK, get(t, url+"/livez"))
-	require.Equal(t, http.StatusServiceUnavailable, get(t, url+"/readyz"))
+	require.Equal(t, http.StatusOK, getStatus(t, url+"/livez"))
+	require.Equal(t, http.StatusServiceUnavailable, getStatus(t, url+"/readyz"))
 	giveUp()
 	require.Error(t, <-started)
 }
 
-func get(t *testing.T, url string) int {
+func getStatus(t *testing.T, url string) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	require.NoError(t, err)
@@ -97,9 +97,9 @@ func get(t *testing.T, url string) int {
 	return response.StatusCode
 }
 
-func TestAWrongBrokerURLIsSaidAndNothingIsLeftRunning(t *testing.T) {
+func TestAWrongBrokerURLIsReportedAndNothingIsLeftRunning(t *testing.T) {
 	t.Parallel()
-	c := config(t, doorbell(t, nil, nil))
+	c := config(t, publisher(t, nil, nil))
 	c.Environ["AMQP_URL"] = "http://127.0.0.1:5672/"
 	_, err := Start(t.Context(), c)
 	require.ErrorContains(t, err, "AMQP_URL")

@@ -1,2 +1,0 @@
--- +goose Up
-CREATE TABLE doors (id TEXT PRIMARY KEY);
