@@ -1,10 +1,13 @@
-// Package auth is access tokens: JWTs (ES256, typ at+jwt, RFC 9068) that users
-// signs and that the gateway and every service verify for themselves by JWKS.
+// Package auth signs and verifies access tokens. A token is a JWT (ES256, typ at+jwt,
+// RFC 9068) that the users service signs; the gateway and every service verify it on
+// their own, with the public keys that users publishes as a JWKS.
 //
-// A Signer makes tokens and publishes its public keys. A Verifier takes a token
-// apart strictly (RFC 8725), finds the key by its id in a KeySet it fetches now
-// and then, and remembers tokens it found good. Revocations are the sessions
-// that ended before their tokens did.
+// A [Signer] signs tokens and publishes its public keys. A [Verifier] parses a JWT
+// strictly (RFC 8725), finds the key by its id in a key set that it fetches every
+// five minutes, checks the signature and the claims, and caches valid tokens.
+// [Revocations] are the sessions that ended before their tokens expired.
+//
+// The verified token becomes the [Caller] in the context of a request.
 package auth
 
 import (
@@ -13,12 +16,13 @@ import (
 	"time"
 )
 
-// Migrations make the tables revoked_sessions and jwks_cache; versions 501 to 599.
+// Migrations create the tables revoked_sessions and jwks_cache; they have the
+// versions 501 to 599.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Role is what a caller may do. Nobody chooses their own.
+// Role is what a caller may do. Users cannot choose their role.
 type Role string
 
 // The roles.
@@ -27,16 +31,18 @@ const (
 	Admin Role = "admin"
 )
 
-// Issuer and Audience stand in every token and are demanded of every token.
+// Issuer and Audience are the claims iss and aud of every token; a token with other
+// values is refused.
 const (
 	Issuer   = "troupe-users"
 	Audience = "troupe"
 )
 
-// Skew is how far clocks may be apart: a token is good for this much longer than it says.
+// Skew is how far the clocks of two machines may differ: a token is accepted for this
+// long after its exp, and before its nbf.
 const Skew = 30 * time.Second
 
-// Caller is who a verified token speaks for.
+// Caller is the user whom a verified token identifies.
 type Caller struct {
 	UserID    string
 	Role      Role
@@ -46,12 +52,14 @@ type Caller struct {
 
 type callerKey struct{}
 
-// WithCaller puts the caller into the context of a request.
+// WithCaller returns a context that carries the caller. Package httpapi calls it for
+// every request with a valid token.
 func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// CallerFrom gives the caller; false on a public operation called with no token.
+// CallerFrom returns the caller and reports whether there is one: there is none on a
+// public operation that was called without a token. CallerOf is enough for most code.
 func CallerFrom(ctx context.Context) (Caller, bool) {
 	c, ok := ctx.Value(callerKey{}).(Caller)
 	return c, ok

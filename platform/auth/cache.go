@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// maxTokens is how many good tokens are remembered at most.
+// maxTokens is the largest number of tokens in a cache.
 const maxTokens = 10_000
 
-// tokenCache remembers tokens that were found good, so that the signature of
-// each is checked about once. Bad ones are not kept: nobody can fill it with
-// forgeries. It is keyed by a digest of the whole token, as two tokens may
-// share any part. When the young half is full it becomes the old half, and
-// what nobody used meanwhile is forgotten.
+// tokenCache holds valid tokens, so that the signature of each is checked about once.
+// Invalid tokens are not cached: an attacker cannot fill it with forgeries. Its map key is
+// a digest of the whole token, because two tokens may have any part in common. When
+// the young half is full it becomes the old half, and the previous old half is dropped
+// with all tokens that were not used in the meantime.
 type tokenCache struct {
 	mu         sync.Mutex
 	young, old map[[sha256.Size]byte]cachedToken
@@ -21,14 +21,14 @@ type tokenCache struct {
 
 type cachedToken struct {
 	caller Caller
-	keys   *keySet // a token is good only as long as the set that proved it stands
+	keys   *keySet // the set that verified the token; the entry is valid only while this set is current
 }
 
 func newTokenCache() *tokenCache {
 	return &tokenCache{young: map[[sha256.Size]byte]cachedToken{}}
 }
 
-// get finds a token proved by keys that has not expired.
+// get returns the caller of a token that was verified with keys and has not expired.
 func (c *tokenCache) get(raw string, keys *keySet, now time.Time) (Caller, bool) {
 	digest := sha256.Sum256([]byte(raw))
 	c.mu.Lock()
@@ -36,7 +36,7 @@ func (c *tokenCache) get(raw string, keys *keySet, now time.Time) (Caller, bool)
 	t, ok := c.young[digest]
 	if !ok {
 		if t, ok = c.old[digest]; ok {
-			c.keep(digest, t)
+			c.add(digest, t)
 		}
 	}
 	if !ok || t.keys != keys || expired(t.caller.Expires, now) {
@@ -49,10 +49,10 @@ func (c *tokenCache) put(raw string, keys *keySet, caller Caller) {
 	digest := sha256.Sum256([]byte(raw))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.keep(digest, cachedToken{caller: caller, keys: keys})
+	c.add(digest, cachedToken{caller: caller, keys: keys})
 }
 
-func (c *tokenCache) keep(digest [sha256.Size]byte, t cachedToken) {
+func (c *tokenCache) add(digest [sha256.Size]byte, t cachedToken) {
 	if len(c.young) >= maxTokens/2 {
 		c.old, c.young = c.young, make(map[[sha256.Size]byte]cachedToken, maxTokens/2)
 	}

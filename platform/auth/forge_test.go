@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var begun = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+var start = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 func newKey(t testing.TB) PrivateKey {
 	t.Helper()
@@ -46,24 +46,24 @@ func ada(expires time.Time) Caller {
 
 type object = map[string]any
 
-// forger makes tokens that are almost good. With no changes at all they are.
+// forger makes tokens that are almost valid. Without any changes they are valid.
 type forger struct {
-	t       testing.TB
-	key     *ecdsa.PrivateKey
-	keyID   string
-	jwks    []byte
-	stolen  *ecdsa.PrivateKey // a key of the attacker's own
-	private PrivateKey
+	t         testing.TB
+	key       *ecdsa.PrivateKey
+	keyID     string
+	jwks      []byte
+	attackers *ecdsa.PrivateKey // the attacker's own key
+	private   PrivateKey
 }
 
 func newForger(t testing.TB) *forger {
 	t.Helper()
 	k, own := newKey(t), newKey(t)
-	key, err := parseKey(k)
+	key, err := parsePrivateKey(k)
 	require.NoError(t, err)
-	stolen, err := parseKey(own)
+	attackers, err := parsePrivateKey(own)
 	require.NoError(t, err)
-	return &forger{t: t, key: key, keyID: k.KeyID, jwks: newSigner(t, k).JWKS(), stolen: stolen, private: k}
+	return &forger{t: t, key: key, keyID: k.KeyID, jwks: newSigner(t, k).JWKS(), attackers: attackers, private: k}
 }
 
 func (f *forger) header(changes object) object {
@@ -73,7 +73,7 @@ func (f *forger) header(changes object) object {
 func (f *forger) claims(changes object) object {
 	return with(object{
 		"iss": Issuer, "aud": Audience, "sub": "ada", "sid": "session-1", "role": "user", "client_id": clientID,
-		"jti": "token-1", "iat": begun.Unix(), "exp": begun.Add(10 * time.Minute).Unix(),
+		"jti": "token-1", "iat": start.Unix(), "exp": start.Add(10 * time.Minute).Unix(),
 	}, changes)
 }
 
@@ -96,7 +96,7 @@ func (f *forger) json(v any) string {
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// es256 signs header and claims as they are spelled.
+// es256 signs header and claims exactly as they are written.
 func (f *forger) es256(key *ecdsa.PrivateKey, header, claims string) string {
 	input := b64([]byte(header)) + "." + b64([]byte(claims))
 	digest := sha256.Sum256([]byte(input))
@@ -108,8 +108,8 @@ func (f *forger) es256(key *ecdsa.PrivateKey, header, claims string) string {
 	return input + "." + b64(raw[:])
 }
 
-// changed is a token properly signed by the right key, with other contents.
-func (f *forger) changed(header, claims object) string {
+// signed returns a token correctly signed by the right key, with changed contents.
+func (f *forger) signed(header, claims object) string {
 	return f.es256(f.key, f.json(f.header(header)), f.json(f.claims(claims)))
 }
 

@@ -15,16 +15,16 @@ const (
 	maxKeys       = 32
 )
 
-// keySet is a set of public keys by their ids. It never changes; a set that
-// differs is another one.
+// keySet is a set of public keys by their ids. It is immutable: a fetched set with
+// other keys is a new keySet.
 type keySet struct {
-	body string // the JWKS it was read from
+	body string // the JWKS that it was parsed from
 	keys map[string]*ecdsa.PublicKey
 }
 
-// parseKeySet reads a JWKS. Keys that are no ES256 signature keys are passed
-// over, as RFC 7517 wants it; a set without a single usable key is an error, so
-// that it never replaces a good one.
+// parseKeySet parses a JWKS. Keys that are not ES256 signature keys are skipped, as
+// RFC 7517 requires. A set without any usable key is an error, so that it never
+// replaces a good one.
 func parseKeySet(body []byte) (*keySet, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -36,7 +36,7 @@ func parseKeySet(body []byte) (*keySet, error) {
 		return nil, fmt.Errorf("key set is not JSON: %w", err)
 	}
 	if len(set.Keys) > maxKeys {
-		return nil, fmt.Errorf("key set has %d keys, at most %d are taken", len(set.Keys), maxKeys)
+		return nil, fmt.Errorf("key set has %d keys, more than the %d that are allowed", len(set.Keys), maxKeys)
 	}
 	keys := make(map[string]*ecdsa.PublicKey, len(set.Keys))
 	for _, raw := range set.Keys {
@@ -55,6 +55,8 @@ func parseKeySet(body []byte) (*keySet, error) {
 	return &keySet{body: string(body), keys: keys}, nil
 }
 
+// parsePublicKey returns the id and the key of a JWK; ok is false if it is not an ES256
+// signature key with an id.
 func parsePublicKey(raw []byte) (id string, key *ecdsa.PublicKey, ok bool) {
 	var k jose.JSONWebKey
 	if err := k.UnmarshalJSON(raw); err != nil {

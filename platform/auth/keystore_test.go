@@ -17,7 +17,7 @@ import (
 	"troupe/platform/sqldb/sqldbtest"
 )
 
-// issuer is a users service that can be told what to answer.
+// issuer is a users service whose answer a test can set.
 type issuer struct {
 	*httptest.Server
 	answer  atomic.Pointer[http.HandlerFunc]
@@ -50,7 +50,7 @@ type clock struct{ atomic.Int64 }
 
 func newClock() *clock {
 	c := &clock{}
-	c.Store(begun.UnixNano())
+	c.Store(start.UnixNano())
 	return c
 }
 
@@ -65,8 +65,8 @@ func fetching(i *issuer, c *clock, db sqldb.DB) *Verifier {
 	return NewVerifier(VerifierConfig{JWKSURL: i.URL, Now: c.Now, DB: db})
 }
 
-// settle waits for a fetch in the background to end.
-func settle(v *Verifier) {
+// waitForRunningFetch waits for a fetch in the background to end.
+func waitForRunningFetch(v *Verifier) {
 	v.keys.mu.Lock()
 	ended := v.keys.fetching
 	v.keys.mu.Unlock()
@@ -75,13 +75,13 @@ func settle(v *Verifier) {
 	}
 }
 
-func accepts(t *testing.T, v *Verifier, raw string) {
+func requireAccepted(t *testing.T, v *Verifier, raw string) {
 	t.Helper()
 	_, err := v.Verify(t.Context(), raw)
 	require.NoError(t, err)
 }
 
-func refuses(t *testing.T, v *Verifier, raw string, kind fault.Kind) {
+func requireRefused(t *testing.T, v *Verifier, raw string, kind fault.Kind) {
 	t.Helper()
 	_, err := v.Verify(t.Context(), raw)
 	require.True(t, fault.Is(err, kind), "%v", err)
@@ -95,13 +95,13 @@ func TestManyFirstRequestsShareOneFetch(t *testing.T) {
 	v, raw := fetching(i, c, nil), c.token(t, s)
 	var all sync.WaitGroup
 	for range 50 {
-		all.Go(func() { accepts(t, v, raw) })
+		all.Go(func() { requireAccepted(t, v, raw) })
 	}
 	all.Wait()
 	require.EqualValues(t, 1, i.fetches.Load())
 }
 
-func TestANewKeyIsFoundAtItsFirstToken(t *testing.T) {
+func TestANewKeyIsFetchedAtItsFirstToken(t *testing.T) {
 	t.Parallel()
 	i, c := newIssuer(t), newClock()
 	older, newer := newKey(t), newKey(t)
@@ -109,88 +109,88 @@ func TestANewKeyIsFoundAtItsFirstToken(t *testing.T) {
 	i.publishes(before.JWKS())
 	v := fetching(i, c, nil)
 	oldToken := c.token(t, before)
-	accepts(t, v, oldToken)
+	requireAccepted(t, v, oldToken)
 
-	c.advance(refreshPause)
+	c.advance(fetchPause)
 	i.publishes(after.JWKS())
-	accepts(t, v, c.token(t, after))
-	accepts(t, v, oldToken)
+	requireAccepted(t, v, c.token(t, after))
+	requireAccepted(t, v, oldToken)
 	require.EqualValues(t, 2, i.fetches.Load())
 }
 
-func TestARemovedKeyProvesNothingEvenWhatWasProvedBefore(t *testing.T) {
+func TestARemovedKeyInvalidatesCachedTokens(t *testing.T) {
 	t.Parallel()
 	i, c := newIssuer(t), newClock()
 	compromised, good := newSigner(t, newKey(t)), newSigner(t, newKey(t))
 	i.publishes(compromised.JWKS())
 	v := fetching(i, c, nil)
 	raw := c.token(t, compromised)
-	accepts(t, v, raw)
+	requireAccepted(t, v, raw)
 
 	i.publishes(good.JWKS())
-	c.advance(refreshEvery + refreshEvery/10)
-	accepts(t, v, raw) // the last time: it starts the refresh
-	settle(v)
-	refuses(t, v, raw, fault.Unauthenticated)
+	c.advance(refreshInterval + refreshInterval/10)
+	requireAccepted(t, v, raw) // for the last time: it starts the refresh
+	waitForRunningFetch(v)
+	requireRefused(t, v, raw, fault.Unauthenticated)
 }
 
-func TestASetThatSaysTheSameKeepsWhatWasProved(t *testing.T) {
+func TestAnEqualKeySetKeepsCachedTokens(t *testing.T) {
 	t.Parallel()
 	i, c := newIssuer(t), newClock()
 	s := newSigner(t, newKey(t))
 	i.publishes(s.JWKS())
 	v := fetching(i, c, nil)
 	raw := c.token(t, s)
-	accepts(t, v, raw)
+	requireAccepted(t, v, raw)
 	before := v.keys.current()
-	c.advance(refreshEvery + refreshEvery/10)
-	accepts(t, v, raw)
-	settle(v)
+	c.advance(refreshInterval + refreshInterval/10)
+	requireAccepted(t, v, raw)
+	waitForRunningFetch(v)
 	require.EqualValues(t, 2, i.fetches.Load())
 	require.Same(t, before, v.keys.current())
 }
 
-func TestUnknownKeysProvokeOneFetchPerPause(t *testing.T) {
+func TestUnknownKeyIDsCauseOneFetchPerPause(t *testing.T) {
 	t.Parallel()
 	i, c := newIssuer(t), newClock()
 	s := newSigner(t, newKey(t))
 	i.publishes(s.JWKS())
 	v := fetching(i, c, nil)
-	accepts(t, v, c.token(t, s))
+	requireAccepted(t, v, c.token(t, s))
 	f := newForger(t)
 	flood := func() {
 		for n := range 500 {
-			refuses(t, v, f.changed(object{"kid": fmt.Sprint("made up ", n)}, nil), fault.Unauthenticated)
+			requireRefused(t, v, f.signed(object{"kid": fmt.Sprint("made up ", n)}, nil), fault.Unauthenticated)
 		}
 	}
 	flood()
 	require.EqualValues(t, 1, i.fetches.Load())
-	c.advance(refreshPause)
+	c.advance(fetchPause)
 	flood()
 	require.EqualValues(t, 2, i.fetches.Load())
-	accepts(t, v, c.token(t, s))
+	requireAccepted(t, v, c.token(t, s))
 }
 
-func TestNoKeySetAtAllIsNotTheCallersFault(t *testing.T) {
+func TestWithoutAnyKeySetVerifyIsUnavailable(t *testing.T) {
 	t.Parallel()
 	i, c := newIssuer(t), newClock()
 	s := newSigner(t, newKey(t))
 	i.answers(http.StatusServiceUnavailable)
 	v := fetching(i, c, nil)
-	refuses(t, v, c.token(t, s), fault.Unavailable)
-	refuses(t, v, "rubbish", fault.Unauthenticated)
+	requireRefused(t, v, c.token(t, s), fault.Unavailable)
+	requireRefused(t, v, "rubbish", fault.Unauthenticated)
 	require.EqualValues(t, 1, i.fetches.Load())
 
 	i.publishes(s.JWKS())
-	c.advance(firstPause)
-	accepts(t, v, c.token(t, s))
+	c.advance(firstFetchPause)
+	requireAccepted(t, v, c.token(t, s))
 }
 
-func TestABadAnswerReplacesNoGoodSet(t *testing.T) {
+func TestABadResponseDoesNotReplaceAGoodKeySet(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t, newKey(t))
 	redirect := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) })
-	for name, spoil := range map[string]func(*issuer){
+	for name, breakIssuer := range map[string]func(*issuer){
 		"down":           func(i *issuer) { i.Close() },
 		"error":          func(i *issuer) { i.answers(http.StatusInternalServerError) },
 		"empty set":      func(i *issuer) { i.publishes([]byte(`{"keys":[]}`)) },
@@ -204,12 +204,12 @@ func TestABadAnswerReplacesNoGoodSet(t *testing.T) {
 			i, c := newIssuer(t), newClock()
 			i.publishes(s.JWKS())
 			v := fetching(i, c, nil)
-			accepts(t, v, c.token(t, s))
-			spoil(i)
+			requireAccepted(t, v, c.token(t, s))
+			breakIssuer(i)
 			c.advance(24 * time.Hour)
-			accepts(t, v, c.token(t, s))
-			settle(v)
-			accepts(t, v, c.token(t, s))
+			requireAccepted(t, v, c.token(t, s))
+			waitForRunningFetch(v)
+			requireAccepted(t, v, c.token(t, s))
 		})
 	}
 }
@@ -220,29 +220,29 @@ func TestARestartWhileUsersIsDownStillVerifies(t *testing.T) {
 		i, c := newIssuer(t), newClock()
 		s := newSigner(t, newKey(t))
 		i.publishes(s.JWKS())
-		accepts(t, fetching(i, c, db), c.token(t, s))
+		requireAccepted(t, fetching(i, c, db), c.token(t, s))
 
 		i.answers(http.StatusBadGateway)
 		restarted := fetching(i, c, db)
-		accepts(t, restarted, c.token(t, s))
-		settle(restarted)
-		accepts(t, restarted, c.token(t, s))
-		refuses(t, fetching(i, c, nil), c.token(t, s), fault.Unavailable)
+		requireAccepted(t, restarted, c.token(t, s))
+		waitForRunningFetch(restarted)
+		requireAccepted(t, restarted, c.token(t, s))
+		requireRefused(t, fetching(i, c, nil), c.token(t, s), fault.Unavailable)
 
 		i.publishes(newSigner(t, newKey(t)).JWKS())
-		c.advance(refreshPause)
-		accepts(t, restarted, c.token(t, s))
-		settle(restarted)
-		refuses(t, restarted, c.token(t, s), fault.Unauthenticated)
+		c.advance(fetchPause)
+		requireAccepted(t, restarted, c.token(t, s))
+		waitForRunningFetch(restarted)
+		requireRefused(t, restarted, c.token(t, s), fault.Unauthenticated)
 	}, Migrations)
 }
 
-func TestOnlyES256SignatureKeysAreTaken(t *testing.T) {
+func TestOnlyES256SignatureKeysAreAccepted(t *testing.T) {
 	t.Parallel()
 	good := strings.TrimSuffix(strings.TrimPrefix(string(newSigner(t, newKey(t)).JWKS()), `{"keys":[`), `]}`)
 	set := func(keys ...string) []byte { return []byte(`{"keys":[` + strings.Join(keys, ",") + `]}`) }
 	parsed, err := parseKeySet(set(good,
-		`{"kty":"oct","kid":"symmetric","k":"AAAA"}`, `{"kty":"unheard","kid":"of"}`, `7`, `{}`,
+		`{"kty":"oct","kid":"symmetric","k":"AAAA"}`, `{"kty":"unknown","kid":"x"}`, `7`, `{}`,
 		strings.Replace(good, `"use":"sig"`, `"use":"enc"`, 1), strings.Replace(good, `"alg":"ES256"`, `"alg":"HS256"`, 1)))
 	require.NoError(t, err)
 	require.Len(t, parsed.keys, 1)
@@ -257,5 +257,5 @@ func TestOnlyES256SignatureKeysAreTaken(t *testing.T) {
 		require.Error(t, err, name)
 	}
 	v := NewVerifier(VerifierConfig{Static: []byte("no set"), Now: newClock().Now})
-	refuses(t, v, newClock().token(t, newSigner(t, newKey(t))), fault.Unavailable)
+	requireRefused(t, v, newClock().token(t, newSigner(t, newKey(t))), fault.Unavailable)
 }

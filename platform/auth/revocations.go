@@ -9,28 +9,32 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// lookBack is how far Step reads again what it has read before: longer than
-// any transaction takes to commit and any two replicas' clocks are apart.
+// lookBack is how far before its last run Step reads again. It is longer than any
+// transaction takes to commit, and than any two replicas' clocks differ; otherwise Step
+// could miss a revocation that became visible late.
 const lookBack = time.Minute
 
-// Revocations are the sessions whose tokens are refused although not expired.
-// They live in the service's database, so that every replica learns of them.
+// Revocations is the set of sessions whose tokens are refused although they have not
+// expired. It is stored in the service's database, which all replicas share, and kept
+// in memory, where Revoked looks.
 type Revocations struct {
 	db  sqldb.DB
 	now func() time.Time
 
-	mu     sync.RWMutex
-	until  map[string]time.Time // by session
-	loaded time.Time            // what was revoked a minute before this is all known
+	mu       sync.RWMutex
+	until    map[string]time.Time // by session: when its last token has expired
+	loadedAt time.Time            // all that was revoked until lookBack before this is in memory
 }
 
-// NewRevocations keeps them in db (table revoked_sessions, see Migrations).
+// NewRevocations returns the revocations stored in db (table revoked_sessions, see
+// Migrations). It is empty until the first Step.
 func NewRevocations(db sqldb.DB, now func() time.Time) *Revocations {
 	return &Revocations{db: db, now: now, until: map[string]time.Time{}}
 }
 
-// Revoke refuses the session's tokens until they have all expired. This
-// replica does so as soon as tx commits, the others after their next Step.
+// Revoke makes the session's tokens refused until the given time, when all of them
+// have expired. This replica refuses them as soon as tx commits, the others after
+// their next Step. Revoking a session again is harmless; the later time counts.
 func (r *Revocations) Revoke(ctx context.Context, tx sqldb.Tx, sessionID string, until time.Time) error {
 	_, err := tx.Exec(ctx, `INSERT INTO revoked_sessions (session_id, until_at, revoked_at) VALUES ($1, $2, $3)
 		ON CONFLICT (session_id) DO UPDATE SET until_at = excluded.until_at, revoked_at = excluded.revoked_at
@@ -39,23 +43,23 @@ func (r *Revocations) Revoke(ctx context.Context, tx sqldb.Tx, sessionID string,
 	if err != nil {
 		return fmt.Errorf("revoke session %s: %w", sessionID, err)
 	}
-	tx.OnCommit(func() { r.learn(sessionID, until) })
+	tx.OnCommit(func() { r.add(sessionID, until) })
 	return nil
 }
 
-// Step reads what other replicas revoked and forgets what has expired. It says
-// how many sessions were news or were forgotten.
+// Step loads what other replicas have revoked and deletes what has expired. It returns
+// how many sessions were added or deleted.
 func (r *Revocations) Step(ctx context.Context) (int, error) {
 	now := r.now()
-	learned, err := r.load(ctx, now)
+	added, err := r.load(ctx, now)
 	if err != nil {
 		return 0, err
 	}
-	forgotten, err := r.forget(ctx, now)
-	return learned + forgotten, err
+	deleted, err := r.deleteExpired(ctx, now)
+	return added + deleted, err
 }
 
-// Revoked says whether the session's tokens are refused. It only looks in memory.
+// Revoked reports whether the session's tokens are refused. It reads memory only.
 func (r *Revocations) Revoked(sessionID string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -63,10 +67,12 @@ func (r *Revocations) Revoked(sessionID string) bool {
 	return revoked
 }
 
-func (r *Revocations) load(ctx context.Context, now time.Time) (learned int, err error) {
+// load adds what was revoked since the last call, by any replica, and returns how many
+// sessions are new.
+func (r *Revocations) load(ctx context.Context, now time.Time) (added int, err error) {
 	since := int64(0)
-	if !r.loaded.IsZero() {
-		since = sqldb.Micros(r.loaded.Add(-lookBack))
+	if !r.loadedAt.IsZero() {
+		since = sqldb.Micros(r.loadedAt.Add(-lookBack))
 	}
 	rows, err := r.db.Query(ctx, `SELECT session_id, until_at FROM revoked_sessions WHERE revoked_at >= $1 AND until_at > $2`, since, sqldb.Micros(now))
 	if err != nil {
@@ -77,44 +83,46 @@ func (r *Revocations) load(ctx context.Context, now time.Time) (learned int, err
 		var id string
 		var until int64
 		if err := rows.Scan(&id, &until); err != nil {
-			return learned, fmt.Errorf("read revoked sessions: %w", err)
+			return added, fmt.Errorf("read revoked sessions: %w", err)
 		}
-		if r.learn(id, sqldb.Time(until)) {
-			learned++
+		if r.add(id, sqldb.Time(until)) {
+			added++
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return learned, fmt.Errorf("read revoked sessions: %w", err)
+		return added, fmt.Errorf("read revoked sessions: %w", err)
 	}
-	r.loaded = now
-	return learned, nil
+	r.loadedAt = now
+	return added, nil
 }
 
-// forget drops what has expired, in memory and, if there was any, in the table.
-func (r *Revocations) forget(ctx context.Context, now time.Time) (int, error) {
-	forgotten := r.drop(now)
-	if forgotten == 0 {
+// deleteExpired deletes what has expired, in memory and, if there was any, in the table.
+func (r *Revocations) deleteExpired(ctx context.Context, now time.Time) (int, error) {
+	deleted := r.removeExpired(now)
+	if deleted == 0 {
 		return 0, nil
 	}
 	if _, err := r.db.Exec(ctx, `DELETE FROM revoked_sessions WHERE until_at <= $1`, sqldb.Micros(now)); err != nil {
-		return forgotten, fmt.Errorf("forget revoked sessions: %w", err)
+		return deleted, fmt.Errorf("delete expired revocations: %w", err)
 	}
-	return forgotten, nil
+	return deleted, nil
 }
 
-func (r *Revocations) drop(now time.Time) (dropped int) {
+// removeExpired removes what has expired from memory and returns how many there were.
+func (r *Revocations) removeExpired(now time.Time) (removed int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, until := range r.until {
 		if !now.Before(until) {
 			delete(r.until, id)
-			dropped++
+			removed++
 		}
 	}
-	return dropped
+	return removed
 }
 
-func (r *Revocations) learn(sessionID string, until time.Time) (news bool) {
+// add puts the session into memory and reports whether that changed anything.
+func (r *Revocations) add(sessionID string, until time.Time) (changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if known, ok := r.until[sessionID]; ok && !until.After(known) {

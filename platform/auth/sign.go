@@ -16,16 +16,17 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// clientID is the one client there is: the shop's own front end (RFC 9068 demands a name).
+// clientID is the claim client_id, which RFC 9068 requires. There is only one client:
+// the shop's own front end.
 const clientID = "troupe"
 
-// PrivateKey signs tokens; KeyID is its RFC 7638 thumbprint.
+// PrivateKey is a key that signs tokens.
 type PrivateKey struct {
-	KeyID string
+	KeyID string // the RFC 7638 thumbprint
 	PEM   []byte // PKCS #8
 }
 
-// NewPrivateKey makes an ES256 key.
+// NewPrivateKey returns a new random ES256 key.
 func NewPrivateKey() (PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -45,18 +46,19 @@ func NewPrivateKey() (PrivateKey, error) {
 // Signer signs access tokens with the newest of its keys.
 type Signer struct {
 	newest jose.Signer
-	jwks   []byte
+	jwks   []byte // of all keys
 }
 
-// NewSigner takes the keys newest first; older ones are still published.
+// NewSigner returns a signer with the given keys, the newest first. It signs with the
+// newest; the older ones are still published, for the tokens they have signed.
 func NewSigner(keys ...PrivateKey) (*Signer, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("a signer needs a key")
+		return nil, errors.New("a signer needs at least one key")
 	}
 	published := jose.JSONWebKeySet{}
 	var newest jose.Signer
 	for i, k := range keys {
-		private, err := parseKey(k)
+		private, err := parsePrivateKey(k)
 		if err != nil {
 			return nil, fmt.Errorf("signing key %q: %w", k.KeyID, err)
 		}
@@ -64,7 +66,7 @@ func NewSigner(keys ...PrivateKey) (*Signer, error) {
 		if i > 0 {
 			continue
 		}
-		if newest, err = newJWS(private, k.KeyID); err != nil {
+		if newest, err = newJWTSigner(private, k.KeyID); err != nil {
 			return nil, fmt.Errorf("signing key %q: %w", k.KeyID, err)
 		}
 	}
@@ -75,7 +77,7 @@ func NewSigner(keys ...PrivateKey) (*Signer, error) {
 	return &Signer{newest: newest, jwks: jwks}, nil
 }
 
-// Sign makes an access token for c that ends at c.Expires.
+// Sign returns an access token, a signed JWT, for c that expires at c.Expires.
 func (s *Signer) Sign(c Caller, tokenID string, now time.Time) (string, error) {
 	expires := c.Expires.Unix()
 	payload, err := json.Marshal(claims{
@@ -92,15 +94,15 @@ func (s *Signer) Sign(c Caller, tokenID string, now time.Time) (string, error) {
 	return signed.CompactSerialize()
 }
 
-// JWKS is the public half, as served at /.well-known/jwks.json.
+// JWKS returns the public keys as they are served at /.well-known/jwks.json.
 func (s *Signer) JWKS() []byte { return s.jwks }
 
-func newJWS(key *ecdsa.PrivateKey, id string) (jose.Signer, error) {
-	opts := (&jose.SignerOptions{}).WithType(tokenType)
+func newJWTSigner(key *ecdsa.PrivateKey, id string) (jose.Signer, error) {
+	opts := (&jose.SignerOptions{}).WithType(jwtType)
 	return jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: id}}, opts)
 }
 
-func parseKey(k PrivateKey) (*ecdsa.PrivateKey, error) {
+func parsePrivateKey(k PrivateKey) (*ecdsa.PrivateKey, error) {
 	block, _ := pem.Decode(k.PEM)
 	if block == nil {
 		return nil, errors.New("not PEM")
@@ -114,11 +116,12 @@ func parseKey(k PrivateKey) (*ecdsa.PrivateKey, error) {
 		return nil, errors.New("not an ES256 key")
 	}
 	if id, err := thumbprint(&key.PublicKey); err != nil || id != k.KeyID {
-		return nil, fmt.Errorf("its id should be %q", id)
+		return nil, fmt.Errorf("its id is not its thumbprint %q", id)
 	}
 	return key, nil
 }
 
+// thumbprint returns the key's id by RFC 7638.
 func thumbprint(key *ecdsa.PublicKey) (string, error) {
 	sum, err := (&jose.JSONWebKey{Key: key}).Thumbprint(crypto.SHA256)
 	if err != nil {

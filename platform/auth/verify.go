@@ -19,28 +19,30 @@ var (
 // Verifier checks access tokens. It is safe for concurrent use.
 type Verifier struct {
 	keys        *keyStore
-	seen        *tokenCache
+	cache       *tokenCache
 	revocations *Revocations
 	now         func() time.Time
 }
 
-// VerifierConfig says where keys come from and what else is asked.
+// VerifierConfig is what a Verifier needs. Now and one of JWKSURL and Static are
+// required.
 type VerifierConfig struct {
-	JWKSURL     string       // where to fetch keys
-	Static      []byte       // a fixed JWKS instead of the URL (users itself, tests)
-	Client      *http.Client // nil means a client with a 2 s time-out and no redirects
-	Revocations *Revocations // nil means nobody is revoked
-	DB          sqldb.DB     // keeps the last good key set for a start while users is down; nil keeps it in memory only
+	JWKSURL     string       // where the keys are fetched
+	Static      []byte       // a fixed JWKS instead of the URL (in users itself, and in tests)
+	Client      *http.Client // nil means a client with a timeout of 2 s that follows no redirects
+	Revocations *Revocations // nil means that no session is revoked
+	DB          sqldb.DB     // saves the last good key set, for a start while users is down; nil means memory only
 	Now         func() time.Time
 }
 
-// NewVerifier makes a verifier. It fetches nothing yet.
+// NewVerifier returns a verifier. It fetches the keys when it needs them first.
 func NewVerifier(c VerifierConfig) *Verifier {
-	return &Verifier{keys: newKeyStore(c), seen: newTokenCache(), revocations: c.Revocations, now: c.Now}
+	return &Verifier{keys: newKeyStore(c), cache: newTokenCache(), revocations: c.Revocations, now: c.Now}
 }
 
-// Verify gives the caller a token speaks for, or a fault.Unauthenticated that
-// says why not; fault.Unavailable if no key set could be had at all.
+// Verify returns the caller that the token, a JWT, identifies. It fails with
+// fault.Unauthenticated if the token is invalid, expired or of a revoked session, and
+// with fault.Unavailable if there is no key set to verify it with.
 func (v *Verifier) Verify(ctx context.Context, raw string) (Caller, error) {
 	c, err := v.authenticate(ctx, raw)
 	if err != nil {
@@ -52,17 +54,18 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Caller, error) {
 	return c, nil
 }
 
-// authenticate is Verify without the revocations, which no cache may hide.
+// authenticate is Verify without the revocations. Those are checked on every call, also
+// for a token from the cache.
 func (v *Verifier) authenticate(ctx context.Context, raw string) (Caller, error) {
 	if len(raw) > maxTokenSize {
 		return Caller{}, errInvalidToken.WithCause(errTooLong)
 	}
 	now := v.now()
-	if c, ok := v.seen.get(raw, v.keys.current(), now); ok {
+	if c, ok := v.cache.get(raw, v.keys.current(), now); ok {
 		v.keys.refreshIfStale(now)
 		return c, nil
 	}
-	t, err := parse(raw)
+	t, err := parseJWT(raw)
 	if err != nil {
 		return Caller{}, errInvalidToken.WithCause(err)
 	}
@@ -77,6 +80,6 @@ func (v *Verifier) authenticate(ctx context.Context, raw string) (Caller, error)
 	case err != nil:
 		return Caller{}, errInvalidToken.WithCause(err)
 	}
-	v.seen.put(raw, set, c)
+	v.cache.put(raw, set, c)
 	return c, nil
 }

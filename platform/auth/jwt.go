@@ -10,29 +10,31 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json" // unlike the standard one: refuses duplicate members, minds case
+	"github.com/go-jose/go-jose/v4/json" // unlike encoding/json it refuses duplicate members and is case-sensitive
 )
 
 const (
-	tokenType    = "at+jwt"     // so that no other kind of JWT passes for an access token
+	jwtType      = "at+jwt"     // so that no other kind of JWT is accepted as an access token
 	maxTokenSize = 8 << 10      // bytes; checked before anything is parsed
-	maxExpires   = 253402300799 // the end of the year 9999: beyond it no time.Time can be trusted
+	maxExpires   = 253402300799 // the end of the year 9999; time.Time is not reliable beyond it
 )
 
-// Reasons for the log. What the caller learns is in verify.go.
+// Causes for the log. What the caller sees is in verify.go.
 var (
 	errTooLong = errors.New("longer than 8 KiB")
 	errExpired = errors.New("expired")
 )
 
-// token is a token taken apart, with nothing believed yet.
-type token struct {
+// jwt is a parsed JWT of which only the header has been checked: the signature and the
+// claims have not been verified yet.
+type jwt struct {
 	raw     string
 	keyID   string
 	payload []byte
 }
 
-type header struct {
+// jwtHeader holds the members of the header that are checked.
+type jwtHeader struct {
 	Algorithm string          `json:"alg"`
 	Type      string          `json:"typ"`
 	KeyID     string          `json:"kid"`
@@ -40,6 +42,7 @@ type header struct {
 	Base64    json.RawMessage `json:"b64"`
 }
 
+// claims are the claims of an access token (RFC 9068).
 type claims struct {
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub"`
@@ -53,7 +56,7 @@ type claims struct {
 	Role      Role     `json:"role"`
 }
 
-// audience is one name or a list of them.
+// audience is the claim aud: a string or a list of strings.
 type audience []string
 
 func (a audience) MarshalJSON() ([]byte, error) {
@@ -77,59 +80,60 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// parse takes a compact token apart and refuses whatever we would never have
-// made. Where the header says where a key is to be had (jku, jwk, x5u, x5c) is
-// not even read.
-func parse(raw string) (token, error) {
+// parseJWT parses a JWT in compact form. It fails for every token that a Signer would
+// never have made. The members of the header that name or contain a key (jku, jwk,
+// x5u, x5c) are not even read.
+func parseJWT(raw string) (jwt, error) {
 	if len(raw) > maxTokenSize {
-		return token{}, errTooLong
+		return jwt{}, errTooLong
 	}
 	parts := strings.SplitN(raw, ".", 4)
 	if len(parts) != 3 {
-		return token{}, errors.New("does not have three parts")
+		return jwt{}, errors.New("does not have three parts")
 	}
 	var decoded [3][]byte
 	for i, part := range parts {
-		b, err := decode(part)
+		b, err := decodePart(part)
 		if err != nil {
-			return token{}, fmt.Errorf("part %d: %w", i+1, err)
+			return jwt{}, fmt.Errorf("part %d: %w", i+1, err)
 		}
 		decoded[i] = b
 	}
-	var h header
+	var h jwtHeader
 	if err := json.Unmarshal(decoded[0], &h); err != nil {
-		return token{}, fmt.Errorf("header: %w", err)
+		return jwt{}, fmt.Errorf("header: %w", err)
 	}
 	if err := h.check(); err != nil {
-		return token{}, err
+		return jwt{}, err
 	}
-	return token{raw: raw, keyID: h.KeyID, payload: decoded[1]}, nil
+	return jwt{raw: raw, keyID: h.KeyID, payload: decoded[1]}, nil
 }
 
-// decode takes canonical base64url only, so that a token has one spelling.
-func decode(part string) ([]byte, error) {
+// decodePart decodes one part of a JWT. It accepts only canonical base64url, so that
+// every token has exactly one spelling.
+func decodePart(part string) ([]byte, error) {
 	if strings.ContainsAny(part, "\r\n") {
 		return nil, errors.New("line break in base64")
 	}
 	return base64.RawURLEncoding.Strict().DecodeString(part)
 }
 
-func (h header) check() error {
+func (h jwtHeader) check() error {
 	switch {
 	case h.Algorithm != string(jose.ES256):
 		return fmt.Errorf("alg is %q, want %q", h.Algorithm, jose.ES256)
-	case h.Type != tokenType:
-		return fmt.Errorf("typ is %q, want %q", h.Type, tokenType)
+	case h.Type != jwtType:
+		return fmt.Errorf("typ is %q, want %q", h.Type, jwtType)
 	case h.KeyID == "":
 		return errors.New("no kid")
 	case h.Critical != nil || h.Base64 != nil:
-		return errors.New("asks for extensions (crit, b64) that we do not know")
+		return errors.New("has extensions (crit, b64) that are not supported")
 	}
 	return nil
 }
 
-// verify checks the signature, then the claims.
-func (t token) verify(key *ecdsa.PublicKey, now time.Time) (Caller, error) {
+// verify checks the signature, then the claims, and returns the caller.
+func (t jwt) verify(key *ecdsa.PublicKey, now time.Time) (Caller, error) {
 	signed, err := jose.ParseSignedCompact(t.raw, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		return Caller{}, err
@@ -167,4 +171,5 @@ func (c claims) check(now time.Time) error {
 	return nil
 }
 
+// expired reports whether a token of that expiry is no longer accepted.
 func expired(expires, now time.Time) bool { return !now.Before(expires.Add(Skew)) }
