@@ -25,6 +25,7 @@ import (
 type Service struct {
 	Name string // "orders"
 	Port int    // where it listens and is reached by default
+	Owns string // the data it owns, for the documents: "accounts, sessions"
 	// Migrations of its own tables, versions from 1001; nil if it has no database.
 	Migrations fs.FS
 	Topology   bus.Topology

@@ -15,10 +15,10 @@ import (
 	"troupe/events"
 )
 
-// eventDoc is one event as the source describes it.
+// eventDoc is one event as its source describes it.
 type eventDoc struct {
-	eventType, saidBy, meaning string
-	fields                     [][3]string // name, type, comment
+	eventType, publisher, meaning string
+	fields                        [][3]string // name, type, comment
 }
 
 const eventsIntro = `# Events
@@ -34,9 +34,9 @@ func eventsDocument() ([]byte, error) {
 	}
 	var b bytes.Buffer
 	b.WriteString(eventsIntro)
-	b.WriteString("\n| event | said by | heard by |\n|---|---|---|\n")
+	b.WriteString("\n| event | published by | consumed by |\n|---|---|---|\n")
 	for _, d := range docs {
-		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", d.eventType, strings.ReplaceAll(d.eventType, ".", ""), d.saidBy, hearers(d.eventType))
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s |\n", d.eventType, strings.ReplaceAll(d.eventType, ".", ""), d.publisher, consumers(d.eventType))
 	}
 	for _, d := range docs {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| field | type | |\n|---|---|---|\n", d.eventType, d.meaning)
@@ -47,12 +47,12 @@ func eventsDocument() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func hearers(eventType string) string {
-	heard := slices.Sorted(slices.Values(events.Topology[eventType]))
-	if len(heard) == 0 {
-		return "(nobody yet)"
+func consumers(eventType string) string {
+	services := slices.Sorted(slices.Values(events.Topology[eventType]))
+	if len(services) == 0 {
+		return "(none)"
 	}
-	return strings.Join(heard, ", ")
+	return strings.Join(services, ", ")
 }
 
 func readEvents(dir string) ([]eventDoc, error) {
@@ -76,7 +76,7 @@ func readEvents(dir string) ([]eventDoc, error) {
 }
 
 // eventsOf finds the types with an EventType method in a service's file.
-func eventsOf(file *ast.File, saidBy string) []eventDoc {
+func eventsOf(file *ast.File, publisher string) []eventDoc {
 	types := map[string]string{} // Go type -> event type
 	for _, d := range file.Decls {
 		if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == "EventType" {
@@ -92,14 +92,22 @@ func eventsOf(file *ast.File, saidBy string) []eventDoc {
 		spec := g.Specs[0].(*ast.TypeSpec)
 		if eventType, ok := types[spec.Name.Name]; ok {
 			docs = append(docs, eventDoc{
-				eventType: eventType, saidBy: saidBy, fields: fieldsOf(spec.Type.(*ast.StructType)),
-				meaning: sentence(strings.TrimPrefix(oneLine(g.Doc), spec.Name.Name+": ")),
+				eventType: eventType, publisher: publisher, fields: fieldsOf(spec.Type.(*ast.StructType)),
+				meaning: meaningOf(oneLine(g.Doc), spec.Name.Name),
 			})
 		}
 	}
 	return docs
 }
 
+// meaningOf returns the comment of an event type without the type's name, which it
+// begins with: "OrderPaid: ..." or "OrderPaid is ...".
+func meaningOf(comment, name string) string {
+	comment = strings.TrimPrefix(strings.TrimPrefix(comment, name+": "), name+" is ")
+	return sentence(comment)
+}
+
+// sentence returns text with a capital letter at its beginning.
 func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 // returned is the string literal that an EventType method returns.

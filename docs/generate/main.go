@@ -1,5 +1,6 @@
-// Command generate writes the documents that follow from the code: EVENTS.md
-// and SETTINGS.md. With -check it only says whether they are stale.
+// Command generate writes the documents that follow from the code: EVENTS.md,
+// SETTINGS.md and the table of services in ARCHITECTURE.md. With -check it writes
+// nothing and fails if one of them is stale.
 package main
 
 import (
@@ -12,11 +13,12 @@ import (
 )
 
 func main() {
-	check := flag.Bool("check", false, "only say whether the documents are stale")
+	check := flag.Bool("check", false, "write nothing; fail if a document is stale")
 	flag.Parse()
 	for path, write := range map[string]func() ([]byte, error){
-		"docs/EVENTS.md":   eventsDocument,
-		"docs/SETTINGS.md": settingsDocument,
+		"docs/ARCHITECTURE.md": architectureDocument,
+		"docs/EVENTS.md":       eventsDocument,
+		"docs/SETTINGS.md":     settingsDocument,
 	} {
 		if err := generate(path, write, *check); err != nil {
 			fmt.Fprintln(os.Stderr, "error:", err)
@@ -31,7 +33,7 @@ func generate(path string, write func() ([]byte, error), check bool) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if !check {
-		return os.WriteFile(path, fresh, 0o644) //nolint:gosec // a document that anybody may read
+		return os.WriteFile(path, fresh, 0o644) //nolint:gosec // a public document
 	}
 	kept, err := os.ReadFile(path)
 	if err != nil {
@@ -43,7 +45,7 @@ func generate(path string, write func() ([]byte, error), check bool) error {
 	return nil
 }
 
-// oneLine is a comment as a table cell.
+// oneLine returns the first comment that is not empty, as a table cell.
 func oneLine(comments ...*ast.CommentGroup) string {
 	for _, c := range comments {
 		if text := strings.Join(strings.Fields(c.Text()), " "); text != "" {

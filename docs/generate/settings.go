@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -15,14 +16,15 @@ import (
 
 const settingsIntro = `# Settings
 
-Generated from the structs that read them by ` + "`make generate`" + `. Settings are environment variables; every
-one has a default that works, and a bad value stops the start with a sentence that names it.
+Generated from the structs that read them by ` + "`make generate`" + `. Settings are environment variables. Every
+one has a default that works, and a bad value stops the start with a sentence that names it. A setting that was renamed
+is still read by its former name, with a warning in the log.
 
 Besides those below, each service listens on ` + "`NAME_LISTEN`" + ` (` + "`ORDERS_LISTEN=0.0.0.0:8002`" + `; default: its own port
-on 127.0.0.1) and is looked for at ` + "`NAME_URL`" + ` (` + "`ORDERS_URL=http://orders:8002`" + `; default: its own port on this host).
+on 127.0.0.1) and is called at ` + "`NAME_URL`" + ` (` + "`ORDERS_URL=http://orders:8002`" + `; default: its own port on this host).
 `
 
-// settingsDocument lists every struct field with an env tag, by folder.
+// settingsDocument returns a table of every struct field with an env tag, by folder.
 func settingsDocument() ([]byte, error) {
 	byFolder := map[string][]string{}
 	var folders []string
@@ -74,13 +76,62 @@ func settingsIn(name string) ([]string, error) {
 		}
 		tag := reflect.StructTag(strings.Trim(f.Tag.Value, "`"))
 		variable, _, _ := strings.Cut(tag.Get("env"), ",")
-		if variable != "" {
-			rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |\n",
-				variable, typeName(f.Type), code(tag.Get("envDefault")), oneLine(f.Doc, f.Comment)))
+		if variable == "" {
+			return true
 		}
+		description, wrong := describe(f)
+		if wrong != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %s: %w", name, variable, wrong))
+		}
+		if former := tag.Get("formerly"); former != "" {
+			description += " Formerly `" + former + "`."
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |\n",
+			variable, kindName(f.Type), code(tag.Get("envDefault")), description))
 		return true
 	})
-	return rows, nil
+	return rows, err
+}
+
+var (
+	errNoDescription = errors.New("the field needs a comment that describes the setting to an operator")
+	errGoName        = errors.New("the comment must not begin with the name of the Go field, which operators never see")
+)
+
+// describe returns the comment of a setting's field as a sentence.
+func describe(f *ast.Field) (string, error) {
+	text := oneLine(f.Doc, f.Comment)
+	if text == "" {
+		return "", errNoDescription
+	}
+	for _, name := range f.Names {
+		if strings.HasPrefix(text, name.Name+" ") {
+			return text, errGoName
+		}
+	}
+	return strings.TrimSuffix(sentence(text), ".") + ".", nil
+}
+
+// kindName returns the type of a setting in an operator's words.
+func kindName(e ast.Expr) string {
+	switch name := typeName(e); name {
+	case "string":
+		return "text"
+	case "bool":
+		return "true or false"
+	case "int", "int64":
+		return "whole number"
+	case "float64":
+		return "number"
+	case "level", "format":
+		return "one of these"
+	case "list of string":
+		return "list, separated by commas"
+	case "list of prefix":
+		return "list of address ranges"
+	default:
+		return name
+	}
 }
 
 func code(value string) string {

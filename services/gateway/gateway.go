@@ -23,7 +23,7 @@ import (
 )
 
 // Service is the gateway.
-var Service = app.Service{Name: "gateway", Port: 8000, Build: build}
+var Service = app.Service{Name: "gateway", Port: 8000, Owns: "nothing", Build: build}
 
 type settings struct {
 	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" envDefault:"15s"`     // until an answer begins, over all tries

@@ -23,6 +23,7 @@ import (
 var Service = app.Service{
 	Name:       "inventory",
 	Port:       8004,
+	Owns:       "products, stock, reservations",
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

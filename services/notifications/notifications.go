@@ -36,6 +36,7 @@ import (
 var Service = app.Service{
 	Name:       "notifications",
 	Port:       8003,
+	Owns:       "mails and inboxes; copies of addresses",
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

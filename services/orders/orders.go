@@ -39,6 +39,7 @@ const name = "orders"
 var Service = app.Service{
 	Name:       name,
 	Port:       8002,
+	Owns:       "orders and their fate; copies of prices and stock",
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

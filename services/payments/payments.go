@@ -24,6 +24,7 @@ import (
 var Service = app.Service{
 	Name:       "payments",
 	Port:       8005,
+	Owns:       "payments and the provider's answers",
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

@@ -37,6 +37,7 @@ import (
 var Service = app.Service{
 	Name:       "users",
 	Port:       8001,
+	Owns:       "accounts, sessions, signing keys",
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"troupe/services"
+)
+
+const (
+	servicesBegin = "<!-- generated: services -->\n"
+	servicesEnd   = "<!-- /generated -->\n"
+)
+
+var errNoMarkers = errors.New("the lines that enclose the table of services are missing: " +
+	strings.TrimSpace(servicesBegin) + " and " + strings.TrimSpace(servicesEnd))
+
+// architectureDocument returns ARCHITECTURE.md with the table of services made anew
+// from the registry and the topology.
+func architectureDocument() ([]byte, error) {
+	kept, err := os.ReadFile("docs/ARCHITECTURE.md")
+	if err != nil {
+		return nil, err
+	}
+	before, rest, found := bytes.Cut(kept, []byte(servicesBegin))
+	_, after, closed := bytes.Cut(rest, []byte(servicesEnd))
+	if !found || !closed {
+		return nil, errNoMarkers
+	}
+	table, err := servicesTable()
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(before, []byte(servicesBegin), table, []byte(servicesEnd), after), nil
+}
+
+func servicesTable() ([]byte, error) {
+	docs, err := readEvents("events")
+	if err != nil {
+		return nil, err
+	}
+	published := map[string][]string{}
+	for _, d := range docs {
+		published[d.publisher] = append(published[d.publisher], d.eventType)
+	}
+	var b bytes.Buffer
+	b.WriteString("| service | port | owns | publishes | consumes |\n|---|---|---|---|---|\n")
+	for _, s := range services.All {
+		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s |\n", s.Name, s.Port, s.Owns, eventList(published[s.Name]), eventList(s.Consumes()))
+	}
+	return b.Bytes(), nil
+}
+
+// eventList returns event types without their major version, grouped by their subject:
+// "`order.cancelled`, `.created`".
+func eventList(types []string) string {
+	var cells []string
+	subject := ""
+	for _, t := range slices.Sorted(slices.Values(types)) {
+		name := t[:strings.LastIndex(t, ".v")]
+		before, verb, _ := strings.Cut(name, ".")
+		if before == subject {
+			name = "." + verb
+		}
+		subject = before
+		cells = append(cells, "`"+name+"`")
+	}
+	return strings.Join(cells, ", ")
+}
