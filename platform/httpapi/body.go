@@ -45,7 +45,7 @@ func bodyType(op *huma.Operation) string {
 	}
 	for mediaType := range op.RequestBody.Content {
 		if mediaType != jsonType && mediaType != formType {
-			panic("httpapi: " + op.Path + " wants a body of type " + mediaType + "; only JSON and forms are read")
+			panic("httpapi: " + op.Path + " declares a body of type " + mediaType + "; only JSON and forms are supported")
 		}
 		return mediaType
 	}

@@ -60,10 +60,11 @@ var (
 	errNullCharacter = errors.New("text must not contain the character U+0000")
 )
 
-// rejectDuplicateKeys returns an error if an object of the valid JSON, parsed as
-// tree, has a key twice, or has two keys that differ only in case: encoding/json
-// would bind both to one field, of which the validation has seen only one. It also
-// returns an error for text with the character U+0000.
+// rejectDuplicateKeys returns an error if an object of the valid JSON, parsed as tree,
+// has the same key twice, of which the tree has only the last, or two keys that differ
+// only in case, which encoding/json would bind to the same field. In both cases the
+// struct could get another value than the one that was validated. It also returns an
+// error for text with the character U+0000.
 func rejectDuplicateKeys(tree any, valid []byte) error {
 	members, err := countMembers(tree)
 	if err == nil && members != countWrittenMembers(valid) {

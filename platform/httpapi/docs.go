@@ -75,8 +75,8 @@ func asset(mediaType string, content []byte) http.HandlerFunc {
 	}
 }
 
-// gzipped serves content, which is gzip, without unpacking it; only for the rare
-// client that does not accept gzip it is unpacked.
+// gzipped serves content, which is gzip data, as it is. It unpacks the content for the
+// rare client that does not accept gzip.
 func gzipped(mediaType string, content []byte) http.HandlerFunc {
 	serve := asset(mediaType, content)
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -164,7 +164,7 @@ func errorFor(id string) error {
 		return fault.New(fault.Unavailable, "down", "try later").WithCause(cause)
 	case "internal":
 		return fault.New(fault.Internal, "secret_code", "secret message").WithCause(cause)
-	case "strange":
+	case "unknown":
 		return cause
 	case "panic":
 		panic("index out of range")

@@ -134,7 +134,7 @@ func TestAnOperationThatCannotWorkPanicsAtStart(t *testing.T) {
 		Get(a, "/a", get, Public(), Summary("Get it"))
 		Get(a, "/b", get, Public(), Summary("Get it"))
 	})
-	require.PanicsWithValue(t, "httpapi: /a wants a body of type text/csv; only JSON and forms are read", func() {
+	require.PanicsWithValue(t, "httpapi: /a declares a body of type text/csv; only JSON and forms are supported", func() {
 		Post(newTestAPI(), "/a", func(context.Context, *struct {
 			Body string `contentType:"text/csv"`
 		},

@@ -53,7 +53,7 @@ func TestTheAccessLogHasEveryRequestAndNoSecret(t *testing.T) {
 	token := s.token(t, auth.User)
 	s.send(t, "GET /orders/1?secret=hunter2", "", "Authorization", "Bearer "+token, "X-Request-Id", "r1",
 		"Traceparent", "00-"+trace+"-0123456789abcdef-01")
-	s.send(t, "GET /orders/strange", "", "Authorization", "Bearer "+token)
+	s.send(t, "GET /orders/unknown", "", "Authorization", "Bearer "+token)
 	s.send(t, "GET /orders/panic", "", "Authorization", "Bearer "+token)
 	s.send(t, "GET /orders/unavailable", "", "Authorization", "Bearer "+token)
 	s.send(t, "GET /health", "")

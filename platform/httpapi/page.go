@@ -62,8 +62,8 @@ func (q PageQuery) After() (string, error) {
 func (q PageQuery) Fetch() int { return q.Limit + 1 }
 
 // PageOf returns the page of the rows, of which the caller has read up to q.Fetch().
-// key returns the key that After is to return for the page after a row; item converts
-// a row for the response.
+// key returns the key of a row, which After returns for the page that begins after that
+// row; item converts a row for the response.
 func PageOf[R, T any](q PageQuery, rows []R, key func(R) string, item func(R) T) Page[T] {
 	p := Page[T]{Items: make([]T, 0, len(rows))}
 	if len(rows) > q.Limit {

@@ -52,6 +52,7 @@ type problemField struct {
 	Message  string `json:"message"`
 }
 
+// newProblem returns a problem document; code may be empty.
 func newProblem(ctx context.Context, status int, code, detail string) *problem {
 	p := &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
 	if code != "" {
@@ -90,7 +91,7 @@ func problemOf(ctx context.Context, err error) *problem {
 	return p
 }
 
-// maxErrors is the most places that one problem lists: a large body can have many
+// maxErrors is the largest number of places that one problem lists: a large body can have many
 // thousands of mistakes.
 const maxErrors = 20
 

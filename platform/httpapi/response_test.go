@@ -33,7 +33,7 @@ func TestEveryKindOfFaultHasItsStatus(t *testing.T) {
 		"throttled":       {429, "throttled", "slow down"},
 		"unavailable":     {503, "down", "try later"},
 		"internal":        {500, "internal", "internal error"},
-		"strange":         {500, "internal", "internal error"},
+		"unknown":         {500, "internal", "internal error"},
 		"panic":           {500, "internal", "internal error"},
 	} {
 		t.Run(id, func(t *testing.T) {
