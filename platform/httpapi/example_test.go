@@ -88,7 +88,7 @@ func Example() {
 	//   "type": "urn:troupe:problem:product_not_found",
 	//   "title": "Not Found",
 	//   "status": 404,
-	//   "detail": "there is no product cup: see GET /products for those on sale",
+	//   "detail": "there is no product cup; see GET /products for those on sale",
 	//   "instance": "urn:troupe:request:example",
 	//   "code": "product_not_found"
 	// }

@@ -91,8 +91,8 @@ func problemOf(ctx context.Context, err error) *problem {
 	return p
 }
 
-// maxErrors is the largest number of places that one problem lists: a large body can have many
-// thousands of mistakes.
+// maxErrors is the largest number of places that one problem lists: a large body can
+// have many thousands of mistakes.
 const maxErrors = 20
 
 // validationProblem returns the problem of an input that huma has refused. It does
