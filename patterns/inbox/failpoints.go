@@ -4,6 +4,6 @@ import "troupe/platform/failpoint"
 
 // Fail points, in the order in which the code reaches them.
 var (
-	inboxRecorded = failpoint.New("inbox: noted as handled, no effect yet")
-	inboxReacted  = failpoint.New("inbox: effect written, not committed")
+	inboxRecorded = failpoint.New("inbox: recorded as handled, no effect yet")
+	inboxHandled  = failpoint.New("inbox: effect written, not committed")
 )

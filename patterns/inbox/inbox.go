@@ -1,12 +1,3 @@
-// Package inbox makes at-least-once delivery take effect once: the event's id
-// and the effect of hearing it commit in one transaction, so that a second
-// delivery is seen and dropped.
-//
-// A batch of events is one transaction. If it fails, its halves are tried, and
-// theirs, so that the events that can not be handled are found; one that fails
-// alone is parked in the service's own database, tried again with growing waits,
-// and after the last try kept as a dead letter that an operator can look at and
-// replay. Its neighbours never notice.
 package inbox
 
 import (
@@ -27,12 +18,12 @@ import (
 	"troupe/platform/telemetry"
 )
 
-// Migrations make the tables inbox and parked; versions 201 to 299.
+// Migrations create the tables inbox and parked; versions 201 to 299.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Config of an Inbox. All fields but Jitter are needed.
+// Config configures an Inbox. All fields but Jitter are required.
 type Config struct {
 	Service  string
 	DB       sqldb.DB
@@ -42,106 +33,109 @@ type Config struct {
 	Jitter   func() float64 // spreads retries, in [0, 1); nil means at random
 }
 
-// Inbox hears events for one service.
+// Inbox consumes events for one service.
 type Inbox struct {
-	service   string
-	db        sqldb.DB
-	reactions map[string]*Handler // by type
-	now       func() time.Time
-	log       *slog.Logger
-	jitter    func() float64
-	tracer    trace.Tracer
-	metrics   *metrics
+	service  string
+	db       sqldb.DB
+	handlers map[string]*Handler // by type
+	now      func() time.Time
+	log      *slog.Logger
+	jitter   func() float64
+	tracer   trace.Tracer
+	metrics  *metrics
 }
 
-// New makes an inbox on c.DB. It panics if a type has two reactions.
+// New returns an inbox on c.DB. It panics if a type has two handlers.
 func New(c Config) *Inbox {
 	if c.Jitter == nil {
 		c.Jitter = rand.Float64
 	}
 	i := &Inbox{
-		service: c.Service, db: c.DB, reactions: make(map[string]*Handler, len(c.Handlers)),
+		service: c.Service, db: c.DB, handlers: make(map[string]*Handler, len(c.Handlers)),
 		now: c.Now, log: c.Log, jitter: c.Jitter, tracer: telemetry.Tracer(c.Service), metrics: newMetrics(),
 	}
-	for _, r := range c.Handlers {
-		if i.reactions[r.Type] != nil {
-			panic(fmt.Sprintf("inbox: %s has two reactions to %s", c.Service, r.Type))
+	for _, h := range c.Handlers {
+		if i.handlers[h.Type] != nil {
+			panic(fmt.Sprintf("inbox: %s has two handlers for %s", c.Service, h.Type))
 		}
-		i.reactions[r.Type] = &r
+		i.handlers[h.Type] = &h
 	}
 	return i
 }
 
-// Workers are the loops that an inbox needs beside its deliveries.
+// Workers returns the loops that an inbox needs beside its deliveries.
 func (i *Inbox) Workers() []worker.Worker {
 	return []worker.Worker{i.RetryWorker(), i.PruneWorker()}
 }
 
-// Consume takes deliveries in: each new one has its effect exactly once or
-// is parked. An error means that nothing may be acknowledged. It is a
-// bus.BatchHandler; an empty batch asks whether it can handle anything now.
+// Consume handles a batch of deliveries: each new event has its effect exactly
+// once or is parked. An error means that nothing may be acknowledged. Consume is
+// a bus.BatchHandler; an empty batch asks whether it could handle events now.
 func (i *Inbox) Consume(ctx context.Context, batch []bus.Delivery) error {
 	if len(batch) == 0 {
 		return i.db.Ping(ctx)
 	}
 	i.metrics.batch.Observe(float64(len(batch)))
-	sorted, failures := i.sort(batch)
+	events, failures := i.decodeBatch(batch)
 	for _, f := range failures {
 		if err := i.park(ctx, f); err != nil {
 			return err
 		}
 	}
-	if !careful(batch) {
-		return i.handleOrPark(ctx, sorted)
+	if !isRedelivery(batch) {
+		return i.handleOrPark(ctx, events)
 	}
-	for n := range sorted {
-		if err := i.handleOrPark(ctx, sorted[n:n+1]); err != nil {
+	for n := range events {
+		if err := i.handleOrPark(ctx, events[n:n+1]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// From carefulAttempt on, a batch is handled one by one: it has been handed
-// out before and may hold the event that kills the process.
-const carefulAttempt = 2
+// redeliveryAttempt is the attempt from which on a batch is handled one by one:
+// it has been delivered before and may hold the event that kills the process.
+const redeliveryAttempt = 2
 
-func careful(batch []bus.Delivery) bool {
-	return slices.ContainsFunc(batch, func(d bus.Delivery) bool { return d.Attempt >= carefulAttempt })
+// isRedelivery reports whether one of the deliveries has failed so often that the
+// batch must be handled one by one.
+func isRedelivery(batch []bus.Delivery) bool {
+	return slices.ContainsFunc(batch, func(d bus.Delivery) bool { return d.Attempt >= redeliveryAttempt })
 }
 
-// handle takes events in together: all have their effect, or none.
-func (i *Inbox) handle(ctx context.Context, hs []heard) (err error) {
-	end := i.trace(ctx, hs)
+// handle handles the events in one transaction: all of them take effect, or none.
+func (i *Inbox) handle(ctx context.Context, events []decoded) (err error) {
+	end := i.startSpans(ctx, events)
 	defer func() { end(err) }()
-	var fresh []heard
+	var fresh []decoded
 	err = i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
-		if fresh, err = i.record(ctx, tx, hs); err != nil {
+		if fresh, err = i.record(ctx, tx, events); err != nil {
 			return err
 		}
 		inboxRecorded.Hit()
-		err = i.react(ctx, tx, fresh)
-		inboxReacted.Hit()
+		err = i.callHandlers(ctx, tx, fresh)
+		inboxHandled.Hit()
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	i.metrics.handled(fresh, i.now())
-	i.metrics.duplicates.Add(float64(len(hs) - len(fresh)))
+	i.metrics.countHandled(fresh, i.now())
+	i.metrics.duplicates.Add(float64(len(events) - len(fresh)))
 	return nil
 }
 
-// record notes the events as handled and gives those that were not before. The
-// rows go in sorted, so that two replicas with the same events can not deadlock.
-func (i *Inbox) record(ctx context.Context, tx sqldb.Tx, hs []heard) ([]heard, error) {
+// record marks the events as handled and returns those that were not before. The
+// rows are inserted in sorted order, so that two replicas with the same events
+// cannot deadlock.
+func (i *Inbox) record(ctx context.Context, tx sqldb.Tx, events []decoded) ([]decoded, error) {
 	now := sqldb.Micros(i.now())
-	rows := make([][]any, len(hs))
-	for n, h := range hs {
-		rows[n] = []any{h.ID, i.service, now}
+	rows := make([][]any, len(events))
+	for n, e := range events {
+		rows[n] = []any{e.ID, i.service, now}
 	}
 	slices.SortFunc(rows, func(a, b []any) int { return strings.Compare(a[0].(string), b[0].(string)) })
-	inserted := make(map[string]bool, len(hs))
+	inserted := make(map[string]bool, len(events))
 	err := sqldb.InsertRows(ctx, tx, "INSERT INTO inbox (event_id, consumer, handled_at)", rows,
 		"ON CONFLICT DO NOTHING RETURNING event_id", func(r sqldb.Row) error {
 			var id string
@@ -150,61 +144,62 @@ func (i *Inbox) record(ctx context.Context, tx sqldb.Tx, hs []heard) ([]heard, e
 			return err
 		})
 	if err != nil {
-		return nil, fmt.Errorf("record %d events as handled: %w", len(hs), err)
+		return nil, fmt.Errorf("record %d events as handled: %w", len(events), err)
 	}
-	fresh := make([]heard, 0, len(hs))
-	for _, h := range hs {
-		if inserted[h.ID] {
-			fresh = append(fresh, h)
+	fresh := make([]decoded, 0, len(events))
+	for _, e := range events {
+		if inserted[e.ID] {
+			fresh = append(fresh, e)
 		}
 	}
 	return fresh, nil
 }
 
-// react calls each reaction once with all its events, in the order in which the
-// first of each came.
-func (i *Inbox) react(ctx context.Context, tx sqldb.Tx, hs []heard) error {
+// callHandlers calls each handler once with all its events. The handlers are
+// called in the order in which the first event of each arrived.
+func (i *Inbox) callHandlers(ctx context.Context, tx sqldb.Tx, events []decoded) error {
 	var order []*Handler
-	received := map[*Handler][]received{}
-	for _, h := range hs {
-		if received[h.reaction] == nil {
-			order = append(order, h.reaction)
+	byHandler := map[*Handler][]received{}
+	for _, e := range events {
+		if byHandler[e.handler] == nil {
+			order = append(order, e.handler)
 		}
-		received[h.reaction] = append(received[h.reaction], h.received)
+		byHandler[e.handler] = append(byHandler[e.handler], e.received)
 	}
-	for _, r := range order {
+	for _, h := range order {
 		start := i.now()
-		if err := r.react(ctx, tx, received[r]); err != nil {
-			return fmt.Errorf("react to %s: %w", r.Type, err)
+		if err := h.handle(ctx, tx, byHandler[h]); err != nil {
+			return fmt.Errorf("handle %s: %w", h.Type, err)
 		}
-		i.metrics.took(r.Type, i.now().Sub(start))
+		i.metrics.observeHandler(h.Type, i.now().Sub(start))
 	}
 	return nil
 }
 
-// handleOrPark takes events in: together if that goes, else each half by itself,
-// down to the single events that fail alone, which are parked.
-func (i *Inbox) handleOrPark(ctx context.Context, hs []heard) error {
-	if len(hs) == 0 {
+// handleOrPark handles the events together if that works, otherwise each half
+// separately, down to the single events that fail alone, which it parks.
+func (i *Inbox) handleOrPark(ctx context.Context, events []decoded) error {
+	if len(events) == 0 {
 		return nil
 	}
-	err := i.handle(ctx, hs)
+	err := i.handle(ctx, events)
 	switch {
 	case err == nil:
 		return nil
-	case i.databaseGone(ctx):
+	case i.databaseUnavailable(ctx):
 		return err
-	case len(hs) == 1:
-		return i.park(ctx, failure{heard: hs[0], attempts: 1, err: err})
+	case len(events) == 1:
+		return i.park(ctx, failure{decoded: events[0], attempts: 1, err: err})
 	}
-	half := len(hs) / 2
-	if err := i.handleOrPark(ctx, hs[:half]); err != nil {
+	half := len(events) / 2
+	if err := i.handleOrPark(ctx, events[:half]); err != nil {
 		return err
 	}
-	return i.handleOrPark(ctx, hs[half:])
+	return i.handleOrPark(ctx, events[half:])
 }
 
-// databaseGone tells a failure that any event would have had from an event's own.
-func (i *Inbox) databaseGone(ctx context.Context) bool {
+// databaseUnavailable reports whether any event would have failed, because the
+// database does not answer or ctx has ended; then the event is not to blame.
+func (i *Inbox) databaseUnavailable(ctx context.Context) bool {
 	return ctx.Err() != nil || i.db.Ping(ctx) != nil
 }

@@ -9,7 +9,7 @@ import (
 
 type metrics struct {
 	events                                     *prometheus.CounterVec
-	duplicates, ignored, failed, died, takenIn prometheus.Counter
+	handled, duplicates, ignored, failed, dead prometheus.Counter
 	batch                                      prometheus.Histogram
 	seconds                                    *prometheus.HistogramVec
 	lag                                        *prometheus.HistogramVec
@@ -19,63 +19,63 @@ func newMetrics() *metrics {
 	m := &metrics{
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "troupe_inbox_events_total",
-			Help: "Events heard: handled, duplicate, ignored (type unknown), failed (to be tried again), dead.",
+			Help: "Events consumed, by result: handled, duplicate, ignored (unknown type), failed (to be retried), dead.",
 		}, []string{"result"}),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "troupe_inbox_batch_events", Help: "Events handed over at once.",
+			Name: "troupe_inbox_batch_events", Help: "Events delivered in one batch.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 9),
 		}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "troupe_inbox_reaction_seconds", Help: "Time of one call of a reaction, which may take many events.",
+			Name: "troupe_inbox_handler_duration_seconds", Help: "Duration of one call of an event handler, which may handle many events.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
 		}, []string{"type"}),
 		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "troupe_inbox_lag_seconds", Help: "Time from the fact to its effect here.",
+			Name: "troupe_inbox_lag_seconds", Help: "Time from the creation of an event to its effect in this service.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 11),
 		}, []string{"type"}),
 	}
-	m.takenIn = m.events.WithLabelValues("handled")
+	m.handled = m.events.WithLabelValues("handled")
 	m.duplicates = m.events.WithLabelValues("duplicate")
 	m.ignored = m.events.WithLabelValues("ignored")
 	m.failed = m.events.WithLabelValues("failed")
-	m.died = m.events.WithLabelValues("dead")
+	m.dead = m.events.WithLabelValues("dead")
 	return m
 }
 
-func (m *metrics) handled(hs []heard, now time.Time) {
-	m.takenIn.Add(float64(len(hs)))
-	for _, h := range hs {
-		m.lag.WithLabelValues(h.Type).Observe(max(0, now.Sub(h.Time).Seconds()))
+func (m *metrics) countHandled(events []decoded, now time.Time) {
+	m.handled.Add(float64(len(events)))
+	for _, e := range events {
+		m.lag.WithLabelValues(e.Type).Observe(max(0, now.Sub(e.Time).Seconds()))
 	}
 }
 
-func (m *metrics) took(eventType string, d time.Duration) {
+func (m *metrics) observeHandler(eventType string, d time.Duration) {
 	m.seconds.WithLabelValues(eventType).Observe(d.Seconds())
 }
 
-// RegisterMetrics lets reg see how the inbox fares.
+// RegisterMetrics registers the inbox's metrics with reg.
 func (i *Inbox) RegisterMetrics(reg prometheus.Registerer) {
-	reg.MustRegister(i.metrics.events, i.metrics.batch, i.metrics.seconds, i.metrics.lag, parkedTable{i})
+	reg.MustRegister(i.metrics.events, i.metrics.batch, i.metrics.seconds, i.metrics.lag, parkedCollector{i})
 }
 
 var parkedDesc = prometheus.NewDesc("troupe_inbox_parked_events",
-	"Events waiting for another try, or dead.", []string{"state"}, nil)
+	"Parked events, by state: retry (waiting for another attempt) or dead.", []string{"state"}, nil)
 
-// parkedTable counts parked events when somebody asks.
-type parkedTable struct{ *Inbox }
+// parkedCollector counts the parked events each time the metrics are collected.
+type parkedCollector struct{ *Inbox }
 
-func (parkedTable) Describe(descs chan<- *prometheus.Desc) { descs <- parkedDesc }
+func (parkedCollector) Describe(descs chan<- *prometheus.Desc) { descs <- parkedDesc }
 
-func (t parkedTable) Collect(metrics chan<- prometheus.Metric) {
+func (c parkedCollector) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	var retry, dead float64
-	err := t.db.QueryRow(ctx, `SELECT count(CASE WHEN state = 'retry' THEN 1 END), count(CASE WHEN state = 'dead' THEN 1 END)
-		FROM parked WHERE consumer = $1`, t.service).Scan(&retry, &dead)
+	var retrying, dead float64
+	err := c.db.QueryRow(ctx, `SELECT count(CASE WHEN state = 'retry' THEN 1 END), count(CASE WHEN state = 'dead' THEN 1 END)
+		FROM parked WHERE consumer = $1`, c.service).Scan(&retrying, &dead)
 	if err != nil {
 		metrics <- prometheus.NewInvalidMetric(parkedDesc, err)
 		return
 	}
-	metrics <- prometheus.MustNewConstMetric(parkedDesc, prometheus.GaugeValue, retry, stateRetry)
+	metrics <- prometheus.MustNewConstMetric(parkedDesc, prometheus.GaugeValue, retrying, stateRetry)
 	metrics <- prometheus.MustNewConstMetric(parkedDesc, prometheus.GaugeValue, dead, stateDead)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"troupe/patterns/bus"
+	"troupe/patterns/retry"
 	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
 )
@@ -18,70 +19,74 @@ const (
 	stateRetry = "retry"
 	stateDead  = "dead"
 
-	maxAttempts  = 12 // then an event is dead, after about half an hour
-	firstBackoff = time.Second
-	maxBackoff   = 5 * time.Minute
-	dueBatch     = 64
-	maxError     = 2000 // bytes kept of an error
+	maxAttempts = 12 // then an event is dead, after about half an hour
+	retryBatch  = 64
+	maxError    = 2000 // bytes of an error that are stored
 )
+
+// backoff is the wait after a failed attempt: 1 s, doubling to 5 min, of which
+// half is random.
+var backoff = retry.Backoff{Base: time.Second, Cap: 5 * time.Minute, Jitter: 0.5}
 
 // failure is an event that could not be handled.
 type failure struct {
-	heard
-	attempts int // tries that have ended or were cut short
+	decoded
+	attempts int // including those that a crash cut short
 	err      error
 }
 
-// state says what becomes of the event.
+// state returns the state in which the event is parked.
 func (f failure) state() string {
 	switch {
-	case f.neverGivenUp():
+	case f.neverGiveUp():
 		return stateRetry
-	case isPermanent(f.err), f.attempts >= maxAttempts:
+	case retry.IsPermanent(f.err), f.attempts >= maxAttempts:
 		return stateDead
 	}
 	return stateRetry
 }
 
-func (f failure) neverGivenUp() bool { return f.reaction != nil && f.reaction.neverGiveUp }
+func (f failure) neverGiveUp() bool { return f.handler != nil && f.handler.neverGiveUp }
 
-// orUnread gives something to park for a body that is no event: its message's
-// id if that can be a key, else a fingerprint, so that it is parked only once.
-func (h heard) orUnread(d bus.Delivery) heard {
-	h.body = d.Body
-	if h.ID != "" {
-		return h
+// withKey returns e with an id under which it can be parked, even if its body is
+// not an event. The id is then that of the message if it can be a key, otherwise a
+// fingerprint of the body, so that the same body is parked only once.
+func (e decoded) withKey(d bus.Delivery) decoded {
+	e.body = d.Body
+	if e.ID != "" {
+		return e
 	}
-	h.ID, h.Type = d.ID, clean(d.Type)
-	if h.ID == "" || len(h.ID) > 255 || clean(h.ID) != h.ID {
+	e.ID, e.Type = d.ID, cleanText(d.Type)
+	if e.ID == "" || len(e.ID) > 255 || cleanText(e.ID) != e.ID {
 		sum := sha256.Sum256(d.Body)
-		h.ID = "sha256:" + hex.EncodeToString(sum[:])
+		e.ID = "sha256:" + hex.EncodeToString(sum[:])
 	}
-	return h
+	return e
 }
 
-// clean makes any bytes a text that every database takes.
-func clean(s string) string {
+// cleanText returns s as text that every database accepts: valid UTF-8 without
+// null characters, of at most maxError bytes.
+func cleanText(s string) string {
 	if len(s) > maxError {
 		s = s[:maxError]
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "?")
 }
 
-// park puts an event aside unless it has been handled or parked before.
+// park stores an event for later unless it was handled or parked before.
 func (i *Inbox) park(ctx context.Context, f failure) error {
 	now, state := i.now(), f.state()
 	var parked bool
 	err := i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		fresh, err := i.record(ctx, tx, []heard{f.heard})
+		fresh, err := i.record(ctx, tx, []decoded{f.decoded})
 		if parked = len(fresh) > 0; err != nil || !parked {
 			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO parked
 			(event_id, consumer, type, body, state, attempts, last_error, first_failed, next_try)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			f.ID, i.service, f.Type, f.body, state, f.attempts, clean(f.err.Error()),
-			sqldb.Micros(now), sqldb.Micros(now.Add(i.backoff(f.attempts))))
+			f.ID, i.service, f.Type, f.body, state, f.attempts, cleanText(f.err.Error()),
+			sqldb.Micros(now), sqldb.Micros(now.Add(backoff.Wait(f.attempts, i.jitter()))))
 		return err
 	})
 	if err != nil {
@@ -93,34 +98,28 @@ func (i *Inbox) park(ctx context.Context, f failure) error {
 	return nil
 }
 
+// report counts and logs a failure.
 func (i *Inbox) report(f failure, state string) {
 	log := i.log.With("event_id", f.ID, "type", f.Type, "attempts", f.attempts, "error", f.err)
 	if state == stateDead {
-		i.metrics.died.Inc()
-		log.Error("event is dead until it is replayed")
+		i.metrics.dead.Inc()
+		log.Error("event is a dead letter: replay it when the cause is fixed")
 		return
 	}
 	i.metrics.failed.Inc()
-	log.Warn("event failed and will be tried again")
+	log.Warn("event failed and will be retried")
 }
 
-// backoff is the wait after so many tries: 1 s, doubling to 5 min, of which half
-// is left to chance.
-func (i *Inbox) backoff(attempts int) time.Duration {
-	d := min(firstBackoff<<min(max(attempts-1, 0), 16), maxBackoff)
-	return d/2 + time.Duration(i.jitter()*float64(d/2))
-}
-
-// RetryWorker is Step as a worker.
+// RetryWorker returns the worker that repeats Step.
 func (i *Inbox) RetryWorker() worker.Worker {
 	return worker.Worker{Name: "inbox retries", Step: i.Step, Interval: time.Second}
 }
 
-// Step tries parked events that are due and says how many it tried.
+// Step retries the parked events that are due and returns how many it tried.
 func (i *Inbox) Step(ctx context.Context) (int, error) {
 	due, err := sqldb.All(ctx, i.db, scanDue, `SELECT event_id, type, body, attempts FROM parked
 		WHERE consumer = $1 AND state = 'retry' AND next_try <= $2 ORDER BY next_try LIMIT $3`,
-		i.service, sqldb.Micros(i.now()), dueBatch)
+		i.service, sqldb.Micros(i.now()), retryBatch)
 	if err != nil {
 		return 0, fmt.Errorf("look for parked events: %w", err)
 	}
@@ -137,16 +136,16 @@ func scanDue(r sqldb.Row) (f failure, err error) {
 	return f, err
 }
 
-// retry counts the try before it begins, in a transaction of its own: a try
-// that kills the process has been counted, and another replica that saw the
-// same row finds the count changed and leaves it alone.
+// retry counts the attempt before it begins, in a transaction of its own. So an
+// attempt that kills the process has been counted, and another replica that read
+// the same row finds the count changed and leaves the event alone.
 func (i *Inbox) retry(ctx context.Context, f failure) error {
-	h, unreadable := i.read(f.body)
-	h.ID, h.Type, h.body = f.ID, f.Type, f.body
-	f.heard = h
-	if f.attempts >= maxAttempts && !f.neverGivenUp() {
-		f.err = errors.New("the process ended in the middle of the last try")
-		return i.failAgain(ctx, f)
+	e, unreadable := i.decode(f.body)
+	e.ID, e.Type, e.body = f.ID, f.Type, f.body
+	f.decoded = e
+	if f.attempts >= maxAttempts && !f.neverGiveUp() {
+		f.err = errors.New("the process ended during the last attempt")
+		return i.recordFailure(ctx, f)
 	}
 	claimed, err := i.claim(ctx, &f)
 	if err != nil || !claimed {
@@ -155,15 +154,16 @@ func (i *Inbox) retry(ctx context.Context, f failure) error {
 	if f.err = unreadable; f.err == nil {
 		f.err = i.try(ctx, f)
 	}
-	if f.err == nil || errors.Is(f.err, errTaken) {
+	if f.err == nil || errors.Is(f.err, errAlreadyHandled) {
 		return nil
 	}
-	return i.failAgain(ctx, f)
+	return i.recordFailure(ctx, f)
 }
 
-// claim counts a try and sets the time of the next one, should this fail.
+// claim counts an attempt and sets the time of the next one, in case this one
+// fails. It reports whether the event was still there, unchanged.
 func (i *Inbox) claim(ctx context.Context, f *failure) (bool, error) {
-	next := sqldb.Micros(i.now().Add(i.backoff(f.attempts + 1)))
+	next := sqldb.Micros(i.now().Add(backoff.Wait(f.attempts+1, i.jitter())))
 	n, err := i.db.Exec(ctx, `UPDATE parked SET attempts = attempts + 1, next_try = $1
 		WHERE event_id = $2 AND consumer = $3 AND state = 'retry' AND attempts = $4 AND next_try <= $5`,
 		next, f.ID, i.service, f.attempts, sqldb.Micros(i.now()))
@@ -171,38 +171,39 @@ func (i *Inbox) claim(ctx context.Context, f *failure) (bool, error) {
 	return n == 1, err
 }
 
-// errTaken: another replica has handled it meanwhile.
-var errTaken = errors.New("the parked event is gone")
+// errAlreadyHandled is the error of an attempt that another replica has overtaken.
+var errAlreadyHandled = errors.New("the parked event has been handled by another replica")
 
-// try has the event take effect and takes it out of the parked ones. Whoever
-// deletes the row is the one whose effect counts.
+// try handles the event and deletes its row in one transaction. If two replicas
+// try at the same time, only one can delete the row, and only its effect commits.
 func (i *Inbox) try(ctx context.Context, f failure) (err error) {
-	if f.reaction == nil {
-		return Permanent(fmt.Errorf("%s has no reaction to %s", i.service, f.Type))
+	if f.handler == nil {
+		return retry.Permanent(fmt.Errorf("%s has no handler for %s", i.service, f.Type))
 	}
-	end := i.trace(ctx, []heard{f.heard})
+	end := i.startSpans(ctx, []decoded{f.decoded})
 	defer func() { end(err) }()
 	err = i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		n, err := tx.Exec(ctx, "DELETE FROM parked WHERE event_id = $1 AND consumer = $2", f.ID, i.service)
 		if err == nil && n == 0 {
-			err = errTaken
+			err = errAlreadyHandled
 		}
 		if err != nil {
 			return err
 		}
-		return i.react(ctx, tx, []heard{f.heard})
+		return i.callHandlers(ctx, tx, []decoded{f.decoded})
 	})
 	if err == nil {
-		i.metrics.handled([]heard{f.heard}, i.now())
+		i.metrics.countHandled([]decoded{f.decoded}, i.now())
 	}
 	return err
 }
 
-func (i *Inbox) failAgain(ctx context.Context, f failure) error {
+// recordFailure stores the error of a failed attempt and the state it leads to.
+func (i *Inbox) recordFailure(ctx context.Context, f failure) error {
 	state := f.state()
 	n, err := i.db.Exec(ctx, `UPDATE parked SET state = $1, last_error = $2
 		WHERE event_id = $3 AND consumer = $4 AND attempts = $5`,
-		state, clean(f.err.Error()), f.ID, i.service, f.attempts)
+		state, cleanText(f.err.Error()), f.ID, i.service, f.attempts)
 	if err == nil && n == 1 {
 		i.report(f, state)
 	}

@@ -11,33 +11,34 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/inbox"
+	"troupe/patterns/retry"
 	"troupe/platform/fault"
 	"troupe/platform/sqldb"
 )
 
-func TestAParkedEventIsTriedAgainAndThenForgotten(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
-		h.torn["a"] = errTorn
-		h.hears(t, h.post(t, letterCame{"a"})...)
+func TestAParkedEventIsRetriedAndDeletedOnSuccess(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		h.failing["a"] = errInvalid
+		h.consume(t, h.deliveries(t, orderPlaced{"a"})...)
 		h.step(t, 0) // not due yet
 		h.now = h.now.Add(time.Second)
 		h.step(t, 1)
-		require.Equal(t, []string{"letter.came.v1 retry 2"}, h.letters(t))
-		h.keeps(t)
+		require.Equal(t, []string{"order.placed.v1 retry 2"}, h.parked(t))
+		h.requireStored(t)
 
-		delete(h.torn, "a")
+		delete(h.failing, "a")
 		h.step(t, 0)
 		h.now = h.now.Add(2 * time.Second)
 		h.step(t, 1)
-		h.keeps(t, "a")
-		require.Empty(t, h.letters(t))
+		h.requireStored(t, "a")
+		require.Empty(t, h.parked(t))
 	})
 }
 
-func TestWaitsDoubleToFiveMinutesAndTheTwelfthTryIsTheLast(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
-		h.torn["a"] = errTorn
-		h.hears(t, h.post(t, letterCame{"a"})...)
+func TestBackoffDoublesToFiveMinutesForTwelveAttempts(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		h.failing["a"] = errInvalid
+		h.consume(t, h.deliveries(t, orderPlaced{"a"})...)
 		var waits []float64
 		for range 11 {
 			all, err := h.ParkedEvents(t.Context(), "retry", 1)
@@ -47,68 +48,68 @@ func TestWaitsDoubleToFiveMinutesAndTheTwelfthTryIsTheLast(t *testing.T) {
 			h.step(t, 1)
 		}
 		require.Equal(t, []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300}, waits)
-		require.Equal(t, []string{"letter.came.v1 dead 12"}, h.letters(t))
+		require.Equal(t, []string{"order.placed.v1 dead 12"}, h.parked(t))
 		h.now = h.now.Add(24 * time.Hour)
 		h.step(t, 0)
 	})
 }
 
 func TestACompensationNeverDies(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
-		h.torn["a"] = errTorn
-		h.torn["b"] = inbox.Permanent(errTorn)
-		h.hears(t, h.post(t, letterCame{"a"}, letterCame{"b"})...)
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		h.failing["a"] = errInvalid
+		h.failing["b"] = retry.Permanent(errInvalid)
+		h.consume(t, h.deliveries(t, orderPlaced{"a"}, orderPlaced{"b"})...)
 		for range 50 {
 			h.now = h.now.Add(5 * time.Minute)
 			h.step(t, 2)
 		}
-		require.Equal(t, []string{"letter.came.v1 retry 51", "letter.came.v1 retry 51"}, h.letters(t))
-		clear(h.torn)
+		require.Equal(t, []string{"order.placed.v1 retry 51", "order.placed.v1 retry 51"}, h.parked(t))
+		clear(h.failing)
 		h.now = h.now.Add(5 * time.Minute)
 		h.step(t, 2)
-		h.keeps(t, "a", "b")
+		h.requireStored(t, "a", "b")
 	}, inbox.NeverGiveUp())
 }
 
-func TestAPermanentErrorIsDeadAtOnce(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
-		h.torn["a"] = inbox.Permanent(errTorn)
-		h.hears(t, h.post(t, letterCame{"a"})...)
-		require.Equal(t, []string{"letter.came.v1 dead 1"}, h.letters(t))
-		require.ErrorIs(t, h.torn["a"], errTorn)
-		require.EqualError(t, h.torn["a"], "the letter is torn")
+func TestAPermanentErrorMakesAnEventDeadAtOnce(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		h.failing["a"] = retry.Permanent(errInvalid)
+		h.consume(t, h.deliveries(t, orderPlaced{"a"})...)
+		require.Equal(t, []string{"order.placed.v1 dead 1"}, h.parked(t))
+		require.ErrorIs(t, h.failing["a"], errInvalid)
+		require.EqualError(t, h.failing["a"], "the order is invalid")
 	})
 }
 
 func TestADeadLetterCanBeReplayed(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
-		h.torn["a"] = inbox.Permanent(errTorn)
-		batch := h.post(t, letterCame{"a"})
-		h.hears(t, batch...)
-		delete(h.torn, "a")
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		h.failing["a"] = retry.Permanent(errInvalid)
+		batch := h.deliveries(t, orderPlaced{"a"})
+		h.consume(t, batch...)
+		delete(h.failing, "a")
 		h.step(t, 0)
 		require.NoError(t, h.Replay(t.Context(), batch[0].ID))
-		require.Equal(t, []string{"letter.came.v1 retry 0"}, h.letters(t))
+		require.Equal(t, []string{"order.placed.v1 retry 0"}, h.parked(t))
 		h.step(t, 1)
-		h.keeps(t, "a")
-		require.Empty(t, h.letters(t))
+		h.requireStored(t, "a")
+		require.Empty(t, h.parked(t))
 	})
 }
 
-func TestALaterMajorCanBeReplayedOnceTheServiceKnowsIt(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
-		batch := h.post(t, parcelCame{"a"})
+func TestALaterMajorCanBeReplayedAfterAnUpgrade(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		batch := h.deliveries(t, invoiceSentV2{"a"})
 		before := inbox.New(inbox.Config{
-			Service: "house", DB: h.db, Now: func() time.Time { return h.now }, Log: quiet(t),
-			Handlers: []inbox.Handler{inbox.Handle(func(context.Context, sqldb.Tx, inbox.Received[parcelCameBefore]) error { return nil })},
+			Service: "shop", DB: h.db, Now: func() time.Time { return h.now }, Log: testLogger(t),
+			Handlers: []inbox.Handler{inbox.Handle(func(context.Context, sqldb.Tx, inbox.Received[invoiceSentV1]) error { return nil })},
 		})
 		require.NoError(t, before.Consume(t.Context(), batch))
-		require.Equal(t, []string{"parcel.came.v2 dead 1"}, h.letters(t))
+		require.Equal(t, []string{"invoice.sent.v2 dead 1"}, h.parked(t))
 
 		after := inbox.New(inbox.Config{
-			Service: "house", DB: h.db, Now: func() time.Time { return h.now }, Log: quiet(t),
-			Handlers: []inbox.Handler{inbox.Handle(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[parcelCame]) error {
-				_, err := tx.Exec(ctx, "INSERT INTO kept (thing) VALUES ($1)", r.Payload.Content)
+			Service: "shop", DB: h.db, Now: func() time.Time { return h.now }, Log: testLogger(t),
+			Handlers: []inbox.Handler{inbox.Handle(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[invoiceSentV2]) error {
+				_, err := tx.Exec(ctx, "INSERT INTO stored (item) VALUES ($1)", r.Payload.Content)
 				return err
 			})},
 		})
@@ -116,38 +117,38 @@ func TestALaterMajorCanBeReplayedOnceTheServiceKnowsIt(t *testing.T) {
 		n, err := after.Step(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
-		h.keeps(t, "a")
+		h.requireStored(t, "a")
 	})
 }
 
-type parcelCameBefore struct{}
+type invoiceSentV1 struct{}
 
-func (parcelCameBefore) EventType() string     { return "parcel.came.v1" }
-func (parcelCameBefore) CorrelationID() string { return "" }
+func (invoiceSentV1) EventType() string     { return "invoice.sent.v1" }
+func (invoiceSentV1) CorrelationID() string { return "" }
 
-type parcelCame struct{ Content string }
+type invoiceSentV2 struct{ Content string }
 
-func (parcelCame) EventType() string     { return "parcel.came.v2" }
-func (parcelCame) CorrelationID() string { return "" }
+func (invoiceSentV2) EventType() string     { return "invoice.sent.v2" }
+func (invoiceSentV2) CorrelationID() string { return "" }
 
-func TestALetterShowsWhatHappened(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
-		h.torn["a"] = errors.New("torn\x00 \xff badly")
-		batch := h.post(t, letterCame{"a"})
-		h.hears(t, batch...)
-		l, err := h.ParkedEvent(t.Context(), batch[0].ID)
+func TestAParkedEventHoldsItsErrorAndBody(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		h.failing["a"] = errors.New("broken\x00 \xff badly")
+		batch := h.deliveries(t, orderPlaced{"a"})
+		h.consume(t, batch...)
+		parked, err := h.ParkedEvent(t.Context(), batch[0].ID)
 		require.NoError(t, err)
 		require.Equal(t, inbox.ParkedEvent{
-			EventID: batch[0].ID, Type: "letter.came.v1", State: "retry", Attempts: 1,
-			LastError:   "react to letter.came.v1: torn? ? badly",
+			EventID: batch[0].ID, Type: "order.placed.v1", State: "retry", Attempts: 1,
+			LastError:   "handle order.placed.v1: broken? ? badly",
 			FirstFailed: h.now, NextTry: h.now.Add(time.Second), Body: string(batch[0].Body),
-		}, l)
+		}, parked)
 	})
 }
 
-func TestWhatIsNotParkedIsNotFound(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
-		for _, id := range []string{"", "nobody", "a\x00b", "\xff"} {
+func TestAnEventThatIsNotParkedIsNotFound(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		for _, id := range []string{"", "unknown", "a\x00b", "\xff"} {
 			_, err := h.ParkedEvent(t.Context(), id)
 			require.True(t, fault.Is(err, fault.NotFound), "%v", err)
 			err = h.Replay(t.Context(), id)
@@ -156,14 +157,14 @@ func TestWhatIsNotParkedIsNotFound(t *testing.T) {
 	})
 }
 
-func TestLettersAreListedOldestFirstByState(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
-		h.torn["a"], h.torn["b"], h.torn["c"] = errTorn, inbox.Permanent(errTorn), errTorn
+func TestParkedEventsAreListedOldestFirstByState(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		h.failing["a"], h.failing["b"], h.failing["c"] = errInvalid, retry.Permanent(errInvalid), errInvalid
 		for _, text := range []string{"a", "b", "c"} {
-			h.hears(t, h.post(t, letterCame{text})...)
+			h.consume(t, h.deliveries(t, orderPlaced{text})...)
 			h.now = h.now.Add(time.Millisecond)
 		}
-		require.Equal(t, []string{"letter.came.v1 retry 1", "letter.came.v1 dead 1", "letter.came.v1 retry 1"}, h.letters(t))
+		require.Equal(t, []string{"order.placed.v1 retry 1", "order.placed.v1 dead 1", "order.placed.v1 retry 1"}, h.parked(t))
 		for state, want := range map[string]int{"": 3, "retry": 2, "dead": 1} {
 			some, err := h.ParkedEvents(t.Context(), state, 10)
 			require.NoError(t, err)
@@ -176,38 +177,38 @@ func TestLettersAreListedOldestFirstByState(t *testing.T) {
 	})
 }
 
-func TestAReplicaThatComesSecondLeavesTheEventAlone(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
-		h.torn["a"] = errTorn
-		h.hears(t, h.post(t, letterCame{"a"})...)
-		delete(h.torn, "a")
+func TestTwoReplicasRetryAParkedEventOnce(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		h.failing["a"] = errInvalid
+		h.consume(t, h.deliveries(t, orderPlaced{"a"})...)
+		delete(h.failing, "a")
 		h.now = h.now.Add(time.Second)
-		// The first replica is slow: its claim has run out when it reacts, and
-		// a second one has done the work.
-		second := newHouse(t, h.db)
+		// The first replica is slow: its claim has expired when it calls the
+		// handler, and a second replica has handled the event.
+		second := newHarness(t, h.db)
 		second.now = h.now.Add(time.Hour)
-		require.NoError(t, h.StepInterrupted(t, func() { second.step(t, 1) }))
-		h.keeps(t, "a")
-		require.Empty(t, h.letters(t))
+		require.NoError(t, h.stepInterrupted(t, func() { second.step(t, 1) }))
+		h.requireStored(t, "a")
+		require.Empty(t, h.parked(t))
 	})
 }
 
-func TestMetricsCountWhatWasHeard(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, h *house) {
+func TestMetricsCountEventsByResult(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
 		reg := prometheus.NewRegistry()
 		h.RegisterMetrics(reg)
-		h.torn["b"] = errTorn
-		batch := h.post(t, letterCame{"a"}, coinCame{1}, letterCame{"b"})
-		h.hears(t, batch...)
-		h.hears(t, batch...)
-		h.hears(t, bus.Delivery{Message: bus.Message{ID: "x", Body: []byte("{")}})
+		h.failing["b"] = errInvalid
+		batch := h.deliveries(t, orderPlaced{"a"}, paymentReceived{1}, orderPlaced{"b"})
+		h.consume(t, batch...)
+		h.consume(t, batch...)
+		h.consume(t, bus.Delivery{Message: bus.Message{ID: "x", Body: []byte("{")}})
 		require.Equal(t, map[string]float64{"handled": 2, "duplicate": 3, "ignored": 0, "failed": 1, "dead": 1},
 			values(t, reg, "troupe_inbox_events_total"))
 		require.Equal(t, map[string]float64{"retry": 1, "dead": 1}, values(t, reg, "troupe_inbox_parked_events"))
 	})
 }
 
-// values are a metric's by the value of its one label.
+// values returns the values of a metric, keyed by its one label.
 func values(t *testing.T, reg *prometheus.Registry, name string) map[string]float64 {
 	t.Helper()
 	families, err := reg.Gather()

@@ -7,24 +7,31 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"troupe/patterns/bus"
 	"troupe/platform/telemetry"
 )
 
-// trace opens a span for each event that came with a trace, and puts it into the
-// envelope, so that what follows from the event hangs below. end closes them.
-func (i *Inbox) trace(ctx context.Context, hs []heard) (end func(error)) {
+// startSpans starts a consumer span for each event that carries a trace and puts
+// it into the event's envelope, so that what the handler causes becomes its child.
+// The returned function ends the spans.
+//
+// Names and attributes follow OpenTelemetry's conventions for messaging spans and
+// for CloudEvents. The attribute messaging.system is left out, because the inbox
+// does not know which bus delivered the event.
+func (i *Inbox) startSpans(ctx context.Context, events []decoded) (end func(error)) {
 	var spans []trace.Span
-	for _, h := range hs {
-		if h.Traceparent == "" {
+	queue := bus.QueueName(i.service)
+	for _, e := range events {
+		if e.Traceparent == "" {
 			continue
 		}
-		ctx, span := i.tracer.Start(telemetry.WithTraceparent(ctx, h.Traceparent), "hear "+h.Type,
+		ctx, span := i.tracer.Start(telemetry.WithTraceparent(ctx, e.Traceparent), "process "+queue,
 			trace.WithSpanKind(trace.SpanKindConsumer))
 		if !span.IsRecording() {
 			continue
 		}
-		span.SetAttributes(attribute.String("event.id", h.ID), attribute.String("event.correlationid", h.CorrelationID))
-		h.received.envelope().Traceparent = telemetry.Traceparent(ctx)
+		span.SetAttributes(spanAttributes(e, queue, len(events))...)
+		e.received.envelope().Traceparent = telemetry.Traceparent(ctx)
 		spans = append(spans, span)
 	}
 	return func(err error) {
@@ -35,4 +42,21 @@ func (i *Inbox) trace(ctx context.Context, hs []heard) (end func(error)) {
 			span.End()
 		}
 	}
+}
+
+func spanAttributes(e decoded, queue string, batch int) []attribute.KeyValue {
+	attributes := []attribute.KeyValue{
+		attribute.String("messaging.operation.name", "process"),
+		attribute.String("messaging.operation.type", "process"),
+		attribute.String("messaging.destination.name", queue),
+		attribute.String("messaging.message.id", e.ID),
+		attribute.String("messaging.message.conversation_id", e.CorrelationID),
+		attribute.String("cloudevents.event_id", e.ID),
+		attribute.String("cloudevents.event_source", e.Source),
+		attribute.String("cloudevents.event_type", e.Type),
+	}
+	if batch > 1 { // the events of one transaction; the span lasts as long as they take together
+		attributes = append(attributes, attribute.Int("messaging.batch.message_count", batch))
+	}
+	return attributes
 }

@@ -94,6 +94,12 @@ func Permanent(err error) error {
 	return permanent{err}
 }
 
+// IsPermanent reports whether err is marked with Permanent.
+func IsPermanent(err error) bool {
+	_, ok := errors.AsType[permanent](err)
+	return ok
+}
+
 // Sleep waits for d or until the context ends, whichever comes first, and then
 // returns the context's error. If the context's deadline is sooner than d, it
 // returns context.DeadlineExceeded without waiting.

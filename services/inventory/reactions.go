@@ -6,6 +6,7 @@ import (
 	"troupe/events"
 	"troupe/patterns/event"
 	"troupe/patterns/inbox"
+	"troupe/patterns/retry"
 	"troupe/platform/sqldb"
 	"troupe/services/inventory/internal/stock"
 	"troupe/services/inventory/internal/store"
@@ -26,7 +27,7 @@ func (s *service) orderCreated(ctx context.Context, tx sqldb.Tx, rs []inbox.Rece
 	for i, r := range rs {
 		lines, err := linesOf(r.Payload)
 		if err != nil {
-			return inbox.Permanent(err)
+			return retry.Permanent(err)
 		}
 		steps[i] = step{
 			orderID: r.Payload.OrderID, wants: lines, cause: &r.Envelope,

@@ -7,6 +7,7 @@ import (
 	"troupe/events"
 	"troupe/patterns/event"
 	"troupe/patterns/inbox"
+	"troupe/patterns/retry"
 	"troupe/platform/money"
 	"troupe/platform/sqldb"
 	"troupe/services/payments/internal/payment"
@@ -26,7 +27,7 @@ func (s *service) orderCreated(ctx context.Context, tx sqldb.Tx, rs []inbox.Rece
 	for i, r := range rs {
 		f := r.Payload
 		if f.Total.Amount < 0 {
-			return inbox.Permanent(fmt.Errorf("order %s has a total of %d, less than nothing", f.OrderID, f.Total.Amount))
+			return retry.Permanent(fmt.Errorf("order %s has a total of %d, less than nothing", f.OrderID, f.Total.Amount))
 		}
 		steps[i] = step{f.OrderID, &r.Envelope, func(p *payment.Payment) {
 			p.Created(f.UserID, money.Money(f.Total), f.PaymentMethod, now)

@@ -21,7 +21,7 @@ const (
 	deliveryLimit = 20
 )
 
-func queueOf(service string) string     { return service + ".events.v1" }
+func queueOf(service string) string     { return bus.QueueName(service) }
 func deadQueueOf(service string) string { return service + ".dead.v1" }
 
 // keyOf routes the copy of a message that is for one hearer. With a key for all
