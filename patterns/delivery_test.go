@@ -177,7 +177,7 @@ func (r *restaurant) guestsOf(t *testing.T, db sqldb.DB, what string) []string {
 	return guests
 }
 
-func TestEveryGuestIsServedOnceWhereverTheProcessDies(t *testing.T) {
+func TestEveryOrderShipsOnceWhereverTheProcessCrashes(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, r *restaurant) {
 		for operations := 0; ; operations++ {
 			first := r.start(operations)
@@ -196,7 +196,7 @@ func TestEveryGuestIsServedOnceWhereverTheProcessDies(t *testing.T) {
 	})
 }
 
-func TestEveryGuestIsServedOnceHoweverOftenTheProcessDies(t *testing.T) {
+func TestEveryOrderShipsOnceHoweverOftenTheProcessCrashes(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, r *restaurant) {
 		chance := rand.New(rand.NewPCG(1, 2))
 		for range 60 {

@@ -42,7 +42,7 @@ func TestAnEventIsACloudEvent(t *testing.T) {
 	}`, string(body))
 }
 
-func TestWhatIsEmptyIsLeftOut(t *testing.T) {
+func TestEmptyAttributesAreOmitted(t *testing.T) {
 	t.Parallel()
 	body, err := event.Encode(event.Envelope{ID: "e1", Source: "house", Type: "door.opened.v1", Data: json.RawMessage(`{}`)})
 	require.NoError(t, err)
@@ -75,7 +75,7 @@ func TestDecodeIsTheReverseOfEncode(t *testing.T) {
 
 // The cases follow CloudEvents 1.0: section 3.1 of the specification and
 // section 3 of its JSON format.
-func TestDecodeConforms(t *testing.T) {
+func TestDecodeConformsToCloudEvents(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 256)
 	for name, test := range map[string]struct{ body, want string }{
@@ -122,7 +122,7 @@ func TestDecodeConforms(t *testing.T) {
 	}
 }
 
-func TestAFactThatIsNoJSONIsRefused(t *testing.T) {
+func TestAPayloadThatIsNotJSONIsRejected(t *testing.T) {
 	t.Parallel()
 	_, err := event.New("e1", "house", time.Now(), loop{})
 	require.ErrorContains(t, err, "encode the data of loop.v1")

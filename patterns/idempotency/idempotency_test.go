@@ -82,7 +82,7 @@ func TestARepeatedRequestGetsTheFirstAnswer(t *testing.T) {
 	})
 }
 
-func TestRequestsThatDifferAreNeverTakenForOne(t *testing.T) {
+func TestDifferentRequestsAreNeverReplayed(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *shop) {
 		bob, refund := request("k1", "mug"), request("k1", "mug")
 		bob.Caller, refund.Operation = "bob", "POST /refunds"
@@ -106,7 +106,7 @@ func TestWithoutAKeyEveryRequestIsNew(t *testing.T) {
 	})
 }
 
-func TestAKeyUsedForAnotherBodyIsRefused(t *testing.T) {
+func TestAKeyUsedForAnotherBodyIsRejected(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *shop) {
 		_, _, err := s.order(t.Context(), request("k1", "mug"))
 		require.NoError(t, err)
@@ -116,7 +116,7 @@ func TestAKeyUsedForAnotherBodyIsRefused(t *testing.T) {
 	})
 }
 
-func TestAKeyThatIsNoTextIsRefused(t *testing.T) {
+func TestAKeyThatIsNotTextIsRejected(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *shop) {
 		for _, key := range []string{strings.Repeat("k", 256), "a\x00b", "a\nb", "\xff", "a\u0085b"} {
 			_, _, err := s.order(t.Context(), request(key, "mug"))
@@ -150,7 +150,7 @@ func TestAfterAFailureTheRequestCanBeRepeated(t *testing.T) {
 	})
 }
 
-func TestOfManyAtTheSameTimeOneDoesTheWork(t *testing.T) {
+func TestOfManyConcurrentRequestsOneDoesTheWork(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *shop) {
 		const callers = 16
 		var wait sync.WaitGroup
@@ -167,7 +167,7 @@ func TestOfManyAtTheSameTimeOneDoesTheWork(t *testing.T) {
 	})
 }
 
-func TestOldKeysAreForgottenAFewAtATime(t *testing.T) {
+func TestOldKeysAreDeletedInBatches(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *shop) {
 		var rows [][]any
 		for n := range 1500 {
@@ -189,7 +189,7 @@ func TestOldKeysAreForgottenAFewAtATime(t *testing.T) {
 	})
 }
 
-func TestOperationsOfAnyLengthAreToldApart(t *testing.T) {
+func TestLongOperationsAreDistinguished(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *shop) {
 		for n, path := range []string{"a", "b"} {
 			r := request("k", "mug")

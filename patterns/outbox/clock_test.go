@@ -39,7 +39,7 @@ func (o *outage) Publish(_ context.Context, messages []bus.Message) []error {
 	return errs
 }
 
-func TestTheRelayWaitsOutABusThatIsAway(t *testing.T) {
+func TestTheRelayBacksOffWhileTheBusIsUnavailable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		db := sqldbtest.SQLite(t, outbox.Migrations)

@@ -19,7 +19,7 @@ import (
 	"troupe/platform/telemetry"
 )
 
-func TestWhatIsCommittedIsSaidOnceInOrder(t *testing.T) {
+func TestCommittedEventsArePublishedOnceInOrder(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
 		w.add(t, parcelSent{"p1"}, parcelLost{"p1"})
 		w.add(t, parcelSent{"p2"})
@@ -34,7 +34,7 @@ func TestWhatIsCommittedIsSaidOnceInOrder(t *testing.T) {
 	})
 }
 
-func TestWhatIsRolledBackIsNeverSaid(t *testing.T) {
+func TestARolledBackEventIsNeverPublished(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
 		broken := errors.New("no stamp")
 		err := w.db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
@@ -56,7 +56,7 @@ func TestACommitWakesTheRelay(t *testing.T) {
 	})
 }
 
-func TestNothingSaidIsNothingWritten(t *testing.T) {
+func TestAddingNoEventsWritesNothing(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
 		w.add(t)
 		require.Empty(t, w.Relay().Wake)
@@ -64,7 +64,7 @@ func TestNothingSaidIsNothingWritten(t *testing.T) {
 	})
 }
 
-func TestAFactKnowsItsCauseAndTrace(t *testing.T) {
+func TestAnEventCarriesItsCauseAndTrace(t *testing.T) {
 	const heard = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	const asked = "00-11111111111111111111111111111111-2222222222222222-01"
 	eachDatabase(t, func(t *testing.T, w *world) {
@@ -90,7 +90,7 @@ func TestAFactKnowsItsCauseAndTrace(t *testing.T) {
 	})
 }
 
-func TestAnEventTooLargeForABusIsRefusedAtOnce(t *testing.T) {
+func TestAnEventTooLargeForABusIsRejectedByAdd(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
 		err := w.db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 			return w.Add(ctx, tx, parcelSent{string(make([]byte, 1<<20))})
@@ -99,7 +99,7 @@ func TestAnEventTooLargeForABusIsRefusedAtOnce(t *testing.T) {
 	})
 }
 
-func TestARefusedMessageWaitsAndHoldsNothingElseUp(t *testing.T) {
+func TestARejectedMessageDoesNotHoldUpOthers(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
 		w.refuse = func(m bus.Message) error {
 			if m.Type == "parcel.lost.v1" {
@@ -127,7 +127,7 @@ func TestARefusedMessageWaitsAndHoldsNothingElseUp(t *testing.T) {
 	})
 }
 
-func TestARefusedMessageWaitsLongerEachTime(t *testing.T) {
+func TestARejectedMessageWaitsLongerEachTime(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
 		w.refuse = func(bus.Message) error { return errors.New("queue is full") }
 		w.add(t, parcelSent{"p1"})
@@ -144,7 +144,7 @@ func TestARefusedMessageWaitsLongerEachTime(t *testing.T) {
 	})
 }
 
-func TestNoEventIsPutOffWhileThereIsNoBus(t *testing.T) {
+func TestNoEventIsDelayedWhileTheBusIsUnavailable(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
 		w.add(t, parcelSent{"p1"}, parcelLost{"p1"}, parcelSent{"p2"})
 		for range 3 {
@@ -212,7 +212,7 @@ func manyWriters(t *testing.T, db sqldb.DB) (many bool) {
 	return many
 }
 
-func TestTheServiceGoesOnWhileTheBusIsSlow(t *testing.T) {
+func TestTheServiceCanWriteWhileTheBusIsSlow(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
 		w.add(t, parcelSent{"p1"})
 		w.during = func(ctx context.Context) {
@@ -228,7 +228,7 @@ func TestTheServiceGoesOnWhileTheBusIsSlow(t *testing.T) {
 	})
 }
 
-func TestMetricsShowWhatIsWaiting(t *testing.T) {
+func TestMetricsShowPendingEvents(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *world) {
 		reg := prometheus.NewRegistry()
 		w.RegisterMetrics(reg)

@@ -53,7 +53,7 @@ func (r *trial) end() {
 	<-r.done
 }
 
-func TestAsLongAsThereIsWorkItGoesOnAtOnce(t *testing.T) {
+func TestWhileThereIsWorkStepsFollowAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(n int) (int, error) {
@@ -68,7 +68,7 @@ func TestAsLongAsThereIsWorkItGoesOnAtOnce(t *testing.T) {
 	})
 }
 
-func TestIdleWaitsGrowToEvery(t *testing.T) {
+func TestIdleWaitsGrowToTheInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(int) (int, error) { return 0, nil })
@@ -82,7 +82,7 @@ func TestIdleWaitsGrowToEvery(t *testing.T) {
 	})
 }
 
-func TestAWakeEndsTheWait(t *testing.T) {
+func TestNotifyEndsTheWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(int) (int, error) { return 0, nil })
@@ -96,7 +96,7 @@ func TestAWakeEndsTheWait(t *testing.T) {
 	})
 }
 
-func TestARingWhileItIsBusyIsHeardOnceAfterwards(t *testing.T) {
+func TestNotifyDuringAStepCausesOneMoreStep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(n int) (int, error) {
@@ -114,7 +114,7 @@ func TestARingWhileItIsBusyIsHeardOnceAfterwards(t *testing.T) {
 	})
 }
 
-func TestAStepThatIsNotFullHasLeftNothingAndARingGathersMore(t *testing.T) {
+func TestAPartialBatchEndsTheRunAndNotifyLingers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
@@ -141,7 +141,7 @@ func TestAStepThatIsNotFullHasLeftNothingAndARingGathersMore(t *testing.T) {
 	})
 }
 
-func TestErrorsAreWaitedOutLongerAndLongerAndAWakeDoesNotHelp(t *testing.T) {
+func TestErrorsBackOffAndNotifyDoesNotShortenTheWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(n int) (int, error) {
@@ -165,7 +165,7 @@ func TestErrorsAreWaitedOutLongerAndLongerAndAWakeDoesNotHelp(t *testing.T) {
 	})
 }
 
-func TestAStepThatFailsAtOneThingAndDoesAnotherGoesOnAndIsLoggedOnceASecond(t *testing.T) {
+func TestAPartlyFailedStepContinuesAndIsLoggedOnceASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(n int) (int, error) {
@@ -196,7 +196,7 @@ func TestAPanicIsAnError(t *testing.T) {
 	})
 }
 
-func TestARunningStepFinishesAfterTheEnd(t *testing.T) {
+func TestARunningStepFinishesAfterShutdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var outcome error
@@ -217,7 +217,7 @@ func TestARunningStepFinishesAfterTheEnd(t *testing.T) {
 	})
 }
 
-func TestAStepThatNeverEndsIsCutOff(t *testing.T) {
+func TestAStepThatNeverEndsIsCancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := make(chan struct{})
