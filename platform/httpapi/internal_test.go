@@ -122,7 +122,7 @@ func TestAClientDisconnectIsNotAnInternalError(t *testing.T) {
 	w := httptest.NewRecorder()
 	a.Handler().ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/orders", nil))
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
-	require.Contains(t, w.Body.String(), "client_closed_request")
+	require.Contains(t, w.Body.String(), "client_closed")
 }
 
 func TestAnOperationThatCannotWorkPanicsAtStart(t *testing.T) {

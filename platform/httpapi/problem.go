@@ -67,7 +67,7 @@ func newProblem(ctx context.Context, status int, code, detail string) *problem {
 // errClientClosed is the error of a request whose client has disconnected. The client
 // does not receive it; it keeps the disconnect from being logged and counted as an
 // internal error of the service.
-var errClientClosed = fault.New(fault.Unavailable, "client_closed_request", "the client closed the connection before the response")
+var errClientClosed = fault.New(fault.Unavailable, "client_closed", "the client closed the connection before the response")
 
 // problemOf returns the problem document of err, as the caller may see it.
 func problemOf(ctx context.Context, err error) *problem {
