@@ -30,10 +30,13 @@ verify: generate ## Fail if a generated document is stale
 bench: ## Measure: orders per second, CPU per order, memory
 	$(GO) run ./bench
 
+simulate: ## Simulate 100 runs of the whole system under faults
+	$(GO) run ./cmd/simulate
+
 soak: ## Carry 10,000 orders while processes are killed
-	$(GO) run ./test/soak -orders 10000 -shape together
+	$(GO) run ./test/soak -orders 10000 -shape one-process
 
 check: ## What CI runs
 	.ci/run
 
-.PHONY: help run test test-all lint fmt generate verify bench soak check
+.PHONY: help run test test-all lint fmt generate verify bench simulate soak check

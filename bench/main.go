@@ -1,10 +1,10 @@
 // Command bench measures the whole system from outside: it builds the real
 // program, runs it, loads it through the gateway, and reports orders per second,
-// CPU per order and memory. The load runs on the same machine and is part of what
-// the figures show.
+// CPU per order and memory. The load runs on the same machine and is included in
+// the figures.
 //
 //	go run ./bench                                  # one process on SQLite
-//	go run ./bench -database URL -amqp URL          # apart, on PostgreSQL and RabbitMQ
+//	go run ./bench -database URL -amqp URL          # a process for each service, on PostgreSQL and RabbitMQ
 package main
 
 import (
@@ -25,10 +25,10 @@ type options struct {
 func main() {
 	var o options
 	flag.IntVar(&o.orders, "orders", 20000, "how many orders to place")
-	flag.IntVar(&o.clients, "clients", 64, "how many clients place them at a time")
-	flag.IntVar(&o.warmup, "warmup", 1000, "orders placed before anything is counted")
-	flag.StringVar(&o.database, "database", "", "PostgreSQL: run the services apart; each gets a database of its own beside this one")
-	flag.StringVar(&o.amqp, "amqp", "", "RabbitMQ: needed with -database")
+	flag.IntVar(&o.clients, "clients", 64, "how many clients place orders at the same time")
+	flag.IntVar(&o.warmup, "warmup", 1000, "orders placed before anything is measured")
+	flag.StringVar(&o.database, "database", "", "PostgreSQL URL: run a process for each service, each with a database of its own beside this one")
+	flag.StringVar(&o.amqp, "amqp", "", "RabbitMQ URL: needed with -database")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -56,11 +56,11 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if _, err := shop.carry(ctx, o.warmup, o.clients); err != nil {
+	if _, err := shop.complete(ctx, o.warmup, o.clients); err != nil {
 		return fmt.Errorf("warm up: %w", err)
 	}
 	before := s.usage()
-	m, err := shop.carry(ctx, o.orders, o.clients)
+	m, err := shop.complete(ctx, o.orders, o.clients)
 	if err != nil {
 		return err
 	}
@@ -73,8 +73,8 @@ func report(o options, m measured, used usage) {
 	n := float64(o.orders)
 	fmt.Printf("accepted            %8.0f orders/s   (POST /orders, %d clients; p50 %s, p99 %s)\n",
 		n/m.accepted.Seconds(), o.clients, m.p50.Round(10*time.Microsecond), m.p99.Round(10*time.Microsecond))
-	fmt.Printf("carried to the end  %8.0f orders/s   (accepted, held, authorised, captured, committed, paid)\n",
-		n/m.carried.Seconds())
+	fmt.Printf("completed           %8.0f orders/s   (accepted, held, authorized, captured, committed, paid)\n",
+		n/m.completed.Seconds())
 	fmt.Printf("CPU per order       %8.0f us\n", micros(used.total())/n)
 	for _, name := range used.names() {
 		fmt.Printf("  %-17s %8.0f us\n", name, micros(used[name])/n)

@@ -10,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"troupe/test/cluster"
 )
 
-// usage is CPU time by process: "load" is this one, "troupe" the system in one
-// process; apart, each service and server has its own.
+// usage is CPU time by process: "load" is this process, and "troupe" the system in
+// one process. Otherwise each service and each server has its own.
 type usage map[string]time.Duration
 
 func (u usage) minus(v usage) usage {
@@ -35,7 +37,7 @@ func (u usage) total() (sum time.Duration) {
 	return sum
 }
 
-// usage reads what every process of the system has used so far.
+// usage returns how much CPU time every process of the system has used so far.
 func (s *system) usage() usage {
 	u := usage{"load": cpu("self")}
 	for pid, name := range s.processes() {
@@ -44,11 +46,11 @@ func (s *system) usage() usage {
 	return u
 }
 
-// processes are those of the system by pid, and what to call them. Servers are
-// known by their program's name: the machine should run only those measured.
+// processes returns the names of the system's processes by pid. Servers are found
+// by their program's name, so the machine should run only those that are measured.
 func (s *system) processes() map[string]string {
-	if s.server == "" {
-		return map[string]string{strconv.Itoa(s.PID()): "troupe"}
+	if s.Kind == cluster.OneProcess {
+		return map[string]string{strconv.Itoa(s.PID(cluster.AllInOne)): "troupe"}
 	}
 	all := map[string]string{}
 	folders, _ := filepath.Glob("/proc/[0-9]*") // the pattern is good
@@ -60,7 +62,7 @@ func (s *system) processes() map[string]string {
 		}
 		words := strings.Split(string(line), "\x00")
 		switch program := filepath.Base(words[0]); {
-		case words[0] == s.Binary && len(words) > 3 && words[1] == "serve":
+		case words[0] == s.Program && len(words) > 3 && words[1] == "serve":
 			all[pid] = words[3]
 		case program == "postgres" || strings.HasPrefix(program, "postgres:"):
 			all[pid] = "(postgres)"
@@ -71,7 +73,7 @@ func (s *system) processes() map[string]string {
 	return all
 }
 
-// memory adds up VmRSS (now) or VmHWM (peak) of our own processes, in megabytes.
+// memory returns the sum of VmRSS (now) or VmHWM (peak) of the services' processes, in megabytes.
 func (s *system) memory(what string) (sum float64) {
 	for pid, name := range s.processes() {
 		if !strings.HasPrefix(name, "(") {
@@ -81,6 +83,7 @@ func (s *system) memory(what string) (sum float64) {
 	return sum
 }
 
+// status returns a value of /proc/PID/status in megabytes; 0 if the process has ended.
 func status(pid, what string) float64 {
 	file, err := os.Open(fmt.Sprintf("/proc/%s/status", pid))
 	if err != nil {
@@ -97,10 +100,10 @@ func status(pid, what string) float64 {
 	return 0
 }
 
-// clockTick is how long one unit of /proc/*/stat is: USER_HZ is 100 on Linux.
+// clockTick is the unit of the times in /proc/PID/stat: USER_HZ is 100 on Linux.
 const clockTick = 10 * time.Millisecond
 
-// cpu is the user and system time of a process so far (proc(5), fields 14 and 15).
+// cpu returns the user and system time of a process so far (proc(5), fields 14 and 15).
 func cpu(pid string) time.Duration {
 	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {

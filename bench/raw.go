@@ -19,8 +19,8 @@ const (
 	rawOutstanding = 256
 )
 
-// rawLimits measures what the servers take from bare clients here and now, for
-// the figures below to be seen next to.
+// rawLimits measures what bare clients get from the servers here and now, to compare
+// the other figures with.
 func rawLimits(ctx context.Context, o options) error {
 	rows, err := rawPostgres(ctx, o.database)
 	if err != nil {
@@ -35,7 +35,8 @@ func rawLimits(ctx context.Context, o options) error {
 	return nil
 }
 
-// rawPostgres writes an order row and an outbox row a transaction.
+// rawPostgres returns how many transactions a second PostgreSQL takes, each of which writes
+// an order row and an outbox row.
 func rawPostgres(ctx context.Context, url string) (float64, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -50,7 +51,7 @@ func rawPostgres(ctx context.Context, url string) (float64, error) {
 	if _, err := pool.Exec(ctx, "CREATE TABLE IF NOT EXISTS bench_raw (id BIGINT, what TEXT, body TEXT, PRIMARY KEY (id, what))"); err != nil {
 		return 0, err
 	}
-	defer pool.Exec(context.WithoutCancel(ctx), "DROP TABLE bench_raw") //nolint:errcheck // a table of our own
+	defer pool.Exec(context.WithoutCancel(ctx), "DROP TABLE bench_raw") //nolint:errcheck // the table is only for this
 	var done atomic.Int64
 	began := time.Now()
 	body := strings.Repeat("x", 300)
@@ -73,6 +74,7 @@ func rawPostgres(ctx context.Context, url string) (float64, error) {
 	return float64(done.Load()) / time.Since(began).Seconds(), err
 }
 
+// rawRabbit returns how many messages a second RabbitMQ confirms.
 func rawRabbit(url string) (float64, error) {
 	connection, err := amqp.Dial(url)
 	if err != nil {
@@ -87,7 +89,7 @@ func rawRabbit(url string) (float64, error) {
 	if _, err := channel.QueueDeclare(queue, true, false, false, false, amqp.Table{"x-queue-type": "quorum"}); err != nil {
 		return 0, err
 	}
-	defer channel.QueueDelete(queue, false, false, false) //nolint:errcheck // a queue of our own
+	defer channel.QueueDelete(queue, false, false, false) //nolint:errcheck // the queue is only for this
 	if err := channel.Confirm(false); err != nil {
 		return 0, err
 	}

@@ -16,14 +16,15 @@ import (
 	"troupe/client"
 	"troupe/platform/money"
 	"troupe/platform/sqldb"
+	"troupe/test/cluster"
 )
 
-// shop is the system as its customers see it, with plenty in stock.
+// shop is the system as a customer uses it, with enough in stock.
 type shop struct {
 	gateway string
 	client  *http.Client
 	token   string
-	orders  sqldb.DB // read to see how far the orders are
+	orders  sqldb.DB // the database of orders, read to see how many are paid
 	placed  int
 }
 
@@ -33,7 +34,7 @@ func openShop(ctx context.Context, s *system, stock int64) (*shop, error) {
 	b := &shop{gateway: s.URL("gateway"), client: &http.Client{
 		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1024},
 	}}
-	admin, err := client.New(s.URL("gateway")).Login(ctx, "admin@troupe.local", adminPassword)
+	admin, err := client.New(s.URL("gateway")).Login(ctx, cluster.AdminEmail, cluster.AdminPassword)
 	if err != nil {
 		return nil, err
 	}
@@ -49,27 +50,23 @@ func openShop(ctx context.Context, s *system, stock int64) (*shop, error) {
 		return nil, err
 	}
 	b.token = customer.Token()
-	database, err := s.database("orders")
-	if err != nil {
-		return nil, err
-	}
-	if b.orders, err = sqldb.Open(ctx, database, sqldb.Options{}); err != nil {
+	if b.orders, err = sqldb.Open(ctx, s.Database("orders"), sqldb.Options{}); err != nil {
 		return nil, err
 	}
 	if b.placed, err = b.paid(ctx); err != nil {
 		return nil, err
 	}
-	return b, b.untilKnown(ctx)
+	return b, b.untilOrderable(ctx)
 }
 
-// paid counts the orders that are through, those of earlier runs among them.
+// paid returns how many orders are paid, including those of earlier runs.
 func (b *shop) paid(ctx context.Context) (n int, err error) {
 	err = b.orders.QueryRow(ctx, "SELECT count(*) FROM orders WHERE paid").Scan(&n)
 	return n, err
 }
 
-// untilKnown waits until orders has heard of the product.
-func (b *shop) untilKnown(ctx context.Context) error {
+// untilOrderable waits until the orders service knows the product.
+func (b *shop) untilOrderable(ctx context.Context) error {
 	return poll(ctx, func() (bool, error) {
 		var n int
 		err := b.orders.QueryRow(ctx, "SELECT count(*) FROM products WHERE sku = $1", sku).Scan(&n)
@@ -77,10 +74,10 @@ func (b *shop) untilKnown(ctx context.Context) error {
 	})
 }
 
-type measured struct{ accepted, carried, p50, p99 time.Duration }
+type measured struct{ accepted, completed, p50, p99 time.Duration }
 
-// carry places n orders and waits until all of them are paid.
-func (b *shop) carry(ctx context.Context, n, clients int) (measured, error) {
+// complete places n orders and waits until all of them are paid.
+func (b *shop) complete(ctx context.Context, n, clients int) (measured, error) {
 	began := time.Now()
 	latencies, err := b.place(ctx, n, clients)
 	if err != nil {
@@ -91,7 +88,7 @@ func (b *shop) carry(ctx context.Context, n, clients int) (measured, error) {
 	if err := b.untilPaid(ctx); err != nil {
 		return measured{}, err
 	}
-	m.carried = time.Since(began)
+	m.completed = time.Since(began)
 	slices.Sort(latencies)
 	m.p50, m.p99 = latencies[len(latencies)/2], latencies[len(latencies)*99/100]
 	return m, nil
@@ -129,7 +126,7 @@ func (b *shop) untilPaid(ctx context.Context) error {
 	})
 }
 
-// poll asks five times a second: counting costs the database something.
+// poll calls done until it returns true, five times a second because counting rows costs time.
 func poll(ctx context.Context, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -140,12 +137,13 @@ func poll(ctx context.Context, done func() (bool, error)) error {
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():
-			return fmt.Errorf("the orders do not come to their end: %w", ctx.Err())
+			return fmt.Errorf("the orders are not completed: %w", ctx.Err())
 		}
 	}
 }
 
-// order places one order. The load is counted, so it does no more than it must.
+// order places one order. It does not use the client package: its own cost is part of
+// the figures.
 func (b *shop) order(ctx context.Context, body string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.gateway+"/orders", strings.NewReader(body))
 	if err != nil {

@@ -2,41 +2,39 @@ package main
 
 import (
 	"context"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
-	"troupe/test/process"
+	"troupe/test/cluster"
 )
 
-const adminPassword = "only for measurements"
-
-// system is the program under test, in a process of its own, or one for each service.
+// system is the program under test: one process, or one for each service.
 type system struct {
-	*process.Troupe
+	*cluster.Cluster
 	dir     string
-	server  string // DATABASE_URL, if the services run apart
 	startup time.Duration
 }
 
 // start builds the program and runs it on free ports, with a fresh data folder or
-// on the servers given.
+// on the given servers.
 func start(ctx context.Context, o options) (*system, error) {
 	dir, err := os.MkdirTemp("", "troupe-bench-")
 	if err != nil {
 		return nil, err
 	}
-	binary, err := process.Build(ctx, dir)
-	if err != nil {
+	c := cluster.Config{
+		Kind: cluster.OneProcess, Data: filepath.Join(dir, "data"), Settings: []string{"ADMIN_PASSWORD=" + cluster.AdminPassword},
+	}
+	if c.Program, err = cluster.Build(ctx, dir); err != nil {
 		return nil, err
 	}
-	s := &system{dir: dir, Troupe: &process.Troupe{
-		Binary: binary, Data: filepath.Join(dir, "data"), Env: []string{"ADMIN_PASSWORD=" + adminPassword},
-	}}
 	if o.database != "" {
-		s.Apart, s.server = true, o.database
-		s.Env = append(s.Env, "DATABASE_URL="+o.database, "AMQP_URL="+o.amqp)
+		c.Kind, c.Server, c.AMQP = cluster.Distributed, o.database, o.amqp
+	}
+	s := &system{dir: dir}
+	if s.Cluster, err = cluster.New(c); err != nil {
+		return nil, err
 	}
 	began := time.Now()
 	err = s.Start(ctx)
@@ -47,17 +45,4 @@ func start(ctx context.Context, o options) (*system, error) {
 func (s *system) end() {
 	_ = s.Stop() // how it ends does not change what was measured
 	_ = os.RemoveAll(s.dir)
-}
-
-// database is where a service keeps its state.
-func (s *system) database(service string) (string, error) {
-	if s.server == "" {
-		return "sqlite://" + filepath.Join(s.Data, service+".db"), nil
-	}
-	u, err := url.Parse(s.server)
-	if err != nil {
-		return "", err
-	}
-	u.Path += "_" + service
-	return u.String(), nil
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each service has a database to itself, in which there is nothing of another's.
+// Each service has a database of its own, which holds no table of another service.
 func TestEachServiceKeepsToItsOwnDatabase(t *testing.T) {
 	eachShape(t, func(t *testing.T, s *system) {
 		owns := map[string]string{
@@ -20,7 +20,7 @@ func TestEachServiceKeepsToItsOwnDatabase(t *testing.T) {
 				if owner == service {
 					require.NoError(t, err)
 				} else {
-					require.Error(t, err, "%s of %s are in the database of %s", table, owner, service)
+					require.Error(t, err, "table %s of %s is in the database of %s", table, owner, service)
 				}
 			}
 		}

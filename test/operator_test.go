@@ -11,17 +11,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/patterns/bus/rabbit/rabbittest"
+	"troupe/test/cluster"
 )
 
-// The demo shows the five ways in which an order ends, and the operator can look
-// at each of them afterwards.
+// The demo shows the five ways in which an order ends, and the operator can print
+// each of these orders afterwards.
 func TestTheDemoShowsFiveEndings(t *testing.T) {
 	eachInstallation(t, nil, func(t *testing.T, s *installation) {
 		shown := s.troupe(t, "demo")
 		require.Contains(t, shown, "The customer was told of all 5 orders.")
 		require.Contains(t, shown, "All ended as they should.")
-		stories := regexp.MustCompile(`\n\d\. `).Split(shown, -1)[1:]
-		require.Len(t, stories, 5, "%s", shown)
+		scenarios := regexp.MustCompile(`\n\d\. `).Split(shown, -1)[1:]
+		require.Len(t, scenarios, 5, "%s", shown)
 		for n, want := range []struct{ title, last, end string }{
 			{"An order is paid", "order.paid.v1", "confirmed, payment captured\n"},
 			{"A card is declined", "stock.released.v1", "cancelled, payment declined (payment_declined)\n"},
@@ -29,24 +30,24 @@ func TestTheDemoShowsFiveEndings(t *testing.T) {
 			{"A customer pays, then cancels", "payment.refunded.v1", "cancelled, payment refunded (customer)\n"},
 			{"The provider times out after it charged", "order.paid.v1", "confirmed, payment captured\n"},
 		} {
-			require.True(t, strings.HasPrefix(stories[n], want.title+"\n"), "%s", stories[n])
-			require.Contains(t, stories[n], want.last)
-			id := regexp.MustCompile(`order (\S+): `).FindStringSubmatch(stories[n])[1]
+			require.True(t, strings.HasPrefix(scenarios[n], want.title+"\n"), "%s", scenarios[n])
+			require.Contains(t, scenarios[n], want.last)
+			id := regexp.MustCompile(`order (\S+): `).FindStringSubmatch(scenarios[n])[1]
 			order := s.troupe(t, "order", id)
 			require.Contains(t, order, "order "+id+"  "+want.end)
 			require.Contains(t, order, "order.created.v1")
 			require.Contains(t, order, want.last)
 		}
-		require.NotContains(t, s.troupe(t, "dead-letters", "list", "--state", "all"), ".v1", "nothing is left over")
+		require.NotContains(t, s.troupe(t, "dead-letters", "list", "--state", "all"), ".v1", "no dead letter is left")
 	})
 }
 
-// A password that the broker refuses ends `up --distributed`, instead of having it
-// try for ever.
-func TestAWrongPasswordEndsTheStart(t *testing.T) {
+// A password that RabbitMQ refuses ends `up --distributed` with an error, where it
+// could retry forever.
+func TestUpFailsWhenRabbitMQRefusesThePassword(t *testing.T) {
 	t.Parallel()
 	amqp := rabbittest.At(t, rabbittest.URL(t), func(u *url.URL) { u.User = url.UserPassword("guest", "not this one") })
-	database, _ := databasesOnServer(t)
+	database := cluster.CreateDatabase(t)
 	binary, err := program()
 	require.NoError(t, err)
 	free, err := net.Listen("tcp", "127.0.0.1:0")

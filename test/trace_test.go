@@ -25,11 +25,11 @@ func TestOneTraceFollowsAnOrderThroughEveryService(t *testing.T) {
 	traces := newCollector(t)
 	settings := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + traces.url, "OTEL_BSP_SCHEDULE_DELAY=50"}
 	eachInstallation(t, settings, func(t *testing.T, s *installation) {
-		s.offer(t, "lantern", 1299, 10)
-		ada := s.customer(t)
-		trace := newTrace()
-		placed := s.send(t, raw{
-			method: "POST", path: "/orders", body: goodOrder, header: map[string]string{
+		s.addProduct(t, "lantern", 1299, 10)
+		ada := s.newCustomer(t)
+		trace := newTraceID()
+		placed := s.send(t, rawRequest{
+			method: "POST", path: "/orders", body: validOrder, header: map[string]string{
 				"Authorization": "Bearer " + ada.Token(), "Content-Type": "application/json",
 				"Traceparent": "00-" + trace + "-00f067aa0ba902b7-01",
 			},
@@ -37,26 +37,26 @@ func TestOneTraceFollowsAnOrderThroughEveryService(t *testing.T) {
 		require.Equal(t, 201, placed.status)
 		var o client.Order
 		require.NoError(t, json.Unmarshal(placed.body, &o))
-		s.until(t, ada, o.ID, "order.paid.v1")
-		everybody := []string{"gateway", "inventory", "notifications", "orders", "payments"}
-		require.Eventually(t, func() bool { return slices.Equal(everybody, traces.services(trace)) }, patience, tick,
+		s.awaitEvent(t, ada, o.ID, "order.paid.v1")
+		involved := []string{"gateway", "inventory", "notifications", "orders", "payments"}
+		require.Eventually(t, func() bool { return slices.Equal(involved, traces.services(trace)) }, timeout, pollInterval,
 			"the trace has spans of %v only", traces.services(trace))
 	})
 }
 
-// newTrace is the id of a trace that nobody else has.
-func newTrace() string {
+// newTraceID returns the id of a new trace.
+func newTraceID() string {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
 	return hex.EncodeToString(id)
 }
 
-// traceCollector takes spans as a tracing back-end does (OTLP over HTTP).
+// traceCollector receives spans as a tracing back-end does (OTLP over HTTP).
 type traceCollector struct {
 	url string
 
 	mu      sync.Mutex
-	byTrace map[string]map[string]bool // trace id -> services with a span in it
+	byTrace map[string]map[string]bool // services with a span in the trace, by trace id
 }
 
 func newCollector(t *testing.T) *traceCollector {

@@ -18,7 +18,6 @@ type commands struct {
 	Order       orderCommand       `cmd:"" help:"Show an order and everything that happened to it."`
 	DeadLetters deadLettersCommand `cmd:"" help:"List, show and replay events that a service could not handle."`
 	Serve       serveCommand       `cmd:"" help:"Run one service by itself, on the servers of DATABASE_URL and AMQP_URL."`
-	Simulate    simulateCommand    `cmd:"" help:"Play the whole system in worlds that are out to break it."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 

@@ -1,6 +1,6 @@
-// Package invariants says what must be true of the whole system's state,
-// whatever crashed and in whatever order events came. It reads the databases of
-// all services, which no service may do.
+// Package invariants checks what must be true of the whole system's state, after
+// any crash and any order of events. It reads the databases of all services,
+// which no service may do.
 package invariants
 
 import (
@@ -12,16 +12,16 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Databases are those of the services by name.
+// Databases are those of the services, by the service's name.
 type Databases map[string]sqldb.DB
 
-// world is what the services' tables say, joined.
-type world struct {
+// state is the content of the services' tables, joined by order.
+type state struct {
 	orders       []order
-	reservations map[string]reservation
-	ledger       map[string]balance // by order
-	captures     map[string]int64   // effective ones, by order
-	shelf        []shelf
+	reservations map[string]reservation // by order
+	ledger       map[string]balance     // by order
+	captures     map[string]int64       // how many took effect, by order
+	stock        []stockLevel
 }
 
 type order struct {
@@ -40,43 +40,45 @@ type line struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// balance is where an order's money is at the provider.
+// balance is an order's money at the payment provider.
 type balance struct{ held, paid int64 }
 
-type shelf struct {
+// stockLevel is the stock of one product.
+type stockLevel struct {
 	sku                                 string
 	stocked, available, held, committed int64
 }
 
-// Always must hold after every step, even in the middle of a crash.
+// Always checks what must hold after every step, even in the middle of a crash.
 func Always(ctx context.Context, d Databases) error {
-	w, err := read(ctx, d)
+	s, err := read(ctx, d)
 	if err != nil {
 		return err
 	}
-	return w.always()
+	return s.always()
 }
 
-// Quiet must hold when nothing is left to do: no event on its way, nothing due.
+// Quiet checks what must hold when nothing is left to do: no event is on its way,
+// nothing is due.
 func Quiet(ctx context.Context, d Databases) error {
-	w, err := read(ctx, d)
+	s, err := read(ctx, d)
 	if err != nil {
 		return err
 	}
-	errs := []error{w.always(), w.quiet()}
+	errs := []error{s.always(), s.quiet()}
 	for service, db := range d {
 		for _, table := range []string{"outbox", "queue", "parked"} {
 			errs = append(errs, empty(ctx, db, service, table))
 		}
 	}
-	errs = append(errs, onceEach(ctx, d["notifications"]), copies(ctx, d))
+	errs = append(errs, notifiedOnce(ctx, d["notifications"]), projectionsMatch(ctx, d))
 	return errors.Join(errs...)
 }
 
-func (w *world) always() error {
+func (s *state) always() error {
 	var errs []error
 	held, committed := map[string]int64{}, map[string]int64{}
-	for _, r := range w.reservations {
+	for _, r := range s.reservations {
 		for _, l := range r.lines {
 			switch r.state {
 			case "held":
@@ -86,27 +88,27 @@ func (w *world) always() error {
 			}
 		}
 	}
-	for _, s := range w.shelf {
-		if s.available < 0 || s.available+s.held+s.committed != s.stocked {
-			errs = append(errs, fmt.Errorf("stock of %s does not add up: %+v", s.sku, s))
+	for _, l := range s.stock {
+		if l.available < 0 || l.available+l.held+l.committed != l.stocked {
+			errs = append(errs, fmt.Errorf("stock of %s does not add up: %+v", l.sku, l))
 		}
-		if s.held != held[s.sku] || s.committed != committed[s.sku] {
-			errs = append(errs, fmt.Errorf("stock of %s is %+v, but reservations hold %d and committed %d", s.sku, s, held[s.sku], committed[s.sku]))
+		if l.held != held[l.sku] || l.committed != committed[l.sku] {
+			errs = append(errs, fmt.Errorf("stock of %s is %+v, but reservations hold %d and committed %d", l.sku, l, held[l.sku], committed[l.sku]))
 		}
 	}
-	for _, o := range w.orders {
-		b := w.ledger[o.id]
-		if b.paid != 0 && b.paid != o.total || b.held < 0 || w.captures[o.id] > 1 {
-			errs = append(errs, fmt.Errorf("order %s over %d: the provider's ledger has %+v after %d captures", o.id, o.total, b, w.captures[o.id]))
+	for _, o := range s.orders {
+		b := s.ledger[o.id]
+		if b.paid != 0 && b.paid != o.total || b.held < 0 || s.captures[o.id] > 1 {
+			errs = append(errs, fmt.Errorf("order %s over %d: the provider's ledger has %+v after %d captures", o.id, o.total, b, s.captures[o.id]))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (w *world) quiet() error {
+func (s *state) quiet() error {
 	var errs []error
-	for _, o := range w.orders {
-		r, b := w.reservations[o.id], w.ledger[o.id]
+	for _, o := range s.orders {
+		r, b := s.reservations[o.id], s.ledger[o.id]
 		switch o.status {
 		case "confirmed", "shipped", "delivered":
 			refunded := o.status != "confirmed" && o.payment == "refunded" // goodwill, after shipping
@@ -124,6 +126,7 @@ func (w *world) quiet() error {
 	return errors.Join(errs...)
 }
 
+// empty checks that a service's table has no rows.
 func empty(ctx context.Context, db sqldb.DB, service, table string) error {
 	var n int
 	if err := db.QueryRow(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
@@ -135,8 +138,8 @@ func empty(ctx context.Context, db sqldb.DB, service, table string) error {
 	return nil
 }
 
-// onceEach: one mail about one thing.
-func onceEach(ctx context.Context, db sqldb.DB) error {
+// notifiedOnce checks that there is at most one mail of each kind about an order.
+func notifiedOnce(ctx context.Context, db sqldb.DB) error {
 	twice, err := sqldb.All(ctx, db, func(r sqldb.Row) (s string, err error) {
 		var kind, orderID string
 		var n int
@@ -147,32 +150,32 @@ func onceEach(ctx context.Context, db sqldb.DB) error {
 		return fmt.Errorf("notifications: %w", err)
 	}
 	if len(twice) > 0 {
-		return fmt.Errorf("told more than once: %v", twice)
+		return fmt.Errorf("customers were notified more than once: %v", twice)
 	}
 	return nil
 }
 
-func read(ctx context.Context, d Databases) (*world, error) {
-	w := &world{reservations: map[string]reservation{}, ledger: map[string]balance{}, captures: map[string]int64{}}
+func read(ctx context.Context, d Databases) (*state, error) {
+	s := &state{reservations: map[string]reservation{}, ledger: map[string]balance{}, captures: map[string]int64{}}
 	for name, f := range map[string]func(context.Context, sqldb.DB) error{
-		"orders": w.readOrders, "inventory": w.readInventory, "payments": w.readPayments,
+		"orders": s.readOrders, "inventory": s.readInventory, "payments": s.readPayments,
 	} {
 		if err := f(ctx, d[name]); err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
 	}
-	return w, nil
+	return s, nil
 }
 
-func (w *world) readOrders(ctx context.Context, db sqldb.DB) (err error) {
-	w.orders, err = sqldb.All(ctx, db, func(r sqldb.Row) (o order, err error) {
+func (s *state) readOrders(ctx context.Context, db sqldb.DB) (err error) {
+	s.orders, err = sqldb.All(ctx, db, func(r sqldb.Row) (o order, err error) {
 		err = r.Scan(&o.id, &o.status, &o.stock, &o.payment, &o.paid, &o.total, &o.deadline)
 		return o, err
 	}, "SELECT id, status, stock, payment, paid, amount, deadline_at FROM orders")
 	return err
 }
 
-func (w *world) readInventory(ctx context.Context, db sqldb.DB) (err error) {
+func (s *state) readInventory(ctx context.Context, db sqldb.DB) (err error) {
 	_, err = sqldb.All(ctx, db, func(r sqldb.Row) (struct{}, error) {
 		var id, lines string
 		var res reservation
@@ -180,26 +183,26 @@ func (w *world) readInventory(ctx context.Context, db sqldb.DB) (err error) {
 			return struct{}{}, err
 		}
 		err := json.Unmarshal([]byte(lines), &res.lines)
-		w.reservations[id] = res
+		s.reservations[id] = res
 		return struct{}{}, err
 	}, "SELECT order_id, state, lines FROM reservations")
 	if err != nil {
 		return err
 	}
-	w.shelf, err = sqldb.All(ctx, db, func(r sqldb.Row) (s shelf, err error) {
-		err = r.Scan(&s.sku, &s.stocked, &s.available, &s.held, &s.committed)
-		return s, err
+	s.stock, err = sqldb.All(ctx, db, func(r sqldb.Row) (l stockLevel, err error) {
+		err = r.Scan(&l.sku, &l.stocked, &l.available, &l.held, &l.committed)
+		return l, err
 	}, "SELECT sku, stocked, available, held, committed FROM stock")
 	return err
 }
 
-func (w *world) readPayments(ctx context.Context, db sqldb.DB) error {
+func (s *state) readPayments(ctx context.Context, db sqldb.DB) error {
 	_, err := sqldb.All(ctx, db, func(r sqldb.Row) (struct{}, error) {
 		var id string
 		var b balance
 		var captures int64
 		err := r.Scan(&id, &b.held, &b.paid, &captures)
-		w.ledger[id], w.captures[id] = b, captures
+		s.ledger[id], s.captures[id] = b, captures
 		return struct{}{}, err
 	}, `SELECT p.order_id, CAST(sum(l.held) AS BIGINT), CAST(sum(l.paid) AS BIGINT),
 			count(CASE WHEN l.kind = 'capture' AND l.denied = '' THEN 1 END)

@@ -11,183 +11,173 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"troupe/platform/sqldb"
-	"troupe/test/crowd"
+	"troupe/test/cluster"
 	"troupe/test/invariants"
-	"troupe/test/process"
+	"troupe/test/load"
 )
 
-const adminPassword = "a passphrase only for tests"
-
-// methods of payment, so that orders end in every way that they can.
-var methods = []string{
+// paymentMethods make orders end in every way that they can, most of them well.
+var paymentMethods = []string{
 	"pm_card_visa", "pm_card_visa", "pm_card_visa", "pm_card_visa", "pm_card_visa", "pm_card_chargeDeclined", "pm_card_visa",
 	"pm_card_insufficientFunds", "pm_fake_capture_fails", "pm_fake_timeout_then_charged", "pm_fake_timeout", "pm_fake_slow",
 }
 
-// run does it, and fails if anything is not as it must be.
-func run(ctx context.Context, o soak, out io.Writer) (err error) {
+// soak runs a soak, and fails if anything is not as it must be.
+func soak(ctx context.Context, o options, out io.Writer) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Limit, fmt.Errorf("not over after %v", o.Limit))
 	defer cancel()
 	dir, err := os.MkdirTemp("", "troupe-soak-")
 	if err != nil {
 		return err
 	}
-	ctx, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	t := &trial{soak: o, dir: dir, out: out, giveUp: giveUp}
-	err = errors.Join(t.run(ctx), t.end())
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	r := &run{options: o, dir: dir, out: out, abort: abort}
+	err = errors.Join(r.do(ctx), r.stop())
 	if err != nil {
 		return fmt.Errorf("%w\nsee %s", err, dir)
 	}
 	return os.RemoveAll(dir)
 }
 
-// trial is one soak on its way.
-type trial struct {
-	soak
-	dir    string
-	out    io.Writer
-	giveUp context.CancelCauseFunc
+// run is one soak that is under way.
+type run struct {
+	options
+	dir   string
+	out   io.Writer
+	abort context.CancelCauseFunc
 
-	log       *os.File
-	servers   *servers // nil if together
-	fleet     *process.Fleet
-	databases invariants.Databases
-	crowd     *crowd.Crowd
-	killer    *killer
-	saboteur  *saboteur
-	began     time.Time // of the orders
-	placed    time.Time // the last of them
-	peace     time.Time // from here on nothing is killed
+	log         *os.File
+	servers     *cluster.Servers // nil with one process
+	cluster     *cluster.Cluster
+	databases   invariants.Databases
+	load        *load.Generator
+	killer      *processNemesis
+	outages     *serverNemesis
+	started     time.Time // when the first order was placed
+	placed      time.Time // when the last order was placed
+	quietPeriod time.Time // when it began: nothing is killed or stopped any more
 }
 
-func (t *trial) run(ctx context.Context) error {
-	fmt.Fprintf(t.out, "%d orders, seed %d, %s\n", t.Orders, t.Seed, t.shape())
-	if err := t.start(ctx); err != nil {
+func (r *run) do(ctx context.Context) error {
+	fmt.Fprintf(r.out, "%d orders, seed %d, %s\n", r.Orders, r.Seed, r.shape())
+	if err := r.start(ctx); err != nil {
 		return err
 	}
-	if err := t.crowd.Open(ctx, int64(t.Orders/20)); err != nil {
+	if err := r.load.Prepare(ctx, int64(r.Orders/20)); err != nil {
 		return err
 	}
-	t.began = time.Now()
-	stopTelling := t.tell(ctx)
-	err := t.order(ctx)
-	t.peace = time.Now()
-	if t.Hurry {
-		err = errors.Join(err, invariants.LeasesRunOut(ctx, t.databases))
+	r.started = time.Now()
+	stopReporting := r.reportProgress(ctx)
+	err := r.placeOrders(ctx)
+	r.quietPeriod = time.Now()
+	if r.ExpireLeases {
+		err = errors.Join(err, invariants.ExpireLeases(ctx, r.databases))
 	}
-	err = errors.Join(err, t.crowd.Finish())
-	stopTelling()
+	err = errors.Join(err, r.load.Wait())
+	stopReporting()
 	if err != nil {
 		return errors.Join(err, context.Cause(ctx))
 	}
-	return t.judge(ctx)
+	return r.check(ctx)
 }
 
-func (t *trial) shape() string {
-	if t.Apart {
+func (r *run) shape() string {
+	if r.ProcessPerService {
 		return "a process for each service"
 	}
 	return "one process"
 }
 
-// start builds the program and starts it, and its servers first.
-func (t *trial) start(ctx context.Context) (err error) {
-	if t.log, err = os.Create(filepath.Join(t.dir, "system.log")); err != nil {
+// start builds the program and starts the cluster, its servers first.
+func (r *run) start(ctx context.Context) (err error) {
+	if r.log, err = os.Create(filepath.Join(r.dir, "system.log")); err != nil {
 		return err
 	}
-	binary, err := process.Build(ctx, t.dir)
-	if err != nil {
-		return err
-	}
-	t.fleet = &process.Fleet{Binary: binary, Data: filepath.Join(t.dir, "data"), Output: t.log, Env: []string{
-		"ADMIN_PASSWORD=" + adminPassword, "LOG_LEVEL=warn", "PASSWORD_HASH_COST=insecure", "GATEWAY_RECOVERY=1s",
-		"ORDER_DEADLINE=24h", "HOLD_EXPIRY=48h", // or they would clear away what got lost
+	c := cluster.Config{Kind: cluster.OneProcess, Data: filepath.Join(r.dir, "data"), Output: r.log, Settings: []string{
+		"ADMIN_PASSWORD=" + cluster.AdminPassword, "LOG_LEVEL=warn", "PASSWORD_HASH_COST=insecure", "GATEWAY_RECOVERY=1s",
+		"ORDER_DEADLINE=24h", "HOLD_EXPIRY=48h", // neither may clear away what got lost
 	}}
-	if t.Apart {
-		if err := t.useServers(ctx); err != nil {
+	if c.Program, err = cluster.Build(ctx, r.dir); err != nil {
+		return err
+	}
+	if r.ProcessPerService {
+		c.Kind = cluster.ProcessPerService
+		if c.Databases, err = r.startServers(ctx); err != nil {
 			return err
 		}
+		c.AMQP = r.servers.AMQP()
 	}
-	if err := t.fleet.StartAll(ctx); err != nil {
+	if r.cluster, err = cluster.New(c); err != nil {
 		return err
 	}
-	if err := t.open(ctx); err != nil {
+	if err := r.cluster.Start(ctx); err != nil {
 		return err
 	}
-	t.killer = &killer{fleet: t.fleet, random: t.random(1), every: t.KillEvery}
-	t.saboteur = &saboteur{servers: t.servers, random: t.random(2), every: t.OutageEvery}
-	t.crowd = &crowd.Crowd{
-		Gateway: t.fleet.URL("gateway"), AdminEmail: "admin@troupe.local", AdminPassword: adminPassword,
-		Customers: t.Customers, Methods: methods,
+	if r.databases, err = r.cluster.OpenDatabases(ctx); err != nil {
+		return err
 	}
-	if t.Rate > 0 {
-		t.crowd.Pace = time.Second / time.Duration(t.Rate)
+	r.killer = &processNemesis{cluster: r.cluster, random: r.random(1), interval: r.KillInterval}
+	r.outages = &serverNemesis{servers: r.servers, random: r.random(2), interval: r.OutageInterval}
+	r.load = &load.Generator{
+		Gateway: r.cluster.URL("gateway"), AdminEmail: cluster.AdminEmail, AdminPassword: cluster.AdminPassword,
+		Users: r.Customers, PaymentMethods: paymentMethods,
+	}
+	if r.Rate > 0 {
+		r.load.Interval = time.Second / time.Duration(r.Rate)
 	}
 	return nil
 }
 
-func (t *trial) useServers(ctx context.Context) (err error) {
-	if t.servers, err = startServers(ctx, t.dir); err != nil {
-		return err
+// startServers starts the servers and returns the URLs of the services' databases.
+func (r *run) startServers(ctx context.Context) (databases map[string]string, err error) {
+	if r.servers, err = cluster.StartServers(ctx, r.dir); err != nil {
+		return nil, err
 	}
-	t.fleet.Env = append(t.fleet.Env, "AMQP_URL="+t.servers.amqpURL())
-	t.fleet.Apart, err = t.servers.databases(ctx)
-	return err
+	return r.servers.CreateDatabases(ctx)
 }
 
-// open opens the databases, to look at them from outside.
-func (t *trial) open(ctx context.Context) error {
-	t.databases = invariants.Databases{}
-	for _, service := range process.Services[1:] {
-		db, err := sqldb.Open(ctx, t.fleet.Database(service), sqldb.Options{MaxConns: 1})
-		if err != nil {
-			return err
-		}
-		t.databases[service] = db
+// placeOrders places all orders while the nemeses are at work, and then ends those.
+// What the customers do with their orders afterwards goes on until ctx ends.
+func (r *run) placeOrders(ctx context.Context) error {
+	trouble, end := context.WithCancel(ctx)
+	defer end()
+	var nemeses errgroup.Group
+	nemeses.Go(func() error { return r.abortOn(r.killer.run(trouble, ctx)) })
+	if r.servers != nil {
+		nemeses.Go(func() error { return r.abortOn(r.outages.run(trouble, ctx)) })
 	}
-	return nil
+	err := r.load.PlaceOrders(ctx, r.Orders)
+	r.placed = time.Now()
+	end()
+	return errors.Join(err, nemeses.Wait())
 }
 
-// order has all orders placed amid the chaos, and ends the chaos. What the
-// customers want afterwards goes on, until ctx ends.
-func (t *trial) order(ctx context.Context) error {
-	chaos, peace := context.WithCancel(ctx)
-	defer peace()
-	var wild errgroup.Group
-	wild.Go(func() error { return t.orGiveUp(t.killer.run(chaos, ctx)) })
-	if t.servers != nil {
-		wild.Go(func() error { return t.orGiveUp(t.saboteur.run(chaos, ctx)) })
-	}
-	err := t.crowd.Order(ctx, t.Orders)
-	t.placed = time.Now()
-	peace()
-	return errors.Join(err, wild.Wait())
-}
-
-// orGiveUp ends all if what is dead can not be started again: nobody would get an answer.
-func (t *trial) orGiveUp(err error) error {
+// abortOn aborts the soak if what was killed cannot be started again: requests
+// would be sent again until the limit.
+func (r *run) abortOn(err error) error {
 	if err != nil {
-		t.giveUp(err)
+		r.abort(err)
 	}
 	return err
 }
 
-// end stops what runs, whatever came before.
-func (t *trial) end() error {
+// stop stops everything that runs.
+func (r *run) stop() error {
 	var errs []error
-	if t.fleet != nil {
-		errs = append(errs, t.fleet.Stop())
+	if r.cluster != nil {
+		errs = append(errs, r.cluster.Stop())
 	}
-	for _, db := range t.databases {
+	for _, db := range r.databases {
 		errs = append(errs, db.Close())
 	}
-	if t.servers != nil {
-		errs = append(errs, t.servers.stop())
+	if r.servers != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		errs = append(errs, r.servers.Do(ctx, "stop"))
 	}
-	if t.log != nil {
-		errs = append(errs, t.log.Close())
+	if r.log != nil {
+		errs = append(errs, r.log.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -8,9 +8,9 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Kept must hold whenever no request is open: there is an order for each of these
-// ids, which customers were told, and no other.
-func Kept(ctx context.Context, d Databases, ids []string) error {
+// OrdersKept checks what must hold whenever no request is open: there is an order
+// for each of the ids that customers were given, and no other order.
+func OrdersKept(ctx context.Context, d Databases, ids []string) error {
 	kept := map[string]bool{}
 	_, err := sqldb.All(ctx, d["orders"], func(r sqldb.Row) (struct{}, error) {
 		var id string
@@ -29,7 +29,7 @@ func Kept(ctx context.Context, d Databases, ids []string) error {
 		delete(kept, id)
 	}
 	for id := range kept {
-		errs = append(errs, fmt.Errorf("order %s is nobody's wish: one was taken twice", id))
+		errs = append(errs, fmt.Errorf("order %s belongs to no request: one request was accepted twice", id))
 	}
 	return errors.Join(errs...)
 }

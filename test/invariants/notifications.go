@@ -8,21 +8,21 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Told must hold when nothing is left to do and no sender's lease is left to run
-// out: every customer has been mailed each thing about each order that there was
-// to say, and no mail waits.
-func Told(ctx context.Context, d Databases) error {
+// EveryCustomerNotified checks what must hold when nothing is left to do and no
+// sender's lease is left to expire: customers were sent every mail that their
+// orders call for, and no mail waits.
+func EveryCustomerNotified(ctx context.Context, d Databases) error {
 	sent, err := sentMails(ctx, d["notifications"])
 	if err != nil {
 		return fmt.Errorf("read notifications: %w", err)
 	}
-	w := &world{}
-	if err := w.readOrders(ctx, d["orders"]); err != nil {
+	s := &state{}
+	if err := s.readOrders(ctx, d["orders"]); err != nil {
 		return fmt.Errorf("read orders: %w", err)
 	}
 	var errs []error
-	for _, o := range w.orders {
-		for _, kind := range o.worthTelling() {
+	for _, o := range s.orders {
+		for _, kind := range o.expectedMails() {
 			if !sent[mail{o.id, kind}] {
 				errs = append(errs, fmt.Errorf("order %s is %s, but no %s mail was sent", o.id, o.status, kind))
 			}
@@ -33,7 +33,8 @@ func Told(ctx context.Context, d Databases) error {
 
 type mail struct{ orderID, kind string }
 
-func (o order) worthTelling() []string {
+// expectedMails returns the kinds of mail that the order calls for.
+func (o order) expectedMails() []string {
 	kinds := []string{"order.created"}
 	if o.paid {
 		kinds = append(kinds, "order.paid")
@@ -64,9 +65,9 @@ func sentMails(ctx context.Context, db sqldb.DB) (map[mail]bool, error) {
 	return sent, err
 }
 
-// LeasesRunOut has what a dead process was in the middle of taken up at once
-// rather than when its lease ends, and what waits for another try tried now.
-func LeasesRunOut(ctx context.Context, d Databases) error {
+// ExpireLeases ends the leases of dead processes, so that others take up their work
+// at once, and makes everything due that waits to be tried again.
+func ExpireLeases(ctx context.Context, d Databases) error {
 	for service, statement := range map[string]string{
 		"payments":      "UPDATE payments SET due_at = 1 WHERE due_at > 1",
 		"notifications": "UPDATE deliveries SET next_at = 1 WHERE next_at > 1",
