@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"troupe/platform/sqldb"
+	"troupe/services"
 	"troupe/test/invariants"
 )
 
@@ -80,7 +81,7 @@ func New(c Config) (*Cluster, error) {
 	s := &Cluster{Config: c, ports: ports}
 	switch c.Kind {
 	case InTest, OneProcess, Distributed:
-		s.nodes = []*node{{cluster: s, name: AllInOne, services: Services()}}
+		s.nodes = []*node{{cluster: s, name: AllInOne, services: services.Names()}}
 	case ProcessPerService, Replicated:
 		s.nodes = []*node{{cluster: s, name: gatewayName, services: []string{gatewayName}}}
 		for _, service := range Backends() {

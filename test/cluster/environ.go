@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+
+	"troupe/services"
 )
 
 // environ returns the settings of the node: where it keeps its state, where it
@@ -23,7 +25,7 @@ func (n *node) environ() (environ []string) {
 	case ProcessPerService, Replicated:
 		set("DATABASE_URL", c.Databases[n.services[0]])
 		set("AMQP_URL", c.AMQP)
-		for _, service := range Services() {
+		for _, service := range services.Names() {
 			set(strings.ToUpper(service)+"_URL", "http://"+net.JoinHostPort(c.host(service), c.ports[service]))
 		}
 	}

@@ -9,22 +9,14 @@ import (
 	"sync"
 
 	"troupe/app"
+	"troupe/services"
 )
 
 // gatewayName is that of the one service without a database, to which all requests go.
 const gatewayName = "gateway"
 
-// Services returns the names of all services, the gateway first.
-func Services() []string {
-	var names []string
-	for _, s := range all {
-		names = append(names, s.Name)
-	}
-	return names
-}
-
 // Backends returns the names of the services behind the gateway, each of which has a database.
-func Backends() []string { return Services()[1:] }
+func Backends() []string { return services.Names()[1:] }
 
 // node is the part of a cluster that starts and ends as one: a process, or services
 // that run in this one.
@@ -89,14 +81,14 @@ func (n *node) startInTest(ctx context.Context) (*app.System, error) {
 		name, value, _ := strings.Cut(setting, "=")
 		environ[name] = value
 	}
-	var services []app.Service
-	for _, s := range all {
+	var ours []app.Service
+	for _, s := range services.All {
 		if slices.Contains(n.services, s.Name) {
-			services = append(services, s)
+			ours = append(ours, s)
 		}
 	}
 	logger := slog.New(slog.NewTextHandler(c.Output, &slog.HandlerOptions{Level: slog.LevelWarn})).With("replica", n.replica)
-	config := app.Config{Services: services, Environ: environ, Version: "test", Log: logger, Listen: c.Listen}
+	config := app.Config{Services: ours, Environ: environ, Version: "test", Log: logger, Listen: c.Listen}
 	if c.Kind == Replicated {
 		config.Lookup = c.lookup
 	}

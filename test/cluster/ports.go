@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+
+	"troupe/services"
 )
 
 // Ports are taken below those that the operating system gives to clients: one that
@@ -14,7 +16,7 @@ const lowestPort, highestPort = 20000, 32000
 // freePorts picks a port for each service that is free on the addresses of all its replicas.
 func freePorts(replicas int) (map[string]string, error) {
 	ports := map[string]string{}
-	for _, service := range Services() {
+	for _, service := range services.Names() {
 		for tries := 0; ports[service] == ""; tries++ {
 			port := randomPort()
 			held, err := hold(port, 1, replicas)
