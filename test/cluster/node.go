@@ -88,7 +88,7 @@ func (n *node) startInTest(ctx context.Context) (*app.System, error) {
 		}
 	}
 	logger := slog.New(slog.NewTextHandler(c.Output, &slog.HandlerOptions{Level: slog.LevelWarn})).With("replica", n.replica)
-	config := app.Config{Services: ours, Environ: environ, Version: "test", Log: logger, Listen: c.Listen}
+	config := app.Config{Services: ours, All: services.All, Environ: environ, Version: "test", Log: logger, Listen: c.Listen}
 	if c.Kind == Replicated {
 		config.Lookup = c.lookup
 	}
