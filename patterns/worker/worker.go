@@ -1,6 +1,7 @@
-// Package worker runs background steps: relay, sweeper, retries, calls to the
-// outside. A step takes no goroutine and reads no clock of its own, so a test or
-// a simulator can call it directly; Run is the thin loop around it.
+// Package worker runs background loops: the relay of an outbox, retries, sweepers,
+// calls to other systems. A loop is a step and a thin Run around it. A step starts
+// no goroutine and reads no clock of its own, so that a test or a simulator can
+// call it directly.
 package worker
 
 import (
@@ -8,21 +9,22 @@ import (
 	"time"
 )
 
-// Worker is a step to be repeated.
+// Worker is a step that is repeated.
 type Worker struct {
 	Name string
-	// Step does what is due and says how many things it did. A positive number
-	// means there may be more at once.
+	// Step does what is due and returns how many things it did. A positive number
+	// means that there may be more to do at once.
 	Step func(ctx context.Context) (did int, err error)
-	// Interval is the longest wait between steps that found nothing to do; 0 means 1 s.
+	// Interval is the longest wait between steps that find nothing to do; 0 means 1 s.
 	Interval time.Duration
-	// Wake ends the wait early. May be nil.
+	// Wake ends the wait early. It may be nil.
 	Wake <-chan struct{}
-	// BatchSize is the most that one step does, if there is such a number: a step
-	// that did less has left nothing, and the next waits to be woken. 0 means that
-	// a step which did anything is followed by another at once.
+	// BatchSize is the most that one step can do, if there is a limit. A step that
+	// did less has left nothing, so the worker waits for Wake. 0 means that a step
+	// that did anything is followed by another at once.
 	BatchSize int
-	// Linger is how long to let more come once woken, so that one step does what
-	// would take many: it trades this much latency for fewer transactions.
+	// Linger is how long the worker waits after Wake before it steps, so that more
+	// work can arrive and one step does what would otherwise take many. It trades
+	// this much latency for fewer transactions.
 	Linger time.Duration
 }

@@ -16,8 +16,8 @@ import (
 	"troupe/patterns/worker"
 )
 
-// trial runs a worker in a bubble and notes when it stepped.
-type trial struct {
+// running is a worker that runs in a synctest bubble, and the times of its steps.
+type running struct {
 	start time.Time
 	at    []time.Duration
 	log   bytes.Buffer
@@ -26,12 +26,12 @@ type trial struct {
 	done  chan struct{}
 }
 
-// run starts a worker that looks every second; step is told how often it was
-// called before.
-func run(t *testing.T, step func(n int) (int, error)) *trial {
+// run starts a worker with an interval of one second. step receives the number of
+// steps before it.
+func run(t *testing.T, step func(n int) (int, error)) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &trial{start: time.Now(), wake: worker.NewNotifier(), stop: cancel, done: make(chan struct{})}
+	r := &running{start: time.Now(), wake: worker.NewNotifier(), stop: cancel, done: make(chan struct{})}
 	w := worker.Worker{Name: "sweeper", Interval: time.Second, Wake: r.wake, Step: func(context.Context) (int, error) {
 		r.at = append(r.at, time.Since(r.start))
 		return step(len(r.at) - 1)
@@ -43,12 +43,12 @@ func run(t *testing.T, step func(n int) (int, error)) *trial {
 	return r
 }
 
-func (r *trial) after(d time.Duration) {
+func (r *running) wait(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-func (r *trial) end() {
+func (r *running) shutDown() {
 	r.stop()
 	<-r.done
 }
@@ -62,9 +62,9 @@ func TestWhileThereIsWorkStepsFollowAtOnce(t *testing.T) {
 			}
 			return 0, nil
 		})
-		r.after(0)
+		r.wait(0)
 		require.Equal(t, make([]time.Duration, 6), r.at)
-		r.end()
+		r.shutDown()
 	})
 }
 
@@ -72,13 +72,13 @@ func TestIdleWaitsGrowToTheInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(int) (int, error) { return 0, nil })
-		r.after(5 * time.Second)
+		r.wait(5 * time.Second)
 		require.Equal(t, []time.Duration{
 			0, 62500 * time.Microsecond, 187500 * time.Microsecond, 437500 * time.Microsecond,
 			937500 * time.Microsecond, 1937500 * time.Microsecond, 2937500 * time.Microsecond, 3937500 * time.Microsecond,
 			4937500 * time.Microsecond,
 		}, r.at)
-		r.end()
+		r.shutDown()
 	})
 }
 
@@ -86,13 +86,13 @@ func TestNotifyEndsTheWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(int) (int, error) { return 0, nil })
-		r.after(2 * time.Second)
+		r.wait(2 * time.Second)
 		r.at = nil
-		r.after(10 * time.Millisecond)
+		r.wait(10 * time.Millisecond)
 		r.wake.Notify()
-		r.after(0)
+		r.wait(0)
 		require.Equal(t, []time.Duration{2010 * time.Millisecond}, r.at)
-		r.end()
+		r.shutDown()
 	})
 }
 
@@ -105,12 +105,12 @@ func TestNotifyDuringAStepCausesOneMoreStep(t *testing.T) {
 			}
 			return 0, nil
 		})
-		r.after(time.Millisecond)
+		r.wait(time.Millisecond)
 		r.wake.Notify()
 		r.wake.Notify()
-		r.after(time.Second)
+		r.wait(time.Second)
 		require.Equal(t, []time.Duration{0, time.Second}, r.at)
-		r.end()
+		r.shutDown()
 	})
 }
 
@@ -118,26 +118,26 @@ func TestAPartialBatchEndsTheRunAndNotifyLingers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		wake, began := worker.NewNotifier(), time.Now()
+		wake, start := worker.NewNotifier(), time.Now()
 		var at []time.Duration
 		w := worker.Worker{
 			Name: "relay", Interval: time.Second, Wake: wake, BatchSize: 100, Linger: 2 * time.Millisecond,
 			Step: func(context.Context) (int, error) {
-				at = append(at, time.Since(began))
+				at = append(at, time.Since(start))
 				return []int{100, 99, 5, 0}[min(len(at)-1, 3)], nil
 			},
 		}
-		var running sync.WaitGroup
-		running.Go(func() { w.Run(ctx, slog.New(slog.DiscardHandler)) })
+		var wait sync.WaitGroup
+		wait.Go(func() { w.Run(ctx, slog.New(slog.DiscardHandler)) })
 		synctest.Wait()
-		require.Equal(t, []time.Duration{0, 0}, at, "after a full step another, after one that is not full none")
+		require.Equal(t, []time.Duration{0, 0}, at, "a full step is followed by another, a partial one is not")
 		time.Sleep(10 * time.Millisecond)
 		wake.Notify()
 		time.Sleep(10 * time.Millisecond)
 		synctest.Wait()
 		require.Equal(t, []time.Duration{0, 0, 12 * time.Millisecond}, at)
 		stop()
-		running.Wait()
+		wait.Wait()
 	})
 }
 
@@ -152,9 +152,9 @@ func TestErrorsBackOffAndNotifyDoesNotShortenTheWait(t *testing.T) {
 		})
 		for range 600 {
 			r.wake.Notify()
-			r.after(100 * time.Millisecond)
+			r.wait(100 * time.Millisecond)
 		}
-		r.end()
+		r.shutDown()
 		for n, most := range []float64{.1, .2, .4, .8, 1.6, 3.2, 6.4, 10, 10} {
 			wait := (r.at[n+1] - r.at[n]).Seconds()
 			require.LessOrEqual(t, wait, most)
@@ -170,12 +170,12 @@ func TestAPartlyFailedStepContinuesAndIsLoggedOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(n int) (int, error) {
 			time.Sleep(time.Millisecond)
-			return 1, errors.New("one was refused")
+			return 1, errors.New("one message was rejected")
 		})
-		r.after(3500 * time.Millisecond)
-		r.end()
+		r.wait(3500 * time.Millisecond)
+		r.shutDown()
 		require.Greater(t, len(r.at), 3000)
-		require.Equal(t, 4, strings.Count(r.log.String(), "one was refused"))
+		require.Equal(t, 4, strings.Count(r.log.String(), "one message was rejected"))
 	})
 }
 
@@ -188,11 +188,11 @@ func TestAPanicIsAnError(t *testing.T) {
 			}
 			return 0, nil
 		})
-		r.after(time.Second)
-		r.end()
+		r.wait(time.Second)
+		r.shutDown()
 		require.Greater(t, len(r.at), 1)
 		require.Contains(t, r.log.String(), "panic: oops")
-		require.Contains(t, r.log.String(), "worker_test.go", "the stack says where")
+		require.Contains(t, r.log.String(), "worker_test.go", "the stack shows where it happened")
 	})
 }
 
@@ -200,36 +200,36 @@ func TestARunningStepFinishesAfterShutdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var outcome error
-		began := make(chan struct{})
+		started := make(chan struct{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		w := worker.Worker{Name: "slow", Step: func(ctx context.Context) (int, error) {
-			close(began)
+			close(started)
 			time.Sleep(3 * time.Second)
 			outcome = ctx.Err()
 			return 1, nil
 		}}
 		go func() { defer close(done); w.Run(ctx, slog.New(slog.DiscardHandler)) }()
-		<-began
+		<-started
 		cancel()
 		<-done
-		require.NoError(t, outcome, "its context lasted until it was done")
+		require.NoError(t, outcome, "its context does not end before the step does")
 	})
 }
 
 func TestAStepThatNeverEndsIsCancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		began := make(chan struct{})
+		started := make(chan struct{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		w := worker.Worker{Name: "stuck", Step: func(ctx context.Context) (int, error) {
-			close(began)
+			close(started)
 			<-ctx.Done()
 			return 0, ctx.Err()
 		}}
 		go func() { defer close(done); w.Run(ctx, slog.New(slog.DiscardHandler)) }()
-		<-began
+		<-started
 		cancel()
 		start := time.Now()
 		<-done
