@@ -7,62 +7,63 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the relay's counters; the table itself is looked at when asked.
+// metrics are the relay's counters. The gauges are read from the table each time
+// the metrics are collected, see collector.
 type metrics struct {
-	relayed, refused prometheus.Counter
+	published, rejected prometheus.Counter
 }
 
 func newMetrics() metrics {
 	return metrics{
-		relayed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "troupe_outbox_relayed_total", Help: "Events that the bus took.",
+		published: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "troupe_outbox_published_total", Help: "Events that the bus has confirmed.",
 		}),
-		refused: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "troupe_outbox_refused_total", Help: "Times that the bus refused an event.",
+		rejected: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "troupe_outbox_rejected_total", Help: "Number of times that the bus rejected an event.",
 		}),
 	}
 }
 
-func (m metrics) count(out outcome) {
-	m.relayed.Add(float64(len(out.taken)))
-	m.refused.Add(float64(len(out.refused)))
+func (m metrics) count(r result) {
+	m.published.Add(float64(len(r.confirmed)))
+	m.rejected.Add(float64(len(r.rejected)))
 }
 
-// RegisterMetrics lets reg see how the outbox fares. The age of the oldest event is the
-// one to alert on: it grows when the relay, the bus or a queue does not work.
+// RegisterMetrics registers the outbox's metrics with reg. Alert on the age of the
+// oldest pending event: it grows when the relay, the bus or a queue does not work.
 func (o *Outbox) RegisterMetrics(reg prometheus.Registerer) {
-	reg.MustRegister(o.metrics.relayed, o.metrics.refused, table{o})
+	reg.MustRegister(o.metrics.published, o.metrics.rejected, collector{o})
 }
 
 var (
-	waitingDesc = prometheus.NewDesc("troupe_outbox_events",
-		"Events waiting to be relayed, counted to 10000.", nil, nil)
-	oldestDesc = prometheus.NewDesc("troupe_outbox_oldest_seconds",
-		"Age of the oldest event waiting to be relayed.", nil, nil)
+	pendingDesc = prometheus.NewDesc("troupe_outbox_pending_events",
+		"Events waiting to be published, counted up to 10000.", nil, nil)
+	oldestDesc = prometheus.NewDesc("troupe_outbox_oldest_event_age_seconds",
+		"Age of the oldest event waiting to be published.", nil, nil)
 )
 
-// table collects what is in the outbox when somebody asks.
-type table struct{ *Outbox }
+// collector counts the pending events each time the metrics are collected.
+type collector struct{ *Outbox }
 
-func (table) Describe(descs chan<- *prometheus.Desc) {
-	descs <- waitingDesc
+func (collector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- pendingDesc
 	descs <- oldestDesc
 }
 
-func (t table) Collect(metrics chan<- prometheus.Metric) {
+func (c collector) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	var events, oldest int64
-	err := t.db.QueryRow(ctx, `SELECT count(*), coalesce(min(created_at), 0)
-		FROM (SELECT created_at FROM outbox ORDER BY event_id LIMIT 10000) AS waiting`).Scan(&events, &oldest)
+	err := c.db.QueryRow(ctx, `SELECT count(*), coalesce(min(created_at), 0)
+		FROM (SELECT created_at FROM outbox ORDER BY event_id LIMIT 10000) AS pending`).Scan(&events, &oldest)
 	if err != nil {
-		metrics <- prometheus.NewInvalidMetric(waitingDesc, err)
+		metrics <- prometheus.NewInvalidMetric(pendingDesc, err)
 		return
 	}
 	age := 0.0
 	if events > 0 {
-		age = max(0, t.now().Sub(time.UnixMicro(oldest)).Seconds())
+		age = max(0, c.now().Sub(time.UnixMicro(oldest)).Seconds())
 	}
-	metrics <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(events))
+	metrics <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(events))
 	metrics <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, age)
 }

@@ -1,5 +1,6 @@
--- Every row is deleted moments after it was inserted. The table stays small
--- only if vacuum comes by count of dead rows, not by share, and does not dawdle.
+-- Every row is deleted moments after it was inserted. The table stays small only
+-- if autovacuum starts after a number of dead rows, not a share of the table, and
+-- runs without a cost delay.
 
 -- +goose Up
 ALTER TABLE outbox SET (

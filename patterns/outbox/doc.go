@@ -1,0 +1,50 @@
+// Package outbox is a transactional outbox: an event is a row that is written in
+// the same transaction as the state change it announces, and a relay publishes the
+// rows to the bus. An event of a transaction that was rolled back is never
+// published, and an event of a committed transaction is always published, no
+// matter what crashes in between.
+//
+// # Why not publish directly
+//
+// A service that commits and then publishes loses the event if it crashes in
+// between. A service that publishes and then commits announces something that may
+// never happen. The database and the bus have no transaction in common (the "dual
+// write" problem), but the state and the outbox table do.
+//
+// # The relay
+//
+// Step publishes one batch: it selects up to 500 rows, oldest first, publishes
+// them, waits for the bus to confirm each message, and deletes the confirmed rows.
+// The relay keeps no cursor: what is in the table is what remains to be published.
+// A cursor would skip rows, because transactions do not commit in the order of
+// their ids. The commit of Add wakes the relay; if it misses that, it looks at the
+// table at least once a second.
+//
+// A message that the bus rejects stays in the table and is published again after
+// 1 s, then 2 s, and so on up to 30 s. It does not hold up others. If the bus is not
+// available at all, no message is to blame and none is delayed; the worker that
+// runs Step backs off instead.
+//
+// # Several relays
+//
+// On PostgreSQL each replica of a service runs a relay. A relay locks the rows of
+// its batch with FOR UPDATE SKIP LOCKED, so another relay takes the rows after
+// them. The transaction stays open until the bus has confirmed the batch. SQLite
+// has one writer and one relay, so nothing needs to be locked, and an open
+// transaction would block the service, or deadlock with a bus that writes to the
+// same file. There the relay reads the batch, publishes it outside a transaction,
+// and deletes it in a second one.
+//
+// # What happens on a crash
+//
+//	crash                               the event
+//	before the commit of Add            does not exist, nor does the state change
+//	after the commit, before publish    is published by the next relay
+//	during publish                      may or may not be on the bus, is published again
+//	after publish, before the delete
+//	  commits                           is on the bus and is published again
+//	after the delete commits            is on the bus
+//
+// So delivery is at least once, and events may arrive out of order: a consumer
+// that must apply each event once drops duplicates by id, see package inbox.
+package outbox
