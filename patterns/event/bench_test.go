@@ -8,7 +8,7 @@ import (
 	"troupe/patterns/event"
 )
 
-// An order.created of three lines, the largest event there is every day.
+// sample is an order.created with three lines, the largest of the frequent events.
 var sample = event.Envelope{
 	ID: "019377f2-7b1a-7c3e-9d55-3f1e0c9a4b77", Source: "orders", Type: "order.created.v1",
 	Time:          time.Date(2026, 1, 1, 12, 0, 0, 123456000, time.UTC),

@@ -4,12 +4,12 @@ import "context"
 
 type causeKey struct{}
 
-// WithCause says that the work of ctx is done because cause was heard.
+// WithCause returns a context for work that is done because cause was consumed.
 func WithCause(ctx context.Context, cause *Envelope) context.Context {
 	return context.WithValue(ctx, causeKey{}, cause)
 }
 
-// CauseFrom gives the event set by WithCause, nil if there is none.
+// CauseFrom returns the event set by WithCause, nil if there is none.
 func CauseFrom(ctx context.Context) *Envelope {
 	cause, _ := ctx.Value(causeKey{}).(*Envelope)
 	return cause

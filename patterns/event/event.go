@@ -1,5 +1,5 @@
-// Package event is the envelope in which services tell each other facts:
-// a CloudEvents 1.0 JSON object in structured mode. The same bytes lie in the
+// Package event defines the envelope in which services publish events: a
+// CloudEvents 1.0 JSON object in structured mode. The same bytes are stored in the
 // outbox, on the bus and among the dead letters.
 package event
 
@@ -12,54 +12,55 @@ import (
 	"unicode"
 )
 
-// ContentType is the media type of an encoded Event.
+// ContentType is the media type of an encoded Envelope.
 const ContentType = "application/cloudevents+json"
 
-// Payload is something that has happened, in the business's words. The types are
-// in package events; EventType must not depend on the value.
+// Payload describes something that has happened, in the words of the business. The
+// types are in package events; EventType must not depend on the value.
 type Payload interface {
 	EventType() string     // "order.created.v1"
-	CorrelationID() string // the order, or the thing, that it is about
+	CorrelationID() string // the order, or the other thing, that it is about
 }
 
-// Envelope is one fact in its envelope.
+// Envelope is an event: a payload, encoded, and what is known about it.
 type Envelope struct {
 	ID            string // UUIDv7
-	Source        string // the service that states it
+	Source        string // the service that publishes it
 	Type          string
 	Subject       string
 	Time          time.Time
 	CorrelationID string          // what it is about: the order
 	CausationID   string          // the event that caused this one
 	Traceparent   string          // W3C trace context
-	Data          json.RawMessage // the fact
+	Data          json.RawMessage // the payload
 }
 
-// Pending is a fact about to be said, with the event that made us say it (nil if
-// a request did).
+// Pending is an event that is about to be published. Cause is the event that caused
+// it, nil if a request did.
 type Pending struct {
 	Payload Payload
 	Cause   *Envelope
-	ID      string // the event's id, for who must know it beforehand; empty: a new one
+	ID      string // the event's id, if the caller must know it beforehand; empty means a new one
 }
 
-// New puts a fact into an envelope.
-func New(id, source string, at time.Time, fact Payload) (Envelope, error) {
-	data, err := json.Marshal(fact)
+// New returns an envelope with the payload. It fails if the payload cannot be
+// encoded as JSON.
+func New(id, source string, at time.Time, payload Payload) (Envelope, error) {
+	data, err := json.Marshal(payload)
 	if err != nil {
-		return Envelope{}, fmt.Errorf("encode the data of %s: %w", fact.EventType(), err)
+		return Envelope{}, fmt.Errorf("encode the data of %s: %w", payload.EventType(), err)
 	}
 	return Envelope{
-		ID: id, Source: source, Type: fact.EventType(), Time: at.UTC(),
-		CorrelationID: fact.CorrelationID(), Data: data,
+		ID: id, Source: source, Type: payload.EventType(), Time: at.UTC(),
+		CorrelationID: payload.CorrelationID(), Data: data,
 	}, nil
 }
 
-// maxAttribute is the longest id, type or source in bytes: what a routing key
-// of a broker may have.
+// maxAttribute is the greatest length of an id, type or source in bytes, which is
+// that of a routing key in AMQP.
 const maxAttribute = 255
 
-// check demands what every hearer relies on.
+// check returns an error if e lacks what every consumer relies on.
 func check(e Envelope, specVersion string) error {
 	if specVersion != "1.0" {
 		return fmt.Errorf("event has specversion %q, want \"1.0\"", specVersion)
@@ -72,7 +73,7 @@ func checkKey(attribute, value string) error {
 	case value == "":
 		return fmt.Errorf("event has no %s", attribute)
 	case len(value) > maxAttribute:
-		return fmt.Errorf("event has a %s of %d bytes, at most %d are taken", attribute, len(value), maxAttribute)
+		return fmt.Errorf("event has a %s of %d bytes, at most %d are allowed", attribute, len(value), maxAttribute)
 	case strings.ContainsFunc(value, unicode.IsControl):
 		return fmt.Errorf("event has a %s with control characters: %q", attribute, value)
 	}

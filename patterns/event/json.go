@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// wire is an Event as CloudEvents writes it.
+// wire is an Envelope in the JSON format of CloudEvents.
 type wire struct {
 	SpecVersion     string          `json:"specversion"`
 	DataContentType string          `json:"datacontenttype"`
@@ -25,7 +25,7 @@ type wire struct {
 	Data            json.RawMessage `json:"data"`
 }
 
-// Encode gives the structured-mode JSON. Fails if e.Data is not JSON.
+// Encode returns the structured-mode JSON of e. It fails if e.Data is not JSON.
 func Encode(e Envelope) ([]byte, error) {
 	body, err := json.Marshal(wire{
 		SpecVersion: "1.0", DataContentType: "application/json",
@@ -39,14 +39,14 @@ func Encode(e Envelope) ([]byte, error) {
 }
 
 // Decode reads structured-mode JSON. It fails if a required attribute is
-// missing or could not be a key in a database, so that nothing without a usable
-// id is ever taken in. Extensions that Event does not have are dropped. The
-// event's Data is a part of body, which must not change any more.
+// missing or could not be a key in a database, so that every accepted event has a
+// usable id. Extensions that Envelope does not have are dropped. The Data of the
+// result is a part of body, which the caller must not change afterwards.
 //
-// Every hearer decodes every event, so this walks over the attributes by hand,
-// in half the time that encoding/json takes with a struct, and it knows "id" from
-// "ID", as CloudEvents wants. It reads nothing that encoding/json has not found
-// valid.
+// Every consumer decodes every event, so Decode scans the attributes by hand. That
+// takes half the time of encoding/json with a struct, and it distinguishes "id"
+// from "ID", as CloudEvents requires. Before that, encoding/json has checked that
+// body is valid JSON; the scanner relies on it.
 func Decode(body []byte) (Envelope, error) {
 	if !json.Valid(body) {
 		return Envelope{}, errors.New("event is not JSON")
@@ -62,7 +62,7 @@ func Decode(body []byte) (Envelope, error) {
 		case "data":
 			e.Data = value
 		case "data_base64":
-			err = errors.New("is not taken: data must be JSON")
+			err = errors.New("is not supported: data must be JSON")
 		default:
 			err = e.set(name, value)
 		}
@@ -77,7 +77,7 @@ func Decode(body []byte) (Envelope, error) {
 	return e, check(e, version)
 }
 
-// set sets one of the attributes that are strings.
+// set sets one of the attributes that are strings or times, and ignores others.
 func (e *Envelope) set(name, value []byte) (err error) {
 	switch string(name) {
 	case "id":
@@ -95,12 +95,12 @@ func (e *Envelope) set(name, value []byte) (err error) {
 	case "traceparent":
 		e.Traceparent, err = text(value)
 	case "time":
-		e.Time, err = instant(value)
+		e.Time, err = timestamp(value)
 	}
 	return err
 }
 
-// text is the value of a JSON string; null is the empty one.
+// text returns the value of a JSON string; null is the empty string.
 func text(value []byte) (string, error) {
 	switch {
 	case value[0] == 'n':
@@ -119,7 +119,7 @@ func text(value []byte) (string, error) {
 	return string(inner), nil
 }
 
-func instant(value []byte) (t time.Time, err error) {
+func timestamp(value []byte) (t time.Time, err error) {
 	s, err := text(value)
 	if err != nil || s == "" {
 		return t, err
@@ -142,8 +142,8 @@ func checkMediaType(value []byte) error {
 	return nil
 }
 
-// eachMember calls f with every name and value of an object in valid JSON. A
-// name with escapes in it is not resolved: no attribute needs them.
+// eachMember calls f with each name and value of an object. Its input must be valid
+// JSON. Escapes in a name are not resolved: no attribute needs them.
 func eachMember(valid []byte, f func(name, value []byte) error) error {
 	i := skipSpace(valid, 0)
 	if valid[i] != '{' {
@@ -172,7 +172,7 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// valueEnd is where the value that starts at i ends.
+// valueEnd returns the index after the value that starts at i.
 func valueEnd(b []byte, i int) int {
 	switch b[i] {
 	case '"':

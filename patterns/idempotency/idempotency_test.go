@@ -27,12 +27,12 @@ type receipt struct {
 	Number int `json:"number"`
 }
 
-// shop numbers the orders it takes, and each takes effect as a row.
+// shop numbers the orders it accepts and writes a row for each.
 type shop struct {
-	db    sqldb.DB
-	mu    sync.Mutex
-	taken int
-	fail  error
+	db     sqldb.DB
+	mu     sync.Mutex
+	placed int
+	fail   error
 }
 
 func eachDatabase(t *testing.T, test func(t *testing.T, s *shop)) {
@@ -53,11 +53,11 @@ func (s *shop) order(ctx context.Context, r idempotency.Request) (answer receipt
 		answer, replayed, err = idempotency.Once(ctx, tx, r, noon, func() (receipt, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.taken++
-			if _, err := tx.Exec(ctx, "INSERT INTO orders (number) VALUES ($1)", s.taken); err != nil {
+			s.placed++
+			if _, err := tx.Exec(ctx, "INSERT INTO orders (number) VALUES ($1)", s.placed); err != nil {
 				return receipt{}, err
 			}
-			return receipt{s.taken}, s.fail
+			return receipt{s.placed}, s.fail
 		})
 		return err
 	})

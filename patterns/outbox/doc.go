@@ -37,13 +37,13 @@
 //
 // # What happens on a crash
 //
-//	crash                               the event
-//	before the commit of Add            does not exist, nor does the state change
-//	after the commit, before publish    is published by the next relay
-//	during publish                      may or may not be on the bus, is published again
-//	after publish, before the delete
-//	  commits                           is on the bus and is published again
-//	after the delete commits            is on the bus
+//	crash                                     the event
+//	before the commit of Add                  does not exist, nor does the state change
+//	after the commit, before publishing       is published by the next relay
+//	while publishing                          may be on the bus, and is published again
+//	after publishing, before the deletion     is on the bus, and is published again
+//	  is committed
+//	after that                                is on the bus
 //
 // So delivery is at least once, and events may arrive out of order: a consumer
 // that must apply each event once drops duplicates by id, see package inbox.
