@@ -7,116 +7,114 @@ import (
 	"troupe/platform/sqldb"
 )
 
-var errDead = errors.New("the process is dead")
+var errCrashed = errors.New("the process has crashed")
 
-// life ends at some operation.
-type life interface{ tick() error }
-
-// tick is called before every operation and says whether the process still lives.
+// tick is called before every operation. It returns errCrashed if none is left.
 func (p *process) tick() error {
 	if p.left == 0 {
-		return errDead
+		return errCrashed
 	}
 	p.left--
 	return nil
 }
 
-// mortal is a database as a process sees it that may die before any statement,
-// before a commit, and after a commit whose answer it then never hears.
-type mortal struct {
+// crashingDB is a database as seen by a process that can crash before any
+// statement, before a commit, and after a commit before it receives the answer.
+type crashingDB struct {
 	sqldb.DB
-	life life
+	process *process
 }
 
-func (m mortal) Tx(ctx context.Context, fn func(context.Context, sqldb.Tx) error) error {
-	return m.transact(ctx, m.DB.Tx, fn)
+func (c crashingDB) Tx(ctx context.Context, fn func(context.Context, sqldb.Tx) error) error {
+	return c.transact(ctx, c.DB.Tx, fn)
 }
 
-func (m mortal) TxRelaxed(ctx context.Context, fn func(context.Context, sqldb.Tx) error) error {
-	return m.transact(ctx, m.DB.TxRelaxed, fn)
+func (c crashingDB) TxRelaxed(ctx context.Context, fn func(context.Context, sqldb.Tx) error) error {
+	return c.transact(ctx, c.DB.TxRelaxed, fn)
 }
 
-func (m mortal) transact(ctx context.Context, tx func(context.Context, func(context.Context, sqldb.Tx) error) error,
+func (c crashingDB) transact(ctx context.Context, tx func(context.Context, func(context.Context, sqldb.Tx) error) error,
 	fn func(context.Context, sqldb.Tx) error,
 ) error {
 	err := tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		if err := fn(ctx, mortalTx{mortalStatements{tx, m.life}, tx}); err != nil {
+		if err := fn(ctx, crashingTx{crashingQuerier{tx, c.process}, tx}); err != nil {
 			return err
 		}
-		return m.life.tick()
+		return c.process.tick()
 	})
 	if err != nil {
 		return err
 	}
-	return m.life.tick()
+	return c.process.tick()
 }
 
-func (m mortal) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	return mortalStatements{m.DB, m.life}.Exec(ctx, sql, args...)
+func (c crashingDB) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	return crashingQuerier{c.DB, c.process}.Exec(ctx, sql, args...)
 }
 
-func (m mortal) Query(ctx context.Context, sql string, args ...any) (sqldb.Rows, error) {
-	return mortalStatements{m.DB, m.life}.Query(ctx, sql, args...)
+func (c crashingDB) Query(ctx context.Context, sql string, args ...any) (sqldb.Rows, error) {
+	return crashingQuerier{c.DB, c.process}.Query(ctx, sql, args...)
 }
 
-func (m mortal) QueryRow(ctx context.Context, sql string, args ...any) sqldb.Row {
-	return mortalStatements{m.DB, m.life}.QueryRow(ctx, sql, args...)
+func (c crashingDB) QueryRow(ctx context.Context, sql string, args ...any) sqldb.Row {
+	return crashingQuerier{c.DB, c.process}.QueryRow(ctx, sql, args...)
 }
 
-func (m mortal) Run(ctx context.Context, b *sqldb.Batch) error {
-	return mortalStatements{m.DB, m.life}.Run(ctx, b)
+func (c crashingDB) Run(ctx context.Context, b *sqldb.Batch) error {
+	return crashingQuerier{c.DB, c.process}.Run(ctx, b)
 }
 
-func (m mortal) Ping(ctx context.Context) error {
-	if err := m.life.tick(); err != nil {
+func (c crashingDB) Ping(ctx context.Context) error {
+	if err := c.process.tick(); err != nil {
 		return err
 	}
-	return m.DB.Ping(ctx)
+	return c.DB.Ping(ctx)
 }
 
-// mortalTx has the statements of a process that may die, and the rest of Tx.
-type mortalTx struct {
-	mortalStatements
+// crashingTx is a transaction of a crashingDB.
+type crashingTx struct {
+	crashingQuerier
 	tx sqldb.Tx
 }
 
-func (m mortalTx) OnCommit(f func())  { m.tx.OnCommit(f) }
-func (m mortalTx) SkipLocked() string { return m.tx.SkipLocked() }
-func (m mortalTx) ForUpdate() string  { return m.tx.ForUpdate() }
+func (c crashingTx) OnCommit(f func())  { c.tx.OnCommit(f) }
+func (c crashingTx) SkipLocked() string { return c.tx.SkipLocked() }
+func (c crashingTx) ForUpdate() string  { return c.tx.ForUpdate() }
 
-type mortalStatements struct {
+// crashingQuerier runs the statements of a process that can crash before each.
+type crashingQuerier struct {
 	sqldb.Querier
-	life life
+	process *process
 }
 
-func (m mortalStatements) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	if err := m.life.tick(); err != nil {
+func (c crashingQuerier) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	if err := c.process.tick(); err != nil {
 		return 0, err
 	}
-	return m.Querier.Exec(ctx, sql, args...)
+	return c.Querier.Exec(ctx, sql, args...)
 }
 
-func (m mortalStatements) Query(ctx context.Context, sql string, args ...any) (sqldb.Rows, error) {
-	if err := m.life.tick(); err != nil {
+func (c crashingQuerier) Query(ctx context.Context, sql string, args ...any) (sqldb.Rows, error) {
+	if err := c.process.tick(); err != nil {
 		return nil, err
 	}
-	return m.Querier.Query(ctx, sql, args...)
+	return c.Querier.Query(ctx, sql, args...)
 }
 
-func (m mortalStatements) QueryRow(ctx context.Context, sql string, args ...any) sqldb.Row {
-	if err := m.life.tick(); err != nil {
-		return deadRow{err}
+func (c crashingQuerier) QueryRow(ctx context.Context, sql string, args ...any) sqldb.Row {
+	if err := c.process.tick(); err != nil {
+		return failedRow{err}
 	}
-	return m.Querier.QueryRow(ctx, sql, args...)
+	return c.Querier.QueryRow(ctx, sql, args...)
 }
 
-func (m mortalStatements) Run(ctx context.Context, b *sqldb.Batch) error {
-	if err := m.life.tick(); err != nil {
+func (c crashingQuerier) Run(ctx context.Context, b *sqldb.Batch) error {
+	if err := c.process.tick(); err != nil {
 		return err
 	}
-	return m.Querier.Run(ctx, b)
+	return c.Querier.Run(ctx, b)
 }
 
-type deadRow struct{ err error }
+type failedRow struct{ err error }
 
-func (d deadRow) Scan(...any) error { return d.err }
+func (r failedRow) Scan(...any) error { return r.err }

@@ -20,8 +20,8 @@ import (
 	"troupe/platform/sqldb/sqldbtest"
 )
 
-// orderSaid is of the size of an order.created.
-type orderSaid struct {
+// orderCreated is as large as the event order.created of the shop.
+type orderCreated struct {
 	OrderID string      `json:"order_id"`
 	UserID  string      `json:"user_id"`
 	Lines   []orderLine `json:"lines"`
@@ -34,16 +34,16 @@ type orderLine struct {
 	Price    int    `json:"price"`
 }
 
-func (orderSaid) EventType() string       { return "order.said.v1" }
-func (o orderSaid) CorrelationID() string { return o.OrderID }
+func (orderCreated) EventType() string       { return "order.created.v1" }
+func (o orderCreated) CorrelationID() string { return o.OrderID }
 
-func newOrder() orderSaid {
-	return orderSaid{newID(), newID(), []orderLine{{"TSHIRT-M", "T-shirt M", 2, 1299}, {"MUG", "Mug", 1, 799}}}
+func newOrder() orderCreated {
+	return orderCreated{newID(), newID(), []orderLine{{"TSHIRT-M", "T-shirt M", 2, 1299}, {"MUG", "Mug", 1, 799}}}
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-func orders(b *testing.B, n int) (batch []bus.Message) {
+func messages(b *testing.B, n int) (batch []bus.Message) {
 	b.Helper()
 	for range n {
 		e, err := event.New(newID(), "orders", time.Now(), newOrder())
@@ -88,8 +88,8 @@ func BenchmarkLocalBus(b *testing.B) {
 		b.Run(kind, func(b *testing.B) {
 			for range b.N {
 				db := sqldbtest.Open(b, sqldbtest.URLs(b)[kind], sqldb.Options{}, local.Migrations)
-				lb := local.New(bus.Topology{"order.said.v1": {"hearer"}}, map[string]sqldb.DB{"hearer": db}, slog.New(slog.DiscardHandler))
-				sent := orders(b, batches*size)
+				lb := local.New(bus.Topology{"order.created.v1": {"consumer"}}, map[string]sqldb.DB{"consumer": db}, slog.New(slog.DiscardHandler))
+				sent := messages(b, batches*size)
 				perMessage(b, len(sent), func() { publishAndConsume(b, lb, sent, size) })
 			}
 		})
@@ -101,7 +101,7 @@ func publishAndConsume(b *testing.B, lb *local.Bus, sent []bus.Message, size int
 	done := make(chan error)
 	left := len(sent)
 	go func() {
-		done <- lb.Subscribe(ctx, "hearer", func(_ context.Context, batch []bus.Delivery) error {
+		done <- lb.Subscribe(ctx, "consumer", func(_ context.Context, batch []bus.Delivery) error {
 			if left -= len(batch); left == 0 {
 				cancel()
 			}
@@ -117,22 +117,22 @@ func publishAndConsume(b *testing.B, lb *local.Bus, sent []bus.Message, size int
 	require.NoError(b, <-done)
 }
 
-// taker is a bus that takes everything.
-type taker struct{}
+// acceptAll is a bus that accepts everything and delivers nothing.
+type acceptAll struct{}
 
-func (taker) Publish(_ context.Context, batch []bus.Message) []error {
+func (acceptAll) Publish(_ context.Context, batch []bus.Message) []error {
 	return make([]error, len(batch))
 }
 
-// BenchmarkOutboxAdd says 1, and 64, events a transaction.
+// BenchmarkOutboxAdd adds 1 and 64 events per transaction.
 func BenchmarkOutboxAdd(b *testing.B) {
 	for _, size := range []int{1, 64} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			eachFile(b, func(b *testing.B, db sqldb.DB) {
-				o := outbox.New(outbox.Config{Service: "orders", DB: db, Publisher: taker{}, Now: time.Now, NewID: newID})
+				o := outbox.New(outbox.Config{Service: "orders", DB: db, Publisher: acceptAll{}, Now: time.Now, NewID: newID})
 				perMessage(b, b.N*size, func() {
 					for range b.N {
-						say(b, db, o, size)
+						add(b, db, o, size)
 					}
 				})
 			})
@@ -140,21 +140,21 @@ func BenchmarkOutboxAdd(b *testing.B) {
 	}
 }
 
-func say(b *testing.B, db sqldb.DB, o *outbox.Outbox, n int) {
-	facts := make([]event.Payload, n)
-	for i := range facts {
-		facts[i] = newOrder()
+func add(b *testing.B, db sqldb.DB, o *outbox.Outbox, n int) {
+	payloads := make([]event.Payload, n)
+	for i := range payloads {
+		payloads[i] = newOrder()
 	}
-	require.NoError(b, db.Tx(b.Context(), func(ctx context.Context, tx sqldb.Tx) error { return o.Add(ctx, tx, facts...) }))
+	require.NoError(b, db.Tx(b.Context(), func(ctx context.Context, tx sqldb.Tx) error { return o.Add(ctx, tx, payloads...) }))
 }
 
-// BenchmarkOutboxRelay takes full batches to a bus that costs nothing.
+// BenchmarkOutboxRelay publishes full batches to a bus that costs nothing.
 func BenchmarkOutboxRelay(b *testing.B) {
 	eachFile(b, func(b *testing.B, db sqldb.DB) {
-		o := outbox.New(outbox.Config{Service: "orders", DB: db, Publisher: taker{}, Now: time.Now, NewID: newID})
+		o := outbox.New(outbox.Config{Service: "orders", DB: db, Publisher: acceptAll{}, Now: time.Now, NewID: newID})
 		for range b.N {
 			for range 20 {
-				say(b, db, o, 500)
+				add(b, db, o, 500)
 			}
 			perMessage(b, 20*500, func() {
 				for range 20 {
@@ -167,16 +167,16 @@ func BenchmarkOutboxRelay(b *testing.B) {
 	})
 }
 
-// BenchmarkInbox takes batches in whose reactions do nothing.
+// BenchmarkInbox consumes batches with a handler that does nothing.
 func BenchmarkInbox(b *testing.B) {
 	for _, size := range []int{1, 16, 256} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			eachFile(b, func(b *testing.B, db sqldb.DB) {
 				in := inbox.New(inbox.Config{
-					Service: "hearer", DB: db, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-					Handlers: []inbox.Handler{inbox.Handle(func(context.Context, sqldb.Tx, inbox.Received[orderSaid]) error { return nil })},
+					Service: "consumer", DB: db, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+					Handlers: []inbox.Handler{inbox.Handle(func(context.Context, sqldb.Tx, inbox.Received[orderCreated]) error { return nil })},
 				})
-				sent := orders(b, b.N*size)
+				sent := messages(b, b.N*size)
 				perMessage(b, len(sent), func() {
 					for range b.N {
 						var batch []bus.Delivery

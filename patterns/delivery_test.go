@@ -1,5 +1,5 @@
 // Package patterns_test puts outbox, bus and inbox together and lets the process
-// die at every point where it can.
+// crash at every point where it can.
 package patterns_test
 
 import (
@@ -23,38 +23,39 @@ import (
 	"troupe/platform/sqldb/sqldbtest"
 )
 
-// Two services: the kitchen hears of guests and cooks a meal for each, the
-// waiter hears of meals and serves them.
+// There are two services. The shop publishes an event for each placed order; the
+// warehouse consumes it and packs the order; the shop consumes that event and
+// ships the order.
 
 type (
-	guestCame  struct{ Guest string }
-	mealCooked struct{ Guest string }
+	orderPlaced struct{ Order string }
+	orderPacked struct{ Order string }
 )
 
-func (guestCame) EventType() string        { return "guest.came.v1" }
-func (g guestCame) CorrelationID() string  { return g.Guest }
-func (mealCooked) EventType() string       { return "meal.cooked.v1" }
-func (m mealCooked) CorrelationID() string { return m.Guest }
+func (orderPlaced) EventType() string       { return "order.placed.v1" }
+func (o orderPlaced) CorrelationID() string { return o.Order }
+func (orderPacked) EventType() string       { return "order.packed.v1" }
+func (o orderPacked) CorrelationID() string { return o.Order }
 
-var topology = bus.Topology{"guest.came.v1": {"kitchen"}, "meal.cooked.v1": {"waiter"}}
+var topology = bus.Topology{"order.placed.v1": {"warehouse"}, "order.packed.v1": {"shop"}}
 
-// restaurant is what outlives the process: the databases.
-type restaurant struct {
-	kitchen, waiter sqldb.DB
+// system is what outlives the process: the databases.
+type system struct {
+	shop, warehouse sqldb.DB
 	now             time.Time
-	guests          int
+	orders          int
 }
 
-// eachDatabase gives a restaurant per kind of database.
-func eachDatabase(t *testing.T, test func(t *testing.T, r *restaurant)) {
+// eachDatabase calls test with a system on each kind of database.
+func eachDatabase(t *testing.T, test func(t *testing.T, s *system)) {
 	t.Parallel()
-	kitchens, waiters := sqldbtest.URLs(t), sqldbtest.URLs(t)
-	for kind := range kitchens {
+	shops, warehouses := sqldbtest.URLs(t), sqldbtest.URLs(t)
+	for kind := range shops {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			r := &restaurant{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)}
-			r.kitchen, r.waiter = open(t, kitchens[kind]), open(t, waiters[kind])
-			test(t, r)
+			s := &system{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)}
+			s.shop, s.warehouse = open(t, shops[kind]), open(t, warehouses[kind])
+			test(t, s)
 		})
 	}
 }
@@ -62,49 +63,51 @@ func eachDatabase(t *testing.T, test func(t *testing.T, r *restaurant)) {
 func open(t *testing.T, url string) sqldb.DB {
 	t.Helper()
 	db := sqldbtest.Open(t, url, sqldb.Options{}, outbox.Migrations, inbox.Migrations, local.Migrations)
-	_, err := db.Exec(t.Context(), "CREATE TABLE done (guest TEXT NOT NULL, what TEXT NOT NULL)")
+	_, err := db.Exec(t.Context(), "CREATE TABLE effects (order_id TEXT NOT NULL, effect TEXT NOT NULL)")
 	require.NoError(t, err)
 	return db
 }
 
-// process is one life of the program: it dies before its operation number left.
+// process is one run of the program. It crashes before an operation when no more
+// operations are left.
 type process struct {
-	*restaurant
-	kitchen, waiter sqldb.DB
+	*system
+	shop, warehouse sqldb.DB
 	left            int
 	steps           []func(context.Context) (int, error)
-	said            *outbox.Outbox
+	shopOutbox      *outbox.Outbox
 }
 
-const immortal = 1 << 30
+const unlimited = 1 << 30
 
-func (r *restaurant) start(operations int) *process {
-	p := &process{restaurant: r, left: operations}
-	p.kitchen, p.waiter = mortal{r.kitchen, p}, mortal{r.waiter, p}
-	b := local.New(topology, map[string]sqldb.DB{"kitchen": p.kitchen, "waiter": p.waiter}, slog.New(slog.DiscardHandler), local.Sequential())
-	cooked := p.outbox("kitchen", p.kitchen, b)
-	p.said = p.outbox("waiter", p.waiter, b)
-	kitchen := p.inbox("kitchen", p.kitchen, inbox.Handle(func(ctx context.Context, tx sqldb.Tx, g inbox.Received[guestCame]) error {
-		return errors.Join(do(ctx, tx, g.Payload.Guest, "cooked"), cooked.Add(ctx, tx, mealCooked(g.Payload)))
+func (s *system) start(operations int) *process {
+	p := &process{system: s, left: operations}
+	p.shop, p.warehouse = crashingDB{s.shop, p}, crashingDB{s.warehouse, p}
+	b := local.New(topology, map[string]sqldb.DB{"shop": p.shop, "warehouse": p.warehouse}, slog.New(slog.DiscardHandler), local.Sequential())
+	p.shopOutbox = p.outbox("shop", p.shop, b)
+	warehouseOutbox := p.outbox("warehouse", p.warehouse, b)
+	warehouse := p.inbox("warehouse", p.warehouse, inbox.Handle(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[orderPlaced]) error {
+		return errors.Join(record(ctx, tx, r.Payload.Order, "packed"), warehouseOutbox.Add(ctx, tx, orderPacked(r.Payload)))
 	}))
-	waiter := p.inbox("waiter", p.waiter, inbox.HandleBatch(func(ctx context.Context, tx sqldb.Tx, ms []inbox.Received[mealCooked]) error {
-		for _, m := range ms {
-			if err := do(ctx, tx, m.Payload.Guest, "served"); err != nil {
+	shop := p.inbox("shop", p.shop, inbox.HandleBatch(func(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[orderPacked]) error {
+		for _, r := range rs {
+			if err := record(ctx, tx, r.Payload.Order, "shipped"); err != nil {
 				return err
 			}
 		}
 		return nil
 	}))
 	p.steps = []func(context.Context) (int, error){
-		p.said.Step, cooked.Step, kitchen.Step, waiter.Step,
-		func(ctx context.Context) (int, error) { return b.Step(ctx, "kitchen", kitchen.Consume) },
-		func(ctx context.Context) (int, error) { return b.Step(ctx, "waiter", waiter.Consume) },
+		p.shopOutbox.Step, warehouseOutbox.Step, warehouse.Step, shop.Step,
+		func(ctx context.Context) (int, error) { return b.Step(ctx, "warehouse", warehouse.Consume) },
+		func(ctx context.Context) (int, error) { return b.Step(ctx, "shop", shop.Consume) },
 	}
 	return p
 }
 
-func do(ctx context.Context, tx sqldb.Tx, guest, what string) error {
-	_, err := tx.Exec(ctx, "INSERT INTO done (guest, what) VALUES ($1, $2)", guest, what)
+// record writes an effect that must happen once.
+func record(ctx context.Context, tx sqldb.Tx, order, effect string) error {
+	_, err := tx.Exec(ctx, "INSERT INTO effects (order_id, effect) VALUES ($1, $2)", order, effect)
 	return err
 }
 
@@ -112,31 +115,32 @@ func (p *process) outbox(service string, db sqldb.DB, b bus.Publisher) *outbox.O
 	return outbox.New(outbox.Config{Service: service, DB: db, Publisher: b, Now: p.clock, NewID: uuid.NewString})
 }
 
-func (p *process) inbox(service string, db sqldb.DB, r inbox.Handler) *inbox.Inbox {
+func (p *process) inbox(service string, db sqldb.DB, h inbox.Handler) *inbox.Inbox {
 	return inbox.New(inbox.Config{
-		Service: service, DB: db, Handlers: []inbox.Handler{r}, Now: p.clock, Log: slog.New(slog.DiscardHandler),
+		Service: service, DB: db, Handlers: []inbox.Handler{h}, Now: p.clock, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
 func (p *process) clock() time.Time { return p.now }
 
-// welcome takes n guests in; whether the waiter noted them is all that counts.
-func (p *process) welcome(ctx context.Context, n int) error {
-	return p.waiter.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		var facts []event.Payload
+// place places n orders in one transaction of the shop. An order counts only if
+// this transaction commits.
+func (p *process) place(ctx context.Context, n int) error {
+	return p.shop.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		var payloads []event.Payload
 		for range n {
-			p.guests++
-			guest := fmt.Sprint("guest ", p.guests)
-			if err := do(ctx, tx, guest, "welcomed"); err != nil {
+			p.orders++
+			order := fmt.Sprint("order ", p.orders)
+			if err := record(ctx, tx, order, "placed"); err != nil {
 				return err
 			}
-			facts = append(facts, guestCame{guest})
+			payloads = append(payloads, orderPlaced{order})
 		}
-		return p.said.Add(ctx, tx, facts...)
+		return p.shopOutbox.Add(ctx, tx, payloads...)
 	})
 }
 
-// settle steps until nothing is left to do, or the process dies.
+// settle calls the steps until nothing is left to do or the process crashes.
 func (p *process) settle(ctx context.Context) error {
 	for {
 		did := 0
@@ -153,14 +157,14 @@ func (p *process) settle(ctx context.Context) error {
 	}
 }
 
-// everyGuestIsServedOnce demands that what was committed has all its effects, once,
-// and that nothing is left lying about.
-func (r *restaurant) everyGuestIsServedOnce(t *testing.T) {
+// requireEachShippedOnce requires that every order that was committed has all its
+// effects once, and that no event is left anywhere.
+func (s *system) requireEachShippedOnce(t *testing.T) {
 	t.Helper()
-	welcomed := r.guestsOf(t, r.waiter, "welcomed")
-	require.ElementsMatch(t, welcomed, r.guestsOf(t, r.kitchen, "cooked"))
-	require.ElementsMatch(t, welcomed, r.guestsOf(t, r.waiter, "served"))
-	for _, db := range []sqldb.DB{r.kitchen, r.waiter} {
+	placed := s.ordersWith(t, s.shop, "placed")
+	require.ElementsMatch(t, placed, s.ordersWith(t, s.warehouse, "packed"))
+	require.ElementsMatch(t, placed, s.ordersWith(t, s.shop, "shipped"))
+	for _, db := range []sqldb.DB{s.shop, s.warehouse} {
 		for _, table := range []string{"outbox", "queue", "parked"} {
 			var left int
 			require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&left))
@@ -169,44 +173,44 @@ func (r *restaurant) everyGuestIsServedOnce(t *testing.T) {
 	}
 }
 
-func (r *restaurant) guestsOf(t *testing.T, db sqldb.DB, what string) []string {
+func (s *system) ordersWith(t *testing.T, db sqldb.DB, effect string) []string {
 	t.Helper()
-	guests, err := sqldb.All(t.Context(), db, func(r sqldb.Row) (g string, err error) { return g, r.Scan(&g) },
-		"SELECT guest FROM done WHERE what = $1", what)
+	orders, err := sqldb.All(t.Context(), db, func(r sqldb.Row) (order string, err error) { return order, r.Scan(&order) },
+		"SELECT order_id FROM effects WHERE effect = $1", effect)
 	require.NoError(t, err)
-	return guests
+	return orders
 }
 
 func TestEveryOrderShipsOnceWhereverTheProcessCrashes(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, r *restaurant) {
+	eachDatabase(t, func(t *testing.T, s *system) {
 		for operations := 0; ; operations++ {
-			first := r.start(operations)
-			err := first.welcome(t.Context(), 2)
+			first := s.start(operations)
+			err := first.place(t.Context(), 2)
 			if err == nil {
 				err = first.settle(t.Context())
 			}
-			require.NoError(t, r.start(immortal).settle(t.Context()))
-			r.everyGuestIsServedOnce(t)
+			require.NoError(t, s.start(unlimited).settle(t.Context()))
+			s.requireEachShippedOnce(t)
 			if err == nil {
-				require.Greater(t, operations, 30, "it has died everywhere")
+				require.Greater(t, operations, 30, "it has crashed at every operation")
 				return
 			}
-			require.ErrorIs(t, err, errDead)
+			require.ErrorIs(t, err, errCrashed)
 		}
 	})
 }
 
 func TestEveryOrderShipsOnceHoweverOftenTheProcessCrashes(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, r *restaurant) {
-		chance := rand.New(rand.NewPCG(1, 2))
+	eachDatabase(t, func(t *testing.T, s *system) {
+		random := rand.New(rand.NewPCG(1, 2))
 		for range 60 {
-			p := r.start(chance.IntN(150))
-			if p.welcome(t.Context(), 1+chance.IntN(3)) == nil {
-				_ = p.settle(t.Context()) // alive or dead, the next one goes on
+			p := s.start(random.IntN(150))
+			if p.place(t.Context(), 1+random.IntN(3)) == nil {
+				_ = p.settle(t.Context()) // crashed or not, the next process continues
 			}
-			r.now = r.now.Add(time.Minute)
+			s.now = s.now.Add(time.Minute)
 		}
-		require.NoError(t, r.start(immortal).settle(t.Context()))
-		r.everyGuestIsServedOnce(t)
+		require.NoError(t, s.start(unlimited).settle(t.Context()))
+		s.requireEachShippedOnce(t)
 	})
 }
