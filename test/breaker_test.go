@@ -32,7 +32,7 @@ func TestTheCircuitOfAFailingServiceOpensUntilItRecovers(t *testing.T) {
 			return true
 		}, timeout, pollInterval, "the circuit does not open")
 		require.Equal(t, "OPEN", s.circuit(t, "payments"))
-		require.Regexp(t, "^[1-9]", s.metric(t, `gateway_breaker_changes_total{to="OPEN",upstream="payments"}`))
+		require.Regexp(t, "^[1-9]", s.metric(t, `troupe_gateway_breaker_transitions_total{to="OPEN",upstream="payments"}`))
 
 		for _, path := range []string{"/users/me", "/products", "/orders", "/notifications"} {
 			require.Equal(t, 200, s.send(t, rawRequest{method: "GET", path: path, header: bearer}).status, path)
@@ -46,8 +46,8 @@ func TestTheCircuitOfAFailingServiceOpensUntilItRecovers(t *testing.T) {
 		require.Equal(t, 200, s.send(t, payments).status)
 		require.Equal(t, 200, s.send(t, payments).status)
 		require.Equal(t, "CLOSED", s.circuit(t, "payments"))
-		require.Regexp(t, "^[1-9]", s.metric(t, `gateway_breaker_changes_total{to="HALF_OPEN",upstream="payments"}`))
-		require.Equal(t, "1", s.metric(t, `gateway_breaker_changes_total{to="CLOSED",upstream="payments"}`))
+		require.Regexp(t, "^[1-9]", s.metric(t, `troupe_gateway_breaker_transitions_total{to="HALF_OPEN",upstream="payments"}`))
+		require.Equal(t, "1", s.metric(t, `troupe_gateway_breaker_transitions_total{to="CLOSED",upstream="payments"}`))
 		require.Equal(t, "captured", s.awaitEvent(t, ada, placed.ID, "order.paid.v1").PaymentState, "and paid once payments has recovered")
 	})
 }
@@ -71,7 +71,7 @@ func (s *system) breakPayments(t *testing.T) (repair func()) {
 // circuit returns the state of the gateway's circuit breaker for a service.
 func (s *system) circuit(t *testing.T, service string) string {
 	t.Helper()
-	return map[string]string{"0": "CLOSED", "1": "OPEN", "2": "HALF_OPEN"}[s.metric(t, `gateway_breaker_state{upstream="`+service+`"}`)]
+	return map[string]string{"0": "CLOSED", "1": "OPEN", "2": "HALF_OPEN"}[s.metric(t, `troupe_gateway_breaker_state{upstream="`+service+`"}`)]
 }
 
 // metric returns the value of one of the gateway's metrics; "" if there is none.

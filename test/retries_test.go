@@ -18,7 +18,7 @@ func TestASafeRequestIsRetried(t *testing.T) {
 		}}
 		s.rejectNext(t, "inventory", 2)
 		require.Equal(t, 200, s.send(t, rawRequest{method: "GET", path: "/products/lantern"}).status)
-		require.Equal(t, "2", s.metric(t, `gateway_retries_total{upstream="inventory"}`))
+		require.Equal(t, "2", s.metric(t, `troupe_gateway_upstream_retries_total{upstream="inventory"}`))
 
 		s.rejectNext(t, "orders", 1)
 		require.Equal(t, 503, s.send(t, order).status, "a retry might place a second order")

@@ -7,63 +7,62 @@ import (
 	"troupe/services/gateway/internal/openapi"
 )
 
-// access is who may call.
+// access is who may call a route.
 type access uint8
 
 const (
-	anybody access = iota
-	callers        // with a valid token
-	admins
+	public        access = iota
+	authenticated        // anyone with a valid token
+	adminOnly
 )
 
-// keyed says of a POST that the service does it once for one Idempotency-Key, so
-// that it may be sent again when its answer was lost. Of no other POST can the
-// gateway know: a key alone is a client's wish, not the service's promise.
-const keyed = true
+// idempotent marks a POST that the service carries out once for each Idempotency-Key, so
+// that the gateway may retry it when the response was lost. The gateway retries no other
+// POST: a key that a client sends proves nothing about the service.
+const idempotent = true
 
 type route struct {
-	pattern  string // as of http.ServeMux; GET also takes HEAD
-	upstream string
-	access   access
-	keyed    bool
+	pattern    string // a pattern of http.ServeMux; GET includes HEAD
+	upstream   string
+	access     access
+	idempotent bool
 }
 
-// routes are all that can be reached from outside: what is not listed does not
-// exist. The most specific pattern wins, and segments match whole: /usersX is
-// not below /users.
+// routes lists every operation that can be reached from outside. The most specific
+// pattern wins, and segments match as a whole: /usersX is not below /users.
 var routes = []route{
-	{"POST /users", "users", anybody, keyed},
-	{"GET /users", "users", admins, !keyed},
-	{"GET /users/{id}", "users", admins, !keyed},
-	{"GET /users/me", "users", callers, !keyed},
-	{"PATCH /users/me", "users", callers, !keyed},
-	{"DELETE /users/me", "users", callers, !keyed},
-	{"POST /users/me/password", "users", callers, !keyed},
-	{"POST /token", "users", anybody, !keyed},
-	{"POST /logout", "users", callers, !keyed},
-	{"GET /.well-known/jwks.json", "users", anybody, !keyed},
+	{"POST /users", "users", public, idempotent},
+	{"GET /users", "users", adminOnly, !idempotent},
+	{"GET /users/{id}", "users", adminOnly, !idempotent},
+	{"GET /users/me", "users", authenticated, !idempotent},
+	{"PATCH /users/me", "users", authenticated, !idempotent},
+	{"DELETE /users/me", "users", authenticated, !idempotent},
+	{"POST /users/me/password", "users", authenticated, !idempotent},
+	{"POST /token", "users", public, !idempotent},
+	{"POST /logout", "users", authenticated, !idempotent},
+	{"GET /.well-known/jwks.json", "users", public, !idempotent},
 
-	{"GET /products", "inventory", anybody, !keyed},
-	{"GET /products/{sku}", "inventory", anybody, !keyed},
-	{"PUT /products/{sku}", "inventory", admins, !keyed},
-	{"POST /products/{sku}/stock", "inventory", admins, keyed},
+	{"GET /products", "inventory", public, !idempotent},
+	{"GET /products/{sku}", "inventory", public, !idempotent},
+	{"PUT /products/{sku}", "inventory", adminOnly, !idempotent},
+	{"POST /products/{sku}/stock", "inventory", adminOnly, idempotent},
 
-	{"POST /orders", "orders", callers, keyed},
-	{"GET /orders", "orders", callers, !keyed},
-	{"GET /orders/{id}", "orders", callers, !keyed},
-	{"GET /orders/{id}/timeline", "orders", callers, !keyed},
-	{"POST /orders/{id}/cancel", "orders", callers, keyed},
-	{"POST /orders/{id}/ship", "orders", admins, keyed},
-	{"POST /orders/{id}/deliver", "orders", admins, keyed},
+	{"POST /orders", "orders", authenticated, idempotent},
+	{"GET /orders", "orders", authenticated, !idempotent},
+	{"GET /orders/{id}", "orders", authenticated, !idempotent},
+	{"GET /orders/{id}/timeline", "orders", authenticated, !idempotent},
+	{"POST /orders/{id}/cancel", "orders", authenticated, idempotent},
+	{"POST /orders/{id}/ship", "orders", adminOnly, idempotent},
+	{"POST /orders/{id}/deliver", "orders", adminOnly, idempotent},
 
-	{"GET /payments", "payments", callers, !keyed},
-	{"POST /payments/{id}/refund", "payments", admins, keyed},
+	{"GET /payments", "payments", authenticated, !idempotent},
+	{"POST /payments/{id}/refund", "payments", adminOnly, idempotent},
 
-	{"GET /notifications", "notifications", callers, !keyed},
-	{"POST /notifications/{id}/read", "notifications", callers, !keyed},
+	{"GET /notifications", "notifications", authenticated, !idempotent},
+	{"POST /notifications/{id}/read", "notifications", authenticated, !idempotent},
 }
 
-// upstreams are the services that anything is forwarded to.
+// upstreams returns the names of the services that requests are forwarded to, sorted.
 func upstreams() []string {
 	var names []string
 	for _, r := range routes {
@@ -73,10 +72,10 @@ func upstreams() []string {
 	return slices.Compact(names)
 }
 
-// exposed says whether an operation of a service is one of the routes.
-func exposed(service, method, path string) bool {
+// isExposed reports whether an operation of a service is one of the routes.
+func isExposed(service, method, path string) bool {
 	return slices.ContainsFunc(routes, func(r route) bool {
 		m, pattern, _ := strings.Cut(r.pattern, " ")
-		return r.upstream == service && m == method && openapi.Shape(pattern) == path
+		return r.upstream == service && m == method && openapi.PathPattern(pattern) == path
 	})
 }

@@ -19,10 +19,10 @@ import (
 	"troupe/services/gateway"
 )
 
-// The share of a request that is ours, with nothing but memory behind it: GET
-// /orders/{id} with a good token, and a JSON answer of 512 bytes.
+// The cost of the gateway alone, without a network behind it: GET /orders/{id} with a
+// valid token, and a JSON response of 512 bytes.
 
-// memory is a service without a network.
+// memory is a transport that answers without a network.
 type memory struct{ body string }
 
 func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -37,7 +37,7 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// sink is an answer that goes nowhere.
+// sink is a response writer that discards the response.
 type sink struct{ h http.Header }
 
 func (s *sink) Header() http.Header         { return s.h }
@@ -91,8 +91,8 @@ func BenchmarkGateway(b *testing.B) {
 	measure(b, h, token)
 }
 
-// The standard proxy, with a pool, does none of: guarding, routing, checking
-// tokens, limiting, breaking circuits, timing out, measuring and logging.
+// The standard library's proxy, with a buffer pool, for comparison. It does not sanitize,
+// route, verify tokens, limit, break circuits, time out, measure or log.
 func BenchmarkReverseProxy(b *testing.B) {
 	target, err := url.Parse("http://orders")
 	require.NoError(b, err)

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// cors lets the pages of GATEWAY_CORS_ORIGINS call from a browser. Tokens travel
-// in a header, never in a cookie, so credentials are not allowed. It says whether
-// the request was a browser's question and is answered.
+// cors allows the pages of GATEWAY_CORS_ORIGINS to call the API from a browser. Tokens
+// are sent in a header, never in a cookie, so credentials are not allowed. It reports
+// whether the request was a preflight, which it has answered.
 func (g *gateway) cors(w http.ResponseWriter, r *http.Request) bool {
 	if len(g.CORSOrigins) == 0 {
 		return false

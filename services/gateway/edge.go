@@ -11,8 +11,8 @@ import (
 	"troupe/platform/fault"
 	"troupe/platform/httpapi"
 	"troupe/platform/telemetry"
-	"troupe/services/gateway/internal/guard"
 	"troupe/services/gateway/internal/openapi"
+	"troupe/services/gateway/internal/sanitize"
 	"troupe/services/gateway/internal/upstream"
 )
 
@@ -22,56 +22,57 @@ type gateway struct {
 	log       *slog.Logger
 	upstreams map[string]*upstream.Upstream
 	document  *openapi.Cache
-	barred    *prometheus.CounterVec
-	inner     http.Handler // routes what has passed the edge
+	rejected  *prometheus.CounterVec
+	api       http.Handler // routes the requests that were not rejected
 }
 
-// ServeHTTP refuses what could be understood in two ways before anything else
-// looks at it, and takes from the headers what a client has no say in.
+// ServeHTTP rejects ambiguous requests before anything else reads them, and removes the
+// headers that a client must not set.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := guard.Check(r); err != nil {
-		r = named(w, r)
-		g.barred.WithLabelValues(err.Code).Inc()
-		g.log.LogAttrs(r.Context(), slog.LevelInfo, "request barred", slog.String("code", err.Code))
+	if err := sanitize.Check(r); err != nil {
+		r = withRequestID(w, r)
+		g.rejected.WithLabelValues(err.Code).Inc()
+		g.log.LogAttrs(r.Context(), slog.LevelInfo, "request rejected", slog.String("code", err.Code))
 		httpapi.WriteProblem(w, r, err)
 		return
 	}
-	origin := guard.OriginOf(r, g.TrustedProxies)
-	guard.StripHop(r.Header)
-	guard.StripForged(r.Header)
+	origin := sanitize.OriginOf(r, g.TrustedProxies)
+	sanitize.StripHopByHop(r.Header)
+	sanitize.StripForged(r.Header)
 	origin.Set(r.Header)
 	switch {
 	case g.cors(w, r):
 	case r.URL.Path == "/openapi.json" && r.Method == http.MethodGet:
 		g.serveDocument(w, r)
 	default:
-		g.inner.ServeHTTP(w, r)
+		g.api.ServeHTTP(w, r)
 	}
 }
 
-// named gives a request that the API never sees an id to complain with.
-func named(w http.ResponseWriter, r *http.Request) *http.Request {
+// withRequestID sets an id for a request that the API does not see, so that its client
+// can refer to it.
+func withRequestID(w http.ResponseWriter, r *http.Request) *http.Request {
 	id := rand.Text()
 	w.Header().Set("X-Request-Id", id)
 	return r.WithContext(telemetry.WithRequestID(r.Context(), id))
 }
 
-// stamp gives the request to the service under the id and the trace it has here.
-func stamp(r *http.Request, answer http.Header) {
+// setTraceHeaders sets the request id and the trace context that the service receives.
+func setTraceHeaders(r *http.Request, answer http.Header) {
 	r.Header["X-Request-Id"] = answer["X-Request-Id"]
 	if parent := telemetry.Traceparent(r.Context()); parent != "" {
 		r.Header["Traceparent"] = []string{parent}
 	}
 }
 
-// admit refuses whom the service would refuse too, before the service is troubled.
-// Where anybody may call, a token is the service's to judge.
+// authorize rejects requests that the service would reject too, to save the service the
+// work. On public routes it leaves the token to the service.
 //
-// If no key has been had yet, because users was down when the gateway started,
-// the edge can not judge: the service can, since it keeps the keys it last had.
-// So an order is taken although users is down.
-func (g *gateway) admit(who access, r *http.Request) error {
-	if who == anybody {
+// If the gateway has no keys yet, because the users service was down when the gateway
+// started, it lets the request pass: the service verifies the token with the keys that
+// it keeps. So an order is accepted even while the users service is down.
+func (g *gateway) authorize(who access, r *http.Request) error {
+	if who == public {
 		return nil
 	}
 	token, err := httpapi.BearerToken(r.Header)
@@ -87,7 +88,7 @@ func (g *gateway) admit(who access, r *http.Request) error {
 		return nil
 	case err != nil:
 		return err
-	case who == admins && caller.Role != auth.Admin:
+	case who == adminOnly && caller.Role != auth.Admin:
 		return httpapi.RoleRequired(auth.Admin)
 	}
 	return nil
@@ -96,9 +97,9 @@ func (g *gateway) admit(who access, r *http.Request) error {
 func (g *gateway) serveDocument(w http.ResponseWriter, r *http.Request) {
 	document, err := g.document.Document(r.Context())
 	if err != nil {
-		httpapi.WriteProblem(w, named(w, r), err)
+		httpapi.WriteProblem(w, withRequestID(w, r), err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(document) // a reader who is gone needs no document
+	_, _ = w.Write(document) // an error means that the client has gone
 }

@@ -1,9 +1,10 @@
-// Package gateway is where every request from outside comes in. It lets through
-// what is public, checks it at the edge, and forwards it to the service that
-// owns it, which a breaker, time-outs and limits keep from taking the rest down.
+// Package gateway is the API gateway: every request from outside comes through it. It
+// routes public operations to the services that own them and verifies tokens. A circuit
+// breaker, timeouts, retries with a budget and a limit of requests in flight for each
+// service keep the failure of one from affecting the others.
 //
-// It keeps no state and decides nothing about the business. Every service checks
-// tokens for itself, so the edge only spares them what is plainly refused.
+// The gateway keeps no state and takes no business decision. Every service verifies
+// tokens itself; the gateway only rejects early what a service would reject anyway.
 package gateway
 
 import (
@@ -26,16 +27,16 @@ import (
 var Service = app.Service{Name: "gateway", Port: 8000, Owns: "nothing", Build: build}
 
 type settings struct {
-	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" envDefault:"15s"`     // until an answer begins, over all tries
-	TryTimeout time.Duration `env:"GATEWAY_TRY_TIMEOUT" envDefault:"5s"`  // the same for one try
-	SlowTry    time.Duration `env:"GATEWAY_SLOW_TRY" envDefault:"3s"`     // a try that takes longer counts as slow
-	Idle       time.Duration `env:"GATEWAY_IDLE_TIMEOUT" envDefault:"1m"` // between two parts of an answer
-	Recovery   time.Duration `env:"GATEWAY_RECOVERY" envDefault:"10s"`    // how long a circuit stays open at least
-	InFlight   int           `env:"GATEWAY_IN_FLIGHT" envDefault:"256"`   // requests at once to one service
+	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" envDefault:"15s"`     // until a response begins, over all attempts
+	TryTimeout time.Duration `env:"GATEWAY_TRY_TIMEOUT" envDefault:"5s"`  // until the response to one attempt begins
+	SlowTry    time.Duration `env:"GATEWAY_SLOW_TRY" envDefault:"3s"`     // an attempt that takes longer counts as slow
+	Idle       time.Duration `env:"GATEWAY_IDLE_TIMEOUT" envDefault:"1m"` // the longest pause between two parts of a response
+	Recovery   time.Duration `env:"GATEWAY_RECOVERY" envDefault:"10s"`    // the recovery timeout of the circuit breaker: how long it stays open
+	InFlight   int           `env:"GATEWAY_IN_FLIGHT" envDefault:"256"`   // the most requests at a time to one service
 
-	// TrustedProxies may say for whom they forward, for example 10.0.0.0/8.
+	// Addresses of proxies whose X-Forwarded headers are trusted, for example 10.0.0.0/8.
 	TrustedProxies []netip.Prefix `env:"GATEWAY_TRUSTED_PROXIES"`
-	// CORSOrigins are the web sites whose pages may call, for example https://shop.example.
+	// Origins of the web pages that may call from a browser, for example https://shop.example.
 	CORSOrigins []string `env:"GATEWAY_CORS_ORIGINS"`
 }
 
@@ -53,11 +54,11 @@ func build(env app.Env) (app.Components, error) {
 		}
 		g.upstreams[name] = upstream.New(g.upstreamConfig(env, name, base))
 	}
-	g.document = &openapi.Cache{Services: bases, Transport: env.Transport, Exposed: exposed, Log: env.Log, Now: env.Now}
-	g.barred = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gateway_barred_total", Help: "Requests that were refused before anything looked at them, by reason.",
+	g.document = &openapi.Cache{Services: bases, Transport: env.Transport, Exposed: isExposed, Log: env.Log, Now: env.Now}
+	g.rejected = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "troupe_gateway_rejected_requests_total", Help: "Requests rejected because they are ambiguous or malformed, by reason.",
 	}, []string{"code"})
-	env.Registry.MustRegister(g.barred)
+	env.Registry.MustRegister(g.rejected)
 	return app.Components{Routes: g.routes, HTTPHandler: g}, nil
 }
 
@@ -84,37 +85,37 @@ func (g *gateway) upstreamConfig(env app.Env, name string, base *url.URL) upstre
 		Name: name, Base: base, Transport: env.Transport,
 		Total: g.Timeout, Try: g.TryTimeout, Idle: g.Idle, SlowTry: g.SlowTry,
 		InFlight: g.InFlight, MaxBody: httpapi.MaxBody,
-		// A probe that streams a body may take as long as the body and a try.
+		// A probe that streams a body may take as long as the body and an attempt.
 		Breaker: breaker.Config{Recovery: g.Recovery, ProbeTimeout: g.Timeout + 2*g.TryTimeout},
 		Now:     env.Now, Registry: env.Registry,
 	}
 }
 
-// routes hands what is public to the API that answers health, readiness, metrics
-// and docs anyway; so requests that are forwarded are logged, measured and traced
-// like any service's own.
+// routes adds the public routes to the API that also serves health, readiness, metrics
+// and docs. So forwarded requests are logged, measured and traced like those of any
+// service.
 //
-// The gateway is ready when its process is: it can always refuse what it can not
-// forward. Were it ready only with all services up, one sick service would take
-// the others' customers away too.
+// The gateway is ready when its process is ready, whatever the state of the services: it
+// can always answer with an error. If it needed every service, the failure of one would
+// make all of them unreachable.
 func (g *gateway) routes(api *httpapi.API) {
 	for _, r := range routes {
 		api.Handle(r.pattern, g.forward(r))
 	}
-	g.inner = api.Handler()
+	g.api = api.Handler()
 	g.document.Own = api.OpenAPI
 }
 
 func (g *gateway) forward(r route) http.Handler {
 	to := g.upstreams[r.upstream]
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if err := g.admit(r.access, req); err != nil {
+		if err := g.authorize(r.access, req); err != nil {
 			httpapi.WriteProblem(w, req, err)
 			return
 		}
-		stamp(req, w.Header())
-		if refusal := to.Forward(w, req, r.keyed); refusal != nil {
-			g.refuse(w, req, r.upstream, refusal)
+		setTraceHeaders(req, w.Header())
+		if failed := to.Forward(w, req, r.idempotent); failed != nil {
+			g.writeError(w, req, r.upstream, failed)
 		}
 	})
 }

@@ -38,7 +38,7 @@ func TestEveryPublicRouteLeadsToItsService(t *testing.T) {
 	} {
 		for _, request := range requests {
 			method, path, _ := strings.Cut(request, " ")
-			h := w.call(t, auth.Admin, method, path+"?a=1&a=2&b", "hello").heard(t)
+			h := w.call(t, auth.Admin, method, path+"?a=1&a=2&b", "hello").received(t)
 			require.Equal(t, service, h.Service, request)
 			require.Equal(t, method, h.Method)
 			require.Equal(t, path+"?a=1&a=2&b", h.URI)
@@ -47,7 +47,7 @@ func TestEveryPublicRouteLeadsToItsService(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotPublicDoesNotExist(t *testing.T) {
+func TestOperationsThatAreNotRoutedAreNotFound(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	for _, path := range []string{
@@ -62,7 +62,7 @@ func TestWhatIsNotPublicDoesNotExist(t *testing.T) {
 	}
 }
 
-func TestAKnownPathNamesTheMethodsItTakes(t *testing.T) {
+func TestAKnownPathListsItsMethods(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	for request, allow := range map[string]string{
@@ -85,7 +85,7 @@ func TestAKnownPathNamesTheMethodsItTakes(t *testing.T) {
 	}
 }
 
-func TestTheEdgeRefusesWhoMayNotCall(t *testing.T) {
+func TestUnauthorizedRequestsAreRejectedAtTheGateway(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	w.call(t, "", "GET", "/orders", "").problem(t, 401, "token_missing")
@@ -107,38 +107,38 @@ func TestTheEdgeRefusesWhoMayNotCall(t *testing.T) {
 	for _, s := range w.services {
 		require.Zero(t, s.calls.Load(), "nothing of this may reach a service")
 	}
-	w.call(t, "", "GET", "/orders", "", "Authorization", "bearer "+good).heard(t)
+	w.call(t, "", "GET", "/orders", "", "Authorization", "bearer "+good).received(t)
 	w.clock.advance(11 * time.Minute)
 	w.call(t, "", "GET", "/orders", "", "Authorization", "Bearer "+good).problem(t, 401, "token_expired")
 }
 
-func TestAnybodyMayCallWhatIsForAnybody(t *testing.T) {
+func TestPublicOperationsNeedNoToken(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	for _, request := range []string{"POST /users", "POST /token", "GET /.well-known/jwks.json", "GET /products", "GET /products/mug"} {
 		method, path, _ := strings.Cut(request, " ")
-		w.call(t, "", method, path, "").heard(t)
+		w.call(t, "", method, path, "").received(t)
 	}
-	h := w.call(t, "", "GET", "/products", "", "Authorization", "Bearer whatever").heard(t)
+	h := w.call(t, "", "GET", "/products", "", "Authorization", "Bearer whatever").received(t)
 	require.Equal(t, "Bearer whatever", h.Header.Get("Authorization"), "the service judges it")
 	ended := w.token(t, auth.User)
 	w.clock.advance(time.Hour)
-	w.call(t, "", "POST", "/token", "", "Authorization", "Bearer "+ended).heard(t)
+	w.call(t, "", "POST", "/token", "", "Authorization", "Bearer "+ended).received(t)
 }
 
-// Users is down when the gateway starts, so there are no keys. The services keep
-// theirs: they judge, and an order is taken.
+// The users service is down when the gateway starts, so the gateway has no keys. The
+// services keep theirs and verify the tokens, so an order is accepted.
 func TestWithoutKeysTheServiceDecides(t *testing.T) {
 	t.Parallel()
 	w := startWith(t, nil, &http.Transport{}, []byte(`no key set`))
 	token := w.token(t, auth.User)
-	h := w.call(t, auth.User, "POST", "/orders", "{}").heard(t)
+	h := w.call(t, auth.User, "POST", "/orders", "{}").received(t)
 	require.Equal(t, "Bearer "+token[:20], h.Header.Get("Authorization")[:27])
-	w.call(t, auth.User, "POST", "/orders/42/ship", "").heard(t)
+	w.call(t, auth.User, "POST", "/orders/42/ship", "").received(t)
 	w.call(t, "", "POST", "/orders", "{}").problem(t, 401, "token_missing")
 }
 
-func TestItsOwnPagesAreItsOwn(t *testing.T) {
+func TestTheGatewayServesItsOwnPages(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	health := w.call(t, "", "GET", "/health", "")
@@ -157,14 +157,14 @@ func TestItsOwnPagesAreItsOwn(t *testing.T) {
 	}
 }
 
-func TestTheServiceLearnsWhoAsksThroughUsOnly(t *testing.T) {
+func TestForgedOriginHeadersAreReplaced(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	h := w.call(t, auth.User, "GET", "/orders", "",
 		"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.example", "X-Forwarded-Port", "1",
 		"Forwarded", "for=6.6.6.6", "X-Real-Ip", "6.6.6.6", "X-User-Id", "root", "X-Auth-Role", "admin", "X_User_Id", "root",
 		"X-Original-Url", "/admin", "X-Http-Method-Override", "DELETE", "X-Request-Id", "mine-1",
-		"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "Accept-Language", "de").heard(t)
+		"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "Accept-Language", "de").received(t)
 	require.Equal(t, "127.0.0.1", h.Header.Get("X-Forwarded-For"))
 	require.Equal(t, "http", h.Header.Get("X-Forwarded-Proto"))
 	require.Equal(t, strings.TrimPrefix(w.URL, "http://"), h.Header.Get("X-Forwarded-Host"))
@@ -176,25 +176,25 @@ func TestTheServiceLearnsWhoAsksThroughUsOnly(t *testing.T) {
 	}
 }
 
-func TestATrustedProxyMaySayForWhom(t *testing.T) {
+func TestATrustedProxysForwardedAddressCounts(t *testing.T) {
 	t.Parallel()
 	w := start(t, map[string]string{"GATEWAY_TRUSTED_PROXIES": "127.0.0.0/8,10.0.0.0/8"})
-	h := w.call(t, auth.User, "GET", "/orders", "", "X-Forwarded-For", "6.6.6.6, 9.9.9.9, 10.1.2.3", "X-Forwarded-Proto", "https").heard(t)
+	h := w.call(t, auth.User, "GET", "/orders", "", "X-Forwarded-For", "6.6.6.6, 9.9.9.9, 10.1.2.3", "X-Forwarded-Proto", "https").received(t)
 	require.Equal(t, "9.9.9.9", h.Header.Get("X-Forwarded-For"), "the last that no proxy of ours vouches for")
 	require.Equal(t, "https", h.Header.Get("X-Forwarded-Proto"))
-	h = w.call(t, auth.User, "GET", "/orders", "", "X-Forwarded-For", "nonsense", "X-Forwarded-Proto", "gopher").heard(t)
+	h = w.call(t, auth.User, "GET", "/orders", "", "X-Forwarded-For", "nonsense", "X-Forwarded-Proto", "gopher").received(t)
 	require.Equal(t, "127.0.0.1", h.Header.Get("X-Forwarded-For"))
 	require.Equal(t, "http", h.Header.Get("X-Forwarded-Proto"))
 }
 
-func TestBrowsersOfOurShopMayCall(t *testing.T) {
+func TestConfiguredOriginsMayCallFromABrowser(t *testing.T) {
 	t.Parallel()
 	w := start(t, map[string]string{"GATEWAY_CORS_ORIGINS": "https://shop.example"})
 	asked := w.call(t, "", "OPTIONS", "/orders", "", "Origin", "https://shop.example", "Access-Control-Request-Method", "POST")
 	require.Equal(t, 204, asked.StatusCode)
 	require.Equal(t, "https://shop.example", asked.Header.Get("Access-Control-Allow-Origin"))
 	require.Contains(t, asked.Header.Get("Access-Control-Allow-Headers"), "Idempotency-Key")
-	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Vary", "Accept") })
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Vary", "Accept") })
 	got := w.call(t, auth.User, "GET", "/orders", "", "Origin", "https://shop.example")
 	require.Equal(t, "https://shop.example", got.Header.Get("Access-Control-Allow-Origin"))
 	require.Equal(t, []string{"Origin", "Accept"}, got.Header["Vary"])
@@ -227,13 +227,13 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 	}
 }
 
-func TestTheDocumentShowsWhatIsPublic(t *testing.T) {
+func TestTheDocumentContainsPublicOperations(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	for _, name := range names {
-		w.services[name].answers(503)
+		w.services[name].respondWith(503)
 	}
-	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(rw, `{"openapi":"3.1.0","info":{"title":"x"},"paths":{
 			"/orders/{order_id}":{"get":{"operationId":"show-order","responses":{"200":{"$ref":"#/components/responses/200"}}},"put":{}},
 			"/internal":{"get":{"operationId":"secret"}}},
@@ -248,7 +248,7 @@ func TestTheDocumentShowsWhatIsPublic(t *testing.T) {
 		"schemas":{"orders_Order":{"properties":{"lines":{"items":{"$ref":"#/components/schemas/orders_Line"}}}},"orders_Line":{}},
 		"securitySchemes":{"bearer":{"type":"http"}}}}`, string(r.body))
 
-	w.services["orders"].answers(503)
+	w.services["orders"].respondWith(503)
 	w.clock.advance(time.Hour)
 	require.Equal(t, string(r.body), string(w.call(t, "", "GET", "/openapi.json", "").body), "a service that is down is shown as it was")
 }

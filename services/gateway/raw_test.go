@@ -14,11 +14,11 @@ import (
 	"troupe/platform/auth"
 )
 
-// probe is a request as bytes. TOKEN stands for a good token, ~ for the end of a line.
+// probe is a request as bytes. TOKEN stands for a valid token, ~ for the end of a line.
 type probe struct {
 	send   string
 	status int
-	// without is a header that must not reach the service; only asked if status is 200.
+	// without is a header that must not reach the service; checked only if status is 200.
 	without string
 }
 
@@ -27,10 +27,10 @@ const (
 	plain = "GET /orders" + head
 )
 
-// probes of the path, the method and the framing. Whatever is not 200 must not
-// have reached any service. 400s without a problem document are net/http's own.
+// probes test the path, the method and the framing. A request that is not answered with
+// 200 must not have reached a service. A 400 without a problem document is net/http's.
 var probes = []probe{
-	// what is let through
+	// accepted
 	{plain + "~", 200, ""},
 	{"GET http://shop/orders" + head + "~", 200, ""},
 	{"GET http://user:password@shop/orders" + head + "~", 200, ""},
@@ -44,7 +44,7 @@ var probes = []probe{
 	{"GET /%6Frders" + head + "~", 200, ""},
 	{"HEAD /orders" + head + "~", 200, ""},
 
-	// dot segments, open and hidden
+	// dot segments, plain and encoded
 	{"GET /orders/../users" + head + "~", 400, ""},
 	{"GET /orders/.." + head + "~", 400, ""},
 	{"GET /.." + head + "~", 400, ""},
@@ -108,19 +108,19 @@ var probes = []probe{
 	{"get /orders" + head + "~", 405, ""},
 	{"PRI * HTTP/2.0~~SM~~", 400, ""},
 
-	// headers given twice, or twice in disguise
+	// headers that occur twice, or twice in different spellings
 	{plain + "Authorization: Bearer TOKEN~~", 400, ""},
 	{plain + "authorization: Bearer x~~", 400, ""},
 	{"POST /orders" + head + "Idempotency-Key: a~Idempotency-Key: b~Content-Length: 0~~", 400, ""},
 	{"POST /orders" + head + "Content-Type: text/plain~Content-Type: application/json~Content-Length: 0~~", 400, ""},
 	{plain + "Host: other~~", 400, ""},
 	{"GET /orders HTTP/1.1~Authorization: Bearer TOKEN~~", 400, ""},
-	{plain + " folded: x~~", 401, ""}, // joined to the line before, which spoils the token
+	{plain + " folded: x~~", 401, ""}, // joined to the line before, which makes the token invalid
 	{plain + "X Y: z~~", 400, ""},
 	{plain + "X-A : z~~", 400, ""},
 	{plain + "X-A: a\x00b~~", 400, ""},
 
-	// what is about one hop, or only ours to say, does not get through
+	// hop-by-hop headers, and headers that only the gateway may set, are removed
 	{plain + "X_User_Id: root~~", 200, "X_user_id"},
 	{plain + "Content_Length: 5~~", 200, "Content_length"},
 	{plain + "X-User-Id: root~~", 200, "X-User-Id"},
@@ -137,7 +137,7 @@ var probes = []probe{
 	{plain + "Connection: Upgrade~Upgrade: websocket~~", 200, "Upgrade"},
 	{plain + "Connection: Upgrade, HTTP2-Settings~Upgrade: h2c~HTTP2-Settings: AAMAAABkAAQAAP__~~", 200, "Http2-Settings"},
 
-	// what would be another request without the headers that Connection names
+	// Connection names end-to-end headers
 	{plain + "Connection: Authorization~~", 400, ""},
 	{plain + "Connection: close, , authorization~~", 400, ""},
 	{plain + "Connection: keep-alive~Connection: AUTHORIZATION~~", 400, ""},
@@ -147,7 +147,7 @@ var probes = []probe{
 	{"POST /orders" + head + "Connection: content-encoding~Content-Encoding: gzip~Content-Length: 2~~{}", 400, ""},
 	{plain + "Connection: host~~", 400, ""},
 
-	// framing: two ways to tell where a request ends
+	// framing: the end of the request is ambiguous
 	{"POST /orders" + head + "Content-Length: 2~Content-Length: 3~~{}x", 400, ""},
 	{"POST /orders" + head + "Content-Length: +2~~{}", 400, ""},
 	{"POST /orders" + head + "Content-Length: -1~~", 400, ""},
@@ -170,7 +170,7 @@ var probes = []probe{
 	{"POST /orders" + head + "Content-Length: 99999999999999999999~~", 400, ""},
 }
 
-func TestNothingAmbiguousGetsThrough(t *testing.T) {
+func TestAmbiguousRequestsAreRejected(t *testing.T) {
 	t.Parallel()
 	require.GreaterOrEqual(t, len(probes), 100)
 	w := start(t, nil)
@@ -187,16 +187,16 @@ func TestNothingAmbiguousGetsThrough(t *testing.T) {
 		}
 		require.Equal(t, before+1, w.reached(), name)
 		if p.without != "" {
-			require.NotContains(t, reply{&http.Response{StatusCode: 200}, body}.heard(t).Header, p.without, name)
+			require.NotContains(t, response{&http.Response{StatusCode: 200}, body}.received(t).Header, p.without, name)
 		}
 	}
 	for _, name := range names {
-		require.Equal(t, "0", w.metric(t, `gateway_breaker_state{upstream="`+name+`"}`))
-		require.Equal(t, "0", w.metric(t, `gateway_tries_total{outcome="failure",upstream="`+name+`"}`))
+		require.Equal(t, "0", w.metric(t, `troupe_gateway_breaker_state{upstream="`+name+`"}`))
+		require.Equal(t, "0", w.metric(t, `troupe_gateway_upstream_attempts_total{outcome="failure",upstream="`+name+`"}`))
 	}
 }
 
-func (w *world) reached() int64 {
+func (w *gatewayTest) reached() int64 {
 	var n int64
 	for _, s := range w.services {
 		n += s.calls.Load()
@@ -204,8 +204,8 @@ func (w *world) reached() int64 {
 	return n
 }
 
-// sendRaw sends bytes, ends its side, and reads one answer.
-func (w *world) sendRaw(t *testing.T, raw string) (status int, body []byte) {
+// sendRaw sends bytes, closes its side of the connection, and reads one response.
+func (w *gatewayTest) sendRaw(t *testing.T, raw string) (status int, body []byte) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(w.URL, "http://"))
 	require.NoError(t, err)

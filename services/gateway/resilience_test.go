@@ -17,21 +17,21 @@ import (
 	"troupe/platform/auth"
 )
 
-func (w *world) breaker(t *testing.T, service string) string {
+func (w *gatewayTest) breaker(t *testing.T, service string) string {
 	t.Helper()
-	return map[string]string{"0": "CLOSED", "1": "OPEN", "2": "HALF_OPEN"}[w.metric(t, `gateway_breaker_state{upstream="`+service+`"}`)]
+	return map[string]string{"0": "CLOSED", "1": "OPEN", "2": "HALF_OPEN"}[w.metric(t, `troupe_gateway_breaker_state{upstream="`+service+`"}`)]
 }
 
-func (w *world) tries(t *testing.T, service, outcome string) string {
+func (w *gatewayTest) tries(t *testing.T, service, outcome string) string {
 	t.Helper()
-	return w.metric(t, `gateway_tries_total{outcome="`+outcome+`",upstream="`+service+`"}`)
+	return w.metric(t, `troupe_gateway_upstream_attempts_total{outcome="`+outcome+`",upstream="`+service+`"}`)
 }
 
-func TestAFailingServiceIsLeftAloneUntilItRecovers(t *testing.T) {
+func TestTheCircuitOpensForAFailingServiceUntilItRecovers(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	orders := w.services["orders"]
-	orders.answers(500)
+	orders.respondWith(500)
 	for w.breaker(t, "orders") == "CLOSED" {
 		require.Equal(t, 500, w.call(t, auth.User, "POST", "/orders", "{}").StatusCode)
 		require.LessOrEqual(t, orders.calls.Load(), int64(20), "it must open by now")
@@ -43,30 +43,30 @@ func TestAFailingServiceIsLeftAloneUntilItRecovers(t *testing.T) {
 	}
 	require.Less(t, time.Since(begin), 5*time.Second, "a hundred refusals")
 	require.Equal(t, reached, orders.calls.Load(), "nothing reaches it")
-	require.Equal(t, "100", w.metric(t, `gateway_refusals_total{code="circuit_open",upstream="orders"}`))
-	w.call(t, auth.User, "GET", "/products", "").heard(t)
+	require.Equal(t, "100", w.metric(t, `troupe_gateway_upstream_errors_total{code="circuit_open",upstream="orders"}`))
+	w.call(t, auth.User, "GET", "/products", "").received(t)
 
-	w.clock.advance(12 * time.Second) // recovery and its jitter
+	w.clock.advance(12 * time.Second) // the recovery timeout and its jitter
 	require.Equal(t, 500, w.call(t, auth.User, "GET", "/orders", "").StatusCode, "a probe")
 	require.Equal(t, reached+1, orders.calls.Load())
 	require.Equal(t, "OPEN", w.breaker(t, "orders"))
 
-	orders.does(says("orders"))
+	orders.setHandler(echo("orders"))
 	w.clock.advance(12 * time.Second)
 	w.call(t, auth.User, "GET", "/orders", "").problem(t, 503, "circuit_open")
 	w.clock.advance(12 * time.Second)
-	w.call(t, auth.User, "GET", "/orders", "").heard(t)
+	w.call(t, auth.User, "GET", "/orders", "").received(t)
 	require.Equal(t, "HALF_OPEN", w.breaker(t, "orders"))
-	w.call(t, auth.User, "GET", "/orders", "").heard(t)
-	w.call(t, auth.User, "GET", "/orders", "").heard(t)
+	w.call(t, auth.User, "GET", "/orders", "").received(t)
+	w.call(t, auth.User, "GET", "/orders", "").received(t)
 	require.Equal(t, "CLOSED", w.breaker(t, "orders"))
-	require.Equal(t, "1", w.metric(t, `gateway_breaker_changes_total{to="CLOSED",upstream="orders"}`))
+	require.Equal(t, "1", w.metric(t, `troupe_gateway_breaker_transitions_total{to="CLOSED",upstream="orders"}`))
 }
 
-func TestWhatTheClientDoesWrongIsNotTheServicesFailure(t *testing.T) {
+func TestAClientsErrorsDoNotCountAgainstTheService(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.services["orders"].does(func(rw http.ResponseWriter, r *http.Request) {
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadAll(r.Body); err != nil {
 			return
 		}
@@ -86,17 +86,17 @@ func TestWhatTheClientDoesWrongIsNotTheServicesFailure(t *testing.T) {
 			got, answer := w.sendRaw(t, post+body)
 			require.Equal(t, status, got, "%.60q: %s", body, answer)
 		}
-		w.hangUp(t, post+"Content-Length: 50\r\n\r\n{")
-		w.hangUp(t, post+"Content-Length: 200000\r\n\r\n"+large)
-		w.hangUp(t, post+"Transfer-Encoding: chunked\r\n\r\n186a0\r\n"+large)
-		w.hangUp(t, post)
+		w.disconnect(t, post+"Content-Length: 50\r\n\r\n{")
+		w.disconnect(t, post+"Content-Length: 200000\r\n\r\n"+large)
+		w.disconnect(t, post+"Transfer-Encoding: chunked\r\n\r\n186a0\r\n"+large)
+		w.disconnect(t, post)
 	}
 	require.Equal(t, "CLOSED", w.breaker(t, "orders"))
 	require.Equal(t, "0", w.tries(t, "orders", "failure"))
 }
 
-// hangUp sends bytes and breaks the connection off.
-func (w *world) hangUp(t *testing.T, raw string) {
+// disconnect sends bytes and closes the connection.
+func (w *gatewayTest) disconnect(t *testing.T, raw string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(w.URL, "http://"))
 	require.NoError(t, err)
@@ -106,11 +106,11 @@ func (w *world) hangUp(t *testing.T, raw string) {
 	require.NoError(t, conn.Close())
 }
 
-func TestAClientThatHangsUpWhileTheServiceWorksIsNotItsFailure(t *testing.T) {
+func TestAClientThatDisconnectsDoesNotCountAgainstTheService(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	working, ended := make(chan struct{}), make(chan struct{})
-	w.services["orders"].does(func(_ http.ResponseWriter, r *http.Request) {
+	w.services["orders"].setHandler(func(_ http.ResponseWriter, r *http.Request) {
 		working <- struct{}{}
 		<-r.Context().Done()
 		ended <- struct{}{}
@@ -128,16 +128,16 @@ func TestAClientThatHangsUpWhileTheServiceWorksIsNotItsFailure(t *testing.T) {
 	require.Equal(t, "0", w.tries(t, "orders", "failure"))
 }
 
-func TestAServiceThatIsDownIsDialledAgainAndThenReported(t *testing.T) {
+func TestAnUnreachableServiceIsRetriedAndThenReported(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	w.services["orders"].Close()
 	w.call(t, auth.User, "POST", "/orders", "{}").problem(t, 503, "upstream_unreachable")
 	require.Equal(t, "3", w.tries(t, "orders", "failure"), "nothing was sent, so even a POST may be tried again")
-	require.Equal(t, "2", w.metric(t, `gateway_retries_total{upstream="orders"}`))
+	require.Equal(t, "2", w.metric(t, `troupe_gateway_upstream_retries_total{upstream="orders"}`))
 }
 
-func TestWhatIsTriedAgain(t *testing.T) {
+func TestOnlyRepeatableRequestsAreRetried(t *testing.T) {
 	t.Parallel()
 	broken := func(rw http.ResponseWriter, _ *http.Request) {
 		conn, _, err := rw.(http.Hijacker).Hijack()
@@ -192,7 +192,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 			var calls atomic.Int64
 			for _, s := range w.services {
 				well := *s.handler.Load()
-				s.does(func(rw http.ResponseWriter, r *http.Request) {
+				s.setHandler(func(rw http.ResponseWriter, r *http.Request) {
 					if calls.Add(1) <= c.times {
 						c.first(rw, r)
 						return
@@ -205,16 +205,16 @@ func TestWhatIsTriedAgain(t *testing.T) {
 			require.Equal(t, c.status, r.StatusCode, string(r.body))
 			require.Equal(t, c.calls, calls.Load())
 			if c.status == 200 && method != "HEAD" {
-				require.Equal(t, `{"a":1}`, r.heard(t).Body, "the same body each time")
+				require.Equal(t, `{"a":1}`, r.received(t).Body, "the same body each time")
 			}
 		})
 	}
 }
 
-func TestTheServicesWordOnWhenToComeBackIsPassedOn(t *testing.T) {
+func TestRetryAfterOfAServiceIsPassedOn(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Retry-After", "7")
 		rw.WriteHeader(429)
 	})
@@ -223,10 +223,10 @@ func TestTheServicesWordOnWhenToComeBackIsPassedOn(t *testing.T) {
 	require.Equal(t, "7", r.Header.Get("Retry-After"))
 }
 
-func TestAServiceThatDoesNotAnswerInTime(t *testing.T) {
+func TestAServiceThatDoesNotRespondInTimeIsATimeout(t *testing.T) {
 	t.Parallel()
 	w := start(t, map[string]string{"GATEWAY_TRY_TIMEOUT": "50ms"})
-	w.services["orders"].does(func(_ http.ResponseWriter, r *http.Request) {
+	w.services["orders"].setHandler(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	})
@@ -235,14 +235,14 @@ func TestAServiceThatDoesNotAnswerInTime(t *testing.T) {
 	require.Equal(t, "2", w.tries(t, "orders", "failure"), "each once: a slow service is not asked again")
 }
 
-func TestAServiceThatDoesNotTakeTheBody(t *testing.T) {
+func TestAServiceThatDoesNotReadTheBodyIsATimeout(t *testing.T) {
 	t.Parallel()
-	deaf, err := net.Listen("tcp", "127.0.0.1:0") // accepts in the kernel, reads never
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, but nothing is read
 	require.NoError(t, err)
-	defer func() { _ = deaf.Close() }()
+	defer func() { _ = silent.Close() }()
 	w := startWith(t, map[string]string{"GATEWAY_TRY_TIMEOUT": "100ms"}, &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, deaf.Addr().String())
+			return new(net.Dialer).DialContext(ctx, network, silent.Addr().String())
 		},
 	}, nil)
 	w.call(t, auth.User, "POST", "/orders", strings.Repeat("x", 1<<20)).problem(t, 504, "upstream_timeout")
@@ -252,7 +252,7 @@ func TestAServiceThatDoesNotTakeTheBody(t *testing.T) {
 func TestASlowServiceOpensItsCircuit(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 		w.clock.advance(4 * time.Second)
 		rw.WriteHeader(200)
 	})
@@ -260,7 +260,7 @@ func TestASlowServiceOpensItsCircuit(t *testing.T) {
 	require.Equal(t, "1", w.tries(t, "orders", "slow"))
 }
 
-func TestASlowClientHoldsNoService(t *testing.T) {
+func TestASlowClientDoesNotOccupyAService(t *testing.T) {
 	t.Parallel()
 	for name, send := range map[string]string{
 		"small body":          "Content-Length: 50\r\n\r\n{",
@@ -277,17 +277,19 @@ func TestASlowClientHoldsNoService(t *testing.T) {
 			defer func() { _ = conn.Close() }()
 			_, err = io.WriteString(conn, "POST /orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+w.token(t, auth.User)+"\r\n"+send)
 			require.NoError(t, err)
-			res := readAnswer(t, bufio.NewReader(conn))
+			res := readResponse(t, bufio.NewReader(conn))
 			res.problem(t, 408, "body_too_slow")
 			require.Equal(t, "0", w.tries(t, "orders", "failure"))
 			require.Equal(t, "CLOSED", w.breaker(t, "orders"))
-			require.Eventually(t, func() bool { return w.metric(t, `gateway_in_flight{upstream="orders"}`) == "0" }, 5*time.Second, 5*time.Millisecond)
+			require.Eventually(t, func() bool {
+				return w.metric(t, `troupe_gateway_upstream_requests_in_flight{upstream="orders"}`) == "0"
+			}, 5*time.Second, 5*time.Millisecond)
 		})
 	}
 }
 
-// readAnswer reads the final answer to a POST, past any 100 Continue.
-func readAnswer(t *testing.T, from *bufio.Reader) reply {
+// readResponse reads the final response to a POST, after any 100 Continue.
+func readResponse(t *testing.T, from *bufio.Reader) response {
 	t.Helper()
 	for {
 		res, err := http.ReadResponse(from, &http.Request{Method: "POST"})
@@ -297,15 +299,15 @@ func readAnswer(t *testing.T, from *bufio.Reader) reply {
 		}
 		body, err := io.ReadAll(res.Body)
 		require.NoError(t, err)
-		return reply{res, body}
+		return response{res, body}
 	}
 }
 
-func TestOneMoreThanTheLimitIsRefused(t *testing.T) {
+func TestRequestsAboveTheInFlightLimitAreRefused(t *testing.T) {
 	t.Parallel()
 	w := start(t, map[string]string{"GATEWAY_IN_FLIGHT": "1"})
 	busy, done := make(chan struct{}), make(chan struct{})
-	w.services["orders"].does(func(http.ResponseWriter, *http.Request) {
+	w.services["orders"].setHandler(func(http.ResponseWriter, *http.Request) {
 		close(busy)
 		<-done
 	})
@@ -313,12 +315,12 @@ func TestOneMoreThanTheLimitIsRefused(t *testing.T) {
 	go func() { first <- w.call(t, auth.User, "GET", "/orders", "").StatusCode }()
 	<-busy
 	w.call(t, auth.User, "GET", "/orders", "").problem(t, 503, "overloaded")
-	w.call(t, auth.User, "GET", "/products", "").heard(t)
+	w.call(t, auth.User, "GET", "/products", "").received(t)
 	close(done)
 	require.Equal(t, 200, <-first)
 }
 
-func TestABrokenAnswerIsSeenToBeBroken(t *testing.T) {
+func TestABrokenResponseDoesNotLookComplete(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	for name, begin := range map[string]func(http.ResponseWriter){
@@ -328,7 +330,7 @@ func TestABrokenAnswerIsSeenToBeBroken(t *testing.T) {
 			_, _ = io.WriteString(rw, strings.Repeat("x", 10_000))
 		},
 	} {
-		w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+		w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 			begin(rw)
 			_ = http.NewResponseController(rw).Flush()
 			panic(http.ErrAbortHandler)
@@ -344,10 +346,10 @@ func TestABrokenAnswerIsSeenToBeBroken(t *testing.T) {
 	}
 }
 
-func TestAServiceThatSwitchesProtocolsUnasked(t *testing.T) {
+func TestAServiceThatSwitchesProtocolsUnaskedIsABadGateway(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Connection", "Upgrade")
 		rw.Header().Set("Upgrade", "websocket")
 		rw.WriteHeader(101)
@@ -359,7 +361,7 @@ func TestRetriesStayWithinTheirBudget(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	var asked atomic.Int64
-	w.services["inventory"].does(func(rw http.ResponseWriter, r *http.Request) {
+	w.services["inventory"].setHandler(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/products/bad" {
 			rw.WriteHeader(503)
 		}

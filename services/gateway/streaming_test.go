@@ -17,7 +17,7 @@ import (
 	"troupe/platform/auth"
 )
 
-func (w *world) open(t *testing.T, method, path string) *http.Response {
+func (w *gatewayTest) open(t *testing.T, method, path string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, nil)
 	require.NoError(t, err)
@@ -32,7 +32,7 @@ func TestEventsArriveOneByOne(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	next, gone := make(chan string), make(chan struct{})
-	w.services["notifications"].does(func(rw http.ResponseWriter, r *http.Request) {
+	w.services["notifications"].setHandler(func(rw http.ResponseWriter, r *http.Request) {
 		defer close(gone)
 		rw.Header().Set("Content-Type", "text/event-stream")
 		_ = http.NewResponseController(rw).Flush()
@@ -46,11 +46,11 @@ func TestEventsArriveOneByOne(t *testing.T) {
 			}
 		}
 	})
-	res := w.open(t, "GET", "/notifications") // the head comes before any event
+	res := w.open(t, "GET", "/notifications") // the headers arrive before any event
 	require.Equal(t, "text/event-stream", res.Header.Get("Content-Type"))
 	lines := bufio.NewReader(res.Body)
 	for _, event := range []string{"one", "two", "three"} {
-		next <- event // the next is said only once this one has been read
+		next <- event // the next event is sent only after this one was read
 		line, err := lines.ReadString('\n')
 		require.NoError(t, err)
 		require.Equal(t, "data: "+event+"\n", line)
@@ -58,13 +58,13 @@ func TestEventsArriveOneByOne(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, res.Body.Close())
-	<-gone // the service learns that nobody listens
+	<-gone // the service notices that the client has gone
 }
 
-func TestALargeAnswerPassesThroughLittleMemory(t *testing.T) { //nolint:paralleltest // it counts what the whole process allocates
+func TestALargeResponseNeedsLittleMemory(t *testing.T) { //nolint:paralleltest // it counts what the whole process allocates
 	w := start(t, nil)
 	const size = 50 << 20
-	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 		_, _ = io.CopyN(rw, zeros{}, size)
 	})
 	before := allocated()
@@ -85,7 +85,7 @@ func allocated() uint64 {
 	return m.TotalAlloc
 }
 
-func TestAnswersComeAsTheyAre(t *testing.T) {
+func TestResponsesAreForwardedUnchanged(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	var zipped bytes.Buffer
@@ -94,7 +94,7 @@ func TestAnswersComeAsTheyAre(t *testing.T) {
 	require.NoError(t, z.Close())
 	orders := w.services["orders"]
 
-	orders.does(func(rw http.ResponseWriter, _ *http.Request) {
+	orders.setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Add("Set-Cookie", "a=1")
 		rw.Header().Add("Set-Cookie", "b=2")
 		rw.Header().Set("Content-Encoding", "gzip")
@@ -113,7 +113,7 @@ func TestAnswersComeAsTheyAre(t *testing.T) {
 	require.Equal(t, zipped.Bytes(), r.body)
 	require.EqualValues(t, zipped.Len(), r.ContentLength)
 
-	orders.does(func(rw http.ResponseWriter, _ *http.Request) {
+	orders.setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(rw, "a")
 		_ = http.NewResponseController(rw).Flush()
 		_, _ = io.WriteString(rw, "b")
@@ -122,13 +122,13 @@ func TestAnswersComeAsTheyAre(t *testing.T) {
 	require.Equal(t, []string{"chunked"}, r.TransferEncoding)
 	require.Equal(t, "ab", string(r.body))
 
-	orders.does(func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Content-Length", "1234") })
+	orders.setHandler(func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Content-Length", "1234") })
 	r = w.call(t, auth.User, "HEAD", "/orders", "")
 	require.EqualValues(t, 1234, r.ContentLength)
 	require.Empty(t, r.body)
 
 	for _, status := range []int{204, 304, 302, 418} {
-		orders.does(func(rw http.ResponseWriter, _ *http.Request) {
+		orders.setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Location", "http://elsewhere/")
 			rw.WriteHeader(status)
 		})
@@ -142,10 +142,10 @@ func TestAnswersComeAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestTrailersArrive(t *testing.T) {
+func TestTrailersAreForwarded(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) {
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Trailer", "X-Sum")
 		_, _ = io.WriteString(rw, "body")
 		rw.Header().Set("X-Sum", "42")
@@ -159,18 +159,19 @@ func TestTrailersArrive(t *testing.T) {
 	require.Equal(t, "43", res.Trailer.Get("X-Late"))
 }
 
-// A client that asks before it sends learns the service's answer, not ours.
+// A client that expects 100 Continue receives the answer of the service, not of the
+// gateway.
 func TestTheServiceDecidesWhetherABodyIsSent(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	ask := "POST /orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + w.token(t, auth.User) +
 		"\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
 
-	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(409) })
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(409) })
 	status, _ := w.sendRaw(t, ask)
 	require.Equal(t, 409, status, "without the body, and with no 100 before it")
 
-	w.services["orders"].does(says("orders"))
+	w.services["orders"].setHandler(echo("orders"))
 	conn, err := net.Dial("tcp", strings.TrimPrefix(w.URL, "http://"))
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
@@ -182,13 +183,13 @@ func TestTheServiceDecidesWhetherABodyIsSent(t *testing.T) {
 	require.Equal(t, 100, res.StatusCode)
 	_, err = io.WriteString(conn, "hello")
 	require.NoError(t, err)
-	require.Equal(t, "hello", readAnswer(t, answers).heard(t).Body)
+	require.Equal(t, "hello", readResponse(t, answers).received(t).Body)
 }
 
-func TestAnAnswerMayComeBeforeTheBodyIsSent(t *testing.T) {
+func TestAResponseMayArriveBeforeTheBodyIsSent(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
-	w.services["orders"].does(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(422) })
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(422) })
 	conn, err := net.Dial("tcp", strings.TrimPrefix(w.URL, "http://"))
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
@@ -201,12 +202,12 @@ func TestAnAnswerMayComeBeforeTheBodyIsSent(t *testing.T) {
 	require.Equal(t, "0", w.tries(t, "orders", "failure"))
 }
 
-func TestBodiesOfEverySizeArriveWhole(t *testing.T) {
+func TestBodiesOfEverySizeArriveComplete(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	for _, size := range []int{0, 1, 65535, 65536, 65537, 1 << 20} {
 		body := strings.Repeat("x", size)
-		require.Equal(t, body, w.call(t, auth.User, "POST", "/orders", body).heard(t).Body, size)
+		require.Equal(t, body, w.call(t, auth.User, "POST", "/orders", body).received(t).Body, size)
 		req, err := http.NewRequestWithContext(t.Context(), "POST", w.URL+"/orders", io.NopCloser(strings.NewReader(body)))
 		require.NoError(t, err)
 		req.ContentLength = -1
@@ -216,6 +217,6 @@ func TestBodiesOfEverySizeArriveWhole(t *testing.T) {
 		answer, err := io.ReadAll(res.Body)
 		require.NoError(t, err)
 		require.NoError(t, res.Body.Close())
-		require.Equal(t, body, reply{res, answer}.heard(t).Body, size)
+		require.Equal(t, body, response{res, answer}.received(t).Body, size)
 	}
 }

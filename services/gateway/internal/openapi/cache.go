@@ -12,42 +12,43 @@ import (
 )
 
 const (
-	fresh   = time.Minute     // how long a document is served before the services are asked again
-	patient = 2 * time.Second // how long the services have to answer
-	maxSize = 4 << 20
+	maxAge       = time.Minute     // after which the services are asked again
+	fetchTimeout = 2 * time.Second // within which the services must answer
+	maxSize      = 4 << 20
 )
 
-// Cache serves the merged document. Services are asked when somebody wants it;
-// one that is down is shown as it was last, or not at all if never seen.
+// Cache returns the merged document. It fetches the services' documents on demand. For a
+// service that is down it uses the last document, and leaves the service out if there is
+// none yet.
 type Cache struct {
-	Own       func() ([]byte, error) // the document of the server that serves it: says what it is
+	Own       func() ([]byte, error) // returns the gateway's own document, for title and version
 	Services  map[string]string      // base URLs by name
 	Transport http.RoundTripper
 	Exposed   Exposed
 	Log       *slog.Logger
 	Now       func() time.Time
 
-	mu     sync.Mutex // held while asking: the others wait for the same answer
+	mu     sync.Mutex // held while fetching: other requests wait for the same result
 	parts  map[string]Document
 	merged []byte
 	until  time.Time
 }
 
-// Document is the merged document.
+// Document returns the merged document.
 func (c *Cache) Document(ctx context.Context) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.merged != nil && c.Now().Before(c.until) {
 		return c.merged, nil
 	}
-	c.askAll(ctx)
+	c.fetchAll(ctx)
 	merged, err := c.merge()
 	if err != nil {
 		return nil, err
 	}
-	c.merged, c.until = merged, c.Now().Add(fresh)
+	c.merged, c.until = merged, c.Now().Add(maxAge)
 	if len(c.parts) < len(c.Services) {
-		c.until = c.Now().Add(patient) // somebody is missing: look again soon
+		c.until = c.Now().Add(fetchTimeout) // a service is missing: try again soon
 	}
 	return merged, nil
 }
@@ -64,9 +65,10 @@ func (c *Cache) merge() ([]byte, error) {
 	return Merge(own["info"], c.parts, c.Exposed)
 }
 
-// askAll belongs to everybody who waits, not to the request that started it.
-func (c *Cache) askAll(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patient)
+// fetchAll fetches the documents of all services. It serves every request that waits, so
+// the end of the one that started it does not stop it.
+func (c *Cache) fetchAll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -75,9 +77,9 @@ func (c *Cache) askAll(ctx context.Context) {
 	}
 	for name, base := range c.Services {
 		wg.Go(func() {
-			part, err := c.ask(ctx, base+"/openapi.json")
+			part, err := c.fetch(ctx, base+"/openapi.json")
 			if err != nil {
-				c.Log.WarnContext(ctx, "the merged API document lacks a service's news", "upstream", name, "error", err)
+				c.Log.WarnContext(ctx, "the merged API document has no current version of a service", "upstream", name, "error", err)
 				return
 			}
 			mu.Lock()
@@ -88,18 +90,18 @@ func (c *Cache) askAll(ctx context.Context) {
 	wg.Wait()
 }
 
-func (c *Cache) ask(ctx context.Context, url string) (Document, error) {
+func (c *Cache) fetch(ctx context.Context, url string) (Document, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask for %s: %w", url, err)
+		return nil, fmt.Errorf("fetch %s: %w", url, err)
 	}
 	res, err := c.Transport.RoundTrip(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask for %s: %w", url, err)
+		return nil, fmt.Errorf("fetch %s: %w", url, err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("ask for %s: answered %s", url, res.Status)
+		return nil, fmt.Errorf("fetch %s: status %s", url, res.Status)
 	}
 	var document Document
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxSize)).Decode(&document); err != nil {

@@ -1,5 +1,5 @@
-// Package openapi makes one OpenAPI document of those of the services, holding
-// only what can be called from outside.
+// Package openapi merges the OpenAPI documents of the services into one that contains
+// only the operations that can be called from outside.
 package openapi
 
 import (
@@ -11,23 +11,23 @@ import (
 	"strings"
 )
 
-// Document is an OpenAPI document. It is not modelled further: what the merge
-// does not touch stays as the service wrote it.
+// Document is an OpenAPI document. It is not modelled further: parts that the merge does
+// not change stay as the service wrote them.
 type Document = map[string]any
 
-// Exposed says whether an operation of a service can be called from outside.
-// Path parameters come without their names: "/orders/{}".
+// Exposed reports whether an operation of a service can be called from outside.
+// Path parameters have no names: "/orders/{}".
 type Exposed func(service, method, path string) bool
 
 var pathParameter = regexp.MustCompile(`\{[^}]*\}`)
 
-// Shape takes the names out of a path's parameters, in which two ways to
-// write the same path may differ.
-func Shape(path string) string { return pathParameter.ReplaceAllString(path, "{}") }
+// PathPattern returns a path without the names of its parameters, because the same path
+// may be written with different names.
+func PathPattern(path string) string { return pathParameter.ReplaceAllString(path, "{}") }
 
-// Merge makes one document, which is introduced as info says. Components and
-// operation ids get the name of their service, so that two services may both have
-// a "Product". Security schemes do not: all services take the same tokens.
+// Merge returns one document with the given info. Components and operation ids get the
+// name of their service as a prefix, so that two services may both have a "Product".
+// Security schemes do not: all services accept the same tokens.
 func Merge(info any, parts map[string]Document, exposed Exposed) ([]byte, error) {
 	paths, components := Document{}, Document{}
 	for _, service := range slices.Sorted(maps.Keys(parts)) {
@@ -53,7 +53,7 @@ func addPaths(into Document, service string, part Document, exposed Exposed) {
 		operations, _ := item.(Document)
 		for method, operation := range operations {
 			o, ok := operation.(Document)
-			if !ok || !exposed(service, strings.ToUpper(method), Shape(path)) {
+			if !ok || !exposed(service, strings.ToUpper(method), PathPattern(path)) {
 				continue
 			}
 			o["tags"] = []string{service}
@@ -78,7 +78,7 @@ func addComponents(into Document, service string, part Document) {
 	}
 }
 
-// member gives an object's member, which is made if missing.
+// member returns an object's member, and adds it if it is missing.
 func member(d Document, name string) Document {
 	if m, ok := d[name].(Document); ok {
 		return m
@@ -88,7 +88,7 @@ func member(d Document, name string) Document {
 	return m
 }
 
-// rename gives a copy in which references lead to the components' new names.
+// rename returns a copy in which references have the components' new names.
 func rename(service string, v any) any {
 	switch t := v.(type) {
 	case Document:
@@ -111,7 +111,7 @@ func rename(service string, v any) any {
 	return v
 }
 
-// renameRef turns "#/components/schemas/Order" into "#/components/schemas/orders_Order".
+// renameRef returns "#/components/schemas/orders_Order" for "#/components/schemas/Order".
 func renameRef(service, ref string) string {
 	name, ok := strings.CutPrefix(ref, "#/components/")
 	kind, name, found := strings.Cut(name, "/")

@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// clientBody is the body of an inbound request. A small one is read whole before
-// the service is touched: then a slow or broken client costs the service
-// nothing, and the request can be tried again. A large one, or one that the
-// client sends only when asked ("Expect: 100-continue"), streams through.
+// clientBody is the body of an inbound request. A small body is read completely before
+// the service is called: so a slow or broken client costs the service nothing, and the
+// request can be retried. A large body, or one that the client sends only on request
+// ("Expect: 100-continue"), is streamed.
 type clientBody struct {
-	rest    io.ReadCloser   // nil if there is no body
-	kept    *[keepSize]byte // what was read ahead
-	length  int             // of that
-	streams bool            // there is more than what was kept
-	from    *http.ResponseController
-	sent    func() // told when a part of it came, and so the service can go on
+	rest       io.ReadCloser         // nil if there is no body
+	buffer     *[bodyBufferSize]byte // what was read in advance
+	length     int                   // the number of bytes in buffer
+	streams    bool                  // there is more than what buffer holds
+	controller *http.ResponseController
+	onPart     func() // called when a part has arrived, so the service can continue
 
-	broken  atomic.Pointer[error] // what was wrong with it
-	readers atomic.Int32          // that the transport has not closed yet
-	begun   atomic.Bool           // the transport has read from a streamed body
-	waits   atomic.Bool           // it waits for the client right now
-	ended   atomic.Bool           // the exchange is over
+	readError atomic.Pointer[error] // the error of reading it
+	readers   atomic.Int32          // readers that the transport has not closed yet
+	begun     atomic.Bool           // the transport has read from the streamed body
+	waiting   atomic.Bool           // it is waiting for the client
+	ended     atomic.Bool           // the request is finished
 }
 
-const keepSize = 64 << 10
+const bodyBufferSize = 64 << 10
 
-var keeps = sync.Pool{New: func() any { return new([keepSize]byte) }}
+var bodyBuffers = sync.Pool{New: func() any { return new([bodyBufferSize]byte) }}
 
-func (b *clientBody) init(x *exchange) {
+func (b *clientBody) init(x *proxyRequest) {
 	if x.in.Body == nil || x.in.Body == http.NoBody || x.in.ContentLength == 0 {
 		return
 	}
@@ -40,39 +40,40 @@ func (b *clientBody) init(x *exchange) {
 	if x.in.ContentLength < 0 {
 		b.rest = http.MaxBytesReader(x.w, b.rest, x.u.config.MaxBody)
 	}
-	b.streams = x.in.ContentLength > keepSize || x.in.Header.Get("Expect") != ""
-	b.from = http.NewResponseController(x.w)
+	b.streams = x.in.ContentLength > bodyBufferSize || x.in.Header.Get("Expect") != ""
+	b.controller = http.NewResponseController(x.w)
 	b.deadline(time.Now().Add(x.u.config.Total))
-	b.sent = func() { x.timer.restart(errTryTimeout, x.u.config.Try) }
-	x.timer.blame = b.blame
+	b.onPart = func() { x.timer.restart(errTryTimeout, x.u.config.Try) }
+	x.timer.reclassify = b.reclassify
 	if b.streams {
-		// Else the server would hold back an early answer until the client has sent more.
-		_ = b.from.EnableFullDuplex()
+		// Without this the server would hold back an early response until the client has
+		// sent more.
+		_ = b.controller.EnableFullDuplex()
 	}
 }
 
-// deadline ends reads from the client. A writer without a connection behind it
-// refuses, but then there is nobody to wait for.
-func (b *clientBody) deadline(at time.Time) { _ = b.from.SetReadDeadline(at) }
+// deadline sets when reads from the client end. A writer without a connection behind it
+// returns an error, but then there is no client to wait for.
+func (b *clientBody) deadline(at time.Time) { _ = b.controller.SetReadDeadline(at) }
 
-// blame is asked when a service's answer is overdue: while the transport itself
-// waits for the client, the service is not at fault.
-func (b *clientBody) blame(cause error) error {
-	if errors.Is(cause, errTryTimeout) && b.waits.Load() {
+// reclassify returns the cause of an overdue response: while the transport itself waits
+// for the client, the service is not at fault.
+func (b *clientBody) reclassify(cause error) error {
+	if errors.Is(cause, errTryTimeout) && b.waiting.Load() {
 		return errClientSlow
 	}
 	return cause
 }
 
-// readAhead reads a small body whole. One of unknown length is read until it ends
-// or proves not to be small.
+// readAhead reads a small body completely. It reads a body of unknown length until it
+// ends or fills the buffer.
 func (b *clientBody) readAhead() error {
 	if b.rest == nil || b.streams {
 		return nil
 	}
-	b.kept = keeps.Get().(*[keepSize]byte)
-	for b.length < keepSize {
-		n, err := b.read(b.kept[b.length:])
+	b.buffer = bodyBuffers.Get().(*[bodyBufferSize]byte)
+	for b.length < bodyBufferSize {
+		n, err := b.read(b.buffer[b.length:])
 		b.length += n
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -90,107 +91,108 @@ func (b *clientBody) read(p []byte) (int, error) {
 	switch err {
 	case nil:
 	case io.EOF:
-		b.deadline(time.Time{}) // the server now only watches whether the client hangs up
+		b.deadline(time.Time{}) // from now on the server only notices if the client disconnects
 	default:
-		b.broken.CompareAndSwap(nil, &err)
+		b.readError.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }
 
-// reader is the body for one try. get is given where it can be read once more.
+// reader returns the body for one attempt, and a function to read it again if that is
+// possible.
 func (b *clientBody) reader() (body io.ReadCloser, get func() (io.ReadCloser, error)) {
 	if b.rest == nil {
 		return nil, nil
 	}
 	b.readers.Add(1)
 	if b.streams {
-		return &streamed{b: b}, nil
+		return &streamReader{b: b}, nil
 	}
-	return &replayed{b: b}, b.replay
+	return &replayReader{b: b}, b.replay
 }
 
 func (b *clientBody) replay() (io.ReadCloser, error) {
 	b.readers.Add(1)
-	return &replayed{b: b}, nil
+	return &replayReader{b: b}, nil
 }
 
-// spent says that the body can not be sent once more.
-func (b *clientBody) spent() bool { return b.streams && b.begun.Load() }
+// isConsumed reports whether the body cannot be sent again.
+func (b *clientBody) isConsumed() bool { return b.streams && b.begun.Load() }
 
-// fault is what was wrong with the body, nil if nothing was.
-func (b *clientBody) fault() error {
-	if err := b.broken.Load(); err != nil {
+// err returns the error of reading the body, or nil.
+func (b *clientBody) err() error {
+	if err := b.readError.Load(); err != nil {
 		return *err
 	}
 	return nil
 }
 
-// close lets nobody read any more, and ends a read that still waits: the server
-// could not finish the request before. The transport may hold a reader for longer
-// than its round trip lasts; only if it does not, what was kept may be reused.
+// close ends all reads, also one that is still waiting, because the server could not
+// finish the request before it. The transport may hold a reader for longer than its round
+// trip; the buffer is reused only if it does not.
 func (b *clientBody) close() {
 	b.ended.Store(true)
-	if b.waits.Load() {
+	if b.waiting.Load() {
 		b.deadline(time.Unix(1, 0))
 	}
-	if b.kept != nil && b.readers.Load() == 0 {
-		keeps.Put(b.kept)
+	if b.buffer != nil && b.readers.Load() == 0 {
+		bodyBuffers.Put(b.buffer)
 	}
 }
 
-// replayed reads what was kept, from its beginning.
-type replayed struct {
+// replayReader reads the buffer from its beginning.
+type replayReader struct {
 	b      *clientBody
 	at     int
 	closed atomic.Bool
 }
 
-func (r *replayed) Read(p []byte) (int, error) {
+func (r *replayReader) Read(p []byte) (int, error) {
 	if r.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	if r.at >= r.b.length {
 		return 0, io.EOF
 	}
-	n := copy(p, r.b.kept[r.at:r.b.length])
+	n := copy(p, r.b.buffer[r.at:r.b.length])
 	r.at += n
 	return n, nil
 }
 
-func (r *replayed) Close() error {
+func (r *replayReader) Close() error {
 	if !r.closed.Swap(true) {
 		r.b.readers.Add(-1)
 	}
 	return nil
 }
 
-// streamed reads what was kept and then the rest, as the client sends it.
-type streamed struct {
+// streamReader reads the buffer and then the rest, as the client sends it.
+type streamReader struct {
 	b      *clientBody
 	at     int
 	closed atomic.Bool
 }
 
-func (s *streamed) Read(p []byte) (int, error) {
+func (s *streamReader) Read(p []byte) (int, error) {
 	b := s.b
 	b.begun.Store(true)
 	if s.at < b.length {
-		n := copy(p, b.kept[s.at:b.length])
+		n := copy(p, b.buffer[s.at:b.length])
 		s.at += n
 		return n, nil
 	}
-	b.waits.Store(true)
-	defer b.waits.Store(false)
+	b.waiting.Store(true)
+	defer b.waiting.Store(false)
 	if b.ended.Load() || s.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := b.read(p)
-	b.sent()
+	b.onPart()
 	return n, err
 }
 
 // Close leaves the client's body open: the server closes it after the request.
-func (s *streamed) Close() error {
+func (s *streamReader) Close() error {
 	if !s.closed.Swap(true) {
 		s.b.readers.Add(-1)
 	}

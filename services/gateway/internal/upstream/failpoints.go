@@ -4,5 +4,5 @@ import "troupe/platform/failpoint"
 
 // Fail points, in the order in which the code reaches them.
 var (
-	gatewayAnswered = failpoint.New("gateway: answer received, not passed on")
+	responseReceived = failpoint.New("gateway: answer received, not passed on")
 )

@@ -8,15 +8,15 @@ import (
 	"troupe/patterns/breaker"
 )
 
-// metrics of one upstream. The names of outcomes are fixed, so that the hot path
-// looks up nothing.
+// metrics are those of one upstream. The counters of the outcomes are looked up once, so
+// that a request looks up nothing.
 type metrics struct {
-	tries    *prometheus.CounterVec
-	outcomes [4]prometheus.Counter
-	duration prometheus.Histogram
-	retries  prometheus.Counter
-	refusals *prometheus.CounterVec
-	changes  *prometheus.CounterVec
+	attempts    *prometheus.CounterVec
+	outcomes    [4]prometheus.Counter
+	duration    prometheus.Histogram
+	retries     prometheus.Counter
+	errors      *prometheus.CounterVec
+	transitions *prometheus.CounterVec
 }
 
 var outcomeNames = [4]string{
@@ -29,19 +29,19 @@ func newMetrics(upstream string) metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, names)
 	}
 	m := metrics{
-		tries:    counter("gateway_tries_total", "Calls to the service by what they say of its health; ignored ones say nothing.", "outcome"),
-		refusals: counter("gateway_refusals_total", "Requests that got no answer of the service, by reason.", "code"),
-		changes:  counter("gateway_breaker_changes_total", "Changes of the circuit breaker's state.", "to"),
+		attempts:    counter("troupe_gateway_upstream_attempts_total", "Calls to the service by outcome; ignored ones do not count for the breaker.", "outcome"),
+		errors:      counter("troupe_gateway_upstream_errors_total", "Requests that got no response from the service, by reason.", "code"),
+		transitions: counter("troupe_gateway_breaker_transitions_total", "State changes of the circuit breaker.", "to"),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "gateway_retries_total", Help: "Calls that were tried again.", ConstLabels: labels,
+			Name: "troupe_gateway_upstream_retries_total", Help: "Retries of calls to the service.", ConstLabels: labels,
 		}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "gateway_try_duration_seconds", Help: "How long the service took until its answer began.", ConstLabels: labels,
+			Name: "troupe_gateway_upstream_attempt_duration_seconds", Help: "Time until the service's response began.", ConstLabels: labels,
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
 	}
 	for outcome, name := range outcomeNames {
-		m.outcomes[outcome] = m.tries.WithLabelValues(name)
+		m.outcomes[outcome] = m.attempts.WithLabelValues(name)
 	}
 	return m
 }
@@ -52,17 +52,17 @@ func (m *metrics) register(r prometheus.Registerer, u *Upstream) {
 			Name: name, Help: help, ConstLabels: prometheus.Labels{"upstream": u.config.Name},
 		}, value)
 	}
-	r.MustRegister(m.tries, m.refusals, m.changes, m.retries, m.duration,
-		gauge("gateway_in_flight", "Requests on their way to the service or back.",
+	r.MustRegister(m.attempts, m.errors, m.transitions, m.retries, m.duration,
+		gauge("troupe_gateway_upstream_requests_in_flight", "Requests being forwarded to the service.",
 			func() float64 { return float64(u.inFlight.Load()) }),
-		gauge("gateway_breaker_state", "0 CLOSED, 1 OPEN, 2 HALF_OPEN.",
+		gauge("troupe_gateway_breaker_state", "State of the circuit breaker: 0 CLOSED, 1 OPEN, 2 HALF_OPEN.",
 			func() float64 { return float64(u.breaker.Snapshot().State) }),
 	)
 }
 
-func (m *metrics) tried(o breaker.Outcome, took time.Duration) {
+func (m *metrics) observe(o breaker.Outcome, took time.Duration) {
 	m.outcomes[o].Inc()
 	m.duration.Observe(took.Seconds())
 }
 
-func (m *metrics) changed(c breaker.Change) { m.changes.WithLabelValues(c.To.String()).Inc() }
+func (m *metrics) transition(c breaker.Change) { m.transitions.WithLabelValues(c.To.String()).Inc() }

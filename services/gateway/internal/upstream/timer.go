@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// timer ends a context when a wait is too long. It serves one wait after another,
+// timer cancels a context when a wait takes too long. It serves one wait after another,
 // which costs less than a context with a deadline for each.
 type timer struct {
 	cancel context.CancelCauseFunc
 
 	mu    sync.Mutex
 	clock *time.Timer
-	cause error // what the present wait is cancelled with; nil between waits
+	cause error // the cause of a cancellation during the present wait; nil between waits
 	due   time.Time
-	// blame may name another cause once the wait is over. May be nil.
-	blame func(error) error
+	// reclassify may return another cause when the wait is over. It may be nil.
+	reclassify func(error) error
 }
 
 // start begins a wait.
@@ -32,11 +32,11 @@ func (t *timer) start(cause error, d time.Duration) {
 	t.clock.Reset(d)
 }
 
-// restart gives the wait its full time again, if it is the one that runs.
+// restart restarts the wait with its full time, if it is the present one.
 func (t *timer) restart(cause error, d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.cause == cause { //nolint:errorlint // which of the waits runs, not what it means
+	if t.cause == cause { //nolint:errorlint // compares which wait runs, not what the error means
 		t.due = time.Now().Add(d)
 		t.clock.Reset(d)
 	}
@@ -52,7 +52,8 @@ func (t *timer) stop() {
 	t.cause = nil
 }
 
-// expire may come late, when the wait it was meant for has ended and another runs.
+// expire cancels the context if the wait is over. It may be called late, when that wait
+// has ended and another one runs.
 func (t *timer) expire() {
 	t.mu.Lock()
 	cause, early := t.cause, time.Now().Before(t.due)
@@ -60,8 +61,8 @@ func (t *timer) expire() {
 	if cause == nil || early {
 		return
 	}
-	if t.blame != nil {
-		cause = t.blame(cause)
+	if t.reclassify != nil {
+		cause = t.reclassify(cause)
 	}
 	t.cancel(cause)
 }

@@ -1,14 +1,14 @@
-// Package upstream forwards requests to one service and keeps its troubles from
-// becoming everybody's: calls in flight are limited, every wait has an end, a
-// circuit breaker stops calling what keeps failing, and a few retries, within a
-// budget, hide what a second try can mend.
+// Package upstream forwards requests to one service and contains its failures: requests
+// in flight are limited, every wait has a timeout, a circuit breaker stops calls to a
+// service that keeps failing, and a few retries, within a budget, hide failures that a
+// second attempt avoids.
 //
-// In this order: limit of calls in flight -> the client's body, if small, is read
-// whole -> for each try: breaker, time-out, transport -> the answer.
+// The order is: limit of requests in flight -> read the client's body, if small,
+// completely -> for each attempt: breaker, timeout, transport -> the response.
 //
-// A client's fault is never the service's: what goes wrong with the inbound
-// body, or a client that hangs up, is told apart from what goes wrong with the
-// service and does not count against it. Else any stranger could open the circuit.
+// Failures of the client do not count against the service: an inbound body that cannot be
+// read, or a client that disconnects, is distinguished from a failure of the service.
+// Otherwise any client could open the circuit.
 package upstream
 
 import (
@@ -24,27 +24,27 @@ import (
 	"troupe/patterns/retry"
 )
 
-// Config of an Upstream. All fields are needed, but zero values of Breaker and
-// Retry mean their defaults.
+// Config configures an Upstream. All fields are required, except that zero values of
+// Breaker and Retry mean their defaults.
 type Config struct {
 	Name      string   // "orders"
 	Base      *url.URL // scheme and host, nothing else
 	Transport http.RoundTripper
 
-	Total    time.Duration // for the client's body to arrive; then, over all tries, until the answer begins
-	Try      time.Duration // until one try's answer begins; a body that streams gets it anew with every part
-	Idle     time.Duration // between two parts of an answer, on either side
-	SlowTry  time.Duration // a try that takes longer counts as slow
-	InFlight int           // requests at once; one more is refused
+	Total    time.Duration // for the client's body to arrive; then, over all attempts, until the response begins
+	Try      time.Duration // until the response to one attempt begins; restarted with every part of a streamed body
+	Idle     time.Duration // between two parts of a response, on either side
+	SlowTry  time.Duration // an attempt that takes longer counts as slow
+	InFlight int           // the most requests at a time; further ones are refused
 	MaxBody  int64         // bytes of a request's body
 
 	Breaker  breaker.Config
-	Retry    retry.Policy // its Budget is made here
+	Retry    retry.Policy // New sets its Budget
 	Now      func() time.Time
 	Registry prometheus.Registerer
 }
 
-// Upstream is one service as the gateway sees it. It is safe for concurrent use.
+// Upstream forwards requests to one service. It is safe for concurrent use.
 type Upstream struct {
 	config   Config
 	breaker  *breaker.Breaker
@@ -53,85 +53,87 @@ type Upstream struct {
 	metrics  metrics
 }
 
-// New makes an upstream and registers its metrics.
+// New returns an upstream and registers its metrics.
 func New(c Config) *Upstream {
 	u := &Upstream{config: c, retry: c.Retry}
 	u.metrics = newMetrics(c.Name)
 	c.Breaker.Now = c.Now
-	c.Breaker.OnChange = u.metrics.changed
+	c.Breaker.OnChange = u.metrics.transition
 	u.breaker = breaker.New(c.Breaker)
 	u.retry.Budget = retry.NewBudget(retry.BudgetConfig{Now: c.Now})
 	u.metrics.register(c.Registry, u)
 	return u
 }
 
-// Breaker guards this upstream.
+// Breaker returns the circuit breaker of this upstream.
 func (u *Upstream) Breaker() *breaker.Breaker { return u.breaker }
 
-// Forward sends r, whose headers must be ready to go, and copies the answer to w.
-// A *Refusal means that nothing was written; tell it to the client. If the
-// answer breaks off after its beginning, Forward panics with http.ErrAbortHandler,
-// so that the client sees it broken, not short.
+// Forward sends r, with its headers as they are, and copies the response to w. If it
+// returns an *Error, it has written nothing: write the error to the client. If the
+// response breaks off after its beginning, Forward panics with http.ErrAbortHandler, so
+// that the client sees a broken response and not a short one.
 //
-// keyed says that the service does a POST of this sort once for one Idempotency-Key.
-func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, keyed bool) *Refusal {
+// idempotent means that the service deduplicates this POST by its Idempotency-Key, so
+// that Forward may retry it.
+func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, idempotent bool) *Error {
 	defer u.inFlight.Add(-1)
 	if u.inFlight.Add(1) > int64(u.config.InFlight) {
-		return u.refused(overloaded())
+		return u.count(overloaded())
 	}
 	if r.ContentLength > u.config.MaxBody {
-		return u.refused(bodyTooLarge(u.config.MaxBody))
+		return u.count(bodyTooLarge(u.config.MaxBody))
 	}
 	u.retry.Budget.Count()
-	x := newExchange(u, w, r, keyed)
+	x := newProxyRequest(u, w, r, idempotent)
 	defer x.close()
 	if err := x.body.readAhead(); err != nil {
-		return u.refused(x.failed(err).refusal())
+		return u.count(x.classify(err).toError())
 	}
-	x.ends = time.Now().Add(u.config.Total)
-	res, refusal := x.tries()
-	if refusal != nil {
-		return u.refused(refusal)
+	x.deadline = time.Now().Add(u.config.Total)
+	res, failed := x.attemptWithRetries()
+	if failed != nil {
+		return u.count(failed)
 	}
-	gatewayAnswered.Hit()
-	x.answer(res)
+	responseReceived.Hit()
+	x.writeResponse(res)
 	return nil
 }
 
-func (u *Upstream) refused(r *Refusal) *Refusal {
-	u.metrics.refusals.WithLabelValues(r.Code).Inc()
+func (u *Upstream) count(r *Error) *Error {
+	u.metrics.errors.WithLabelValues(r.Code).Inc()
 	return r
 }
 
-// tries calls the service until it answers in a way that another try is not
-// likely to better, or may not.
-func (x *exchange) tries() (*http.Response, *Refusal) {
+// attemptWithRetries calls the service until it responds, or until another attempt would
+// not help or is not allowed.
+func (x *proxyRequest) attemptWithRetries() (*http.Response, *Error) {
 	permit, err := x.u.breaker.Allow()
 	if err != nil {
 		return nil, circuitOpen(err)
 	}
 	for n := 1; ; n++ {
-		res, failure := x.try(permit)
-		wait, again := x.again(n, res, failure)
-		if !again || x.pause(wait) != nil {
-			return res, failure.refusal()
+		res, failure := x.attempt(permit)
+		wait, again := x.retryDelay(n, res, failure)
+		if !again || x.wait(wait) != nil {
+			return res, failure.toError()
 		}
 		if permit, err = x.u.breaker.Allow(); err != nil {
-			return res, failure.refusal() // it says more than "the circuit is open"
+			return res, failure.toError() // more specific than "the circuit is open"
 		}
 		x.u.metrics.retries.Inc()
-		discard(res)
+		drain(res)
 	}
 }
 
-// again says whether another try may follow, and after how long.
-func (x *exchange) again(n int, res *http.Response, f *failure) (time.Duration, bool) {
+// retryDelay returns how long to wait before another attempt, and false if there must be
+// none.
+func (x *proxyRequest) retryDelay(n int, res *http.Response, f *failure) (time.Duration, bool) {
 	switch {
-	case f == nil && !temporary(res.StatusCode):
+	case f == nil && !isTemporary(res.StatusCode):
 		return 0, false
-	case f != nil && !f.mendable, x.body.spent():
+	case f != nil && !f.retryable, x.body.isConsumed():
 		return 0, false
-	case (f == nil || f.maybeDone) && !x.repeatable():
+	case (f == nil || f.maybeDone) && !x.isRepeatable():
 		return 0, false
 	}
 	var asked time.Duration
@@ -144,31 +146,31 @@ func (x *exchange) again(n int, res *http.Response, f *failure) (time.Duration, 
 	return max(asked, x.u.retry.Wait(n)), true
 }
 
-// longestRetryAfter is how long a client may be kept waiting for a service that
-// asks for patience. If it asks for more, the client is told.
+// longestRetryAfter is the longest Retry-After of a service that the gateway waits for
+// itself. A longer one is passed on to the client.
 const longestRetryAfter = time.Second
 
-var errNoTime = errors.New("no time left for another try")
+var errNoTime = errors.New("no time left for another attempt")
 
-// pause waits for the next try, if there is time for one.
-func (x *exchange) pause(d time.Duration) error {
-	if x.left() <= d {
+// wait waits for the next attempt, if there is time for one.
+func (x *proxyRequest) wait(d time.Duration) error {
+	if x.timeLeft() <= d {
 		return errNoTime
 	}
 	return retry.Sleep(x.in.Context(), d)
 }
 
-func temporary(status int) bool {
+func isTemporary(status int) bool {
 	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
 
-// repeatable requests do no harm if they are done twice.
-func (x *exchange) repeatable() bool {
+// isRepeatable reports whether the request may be sent twice.
+func (x *proxyRequest) isRepeatable() bool {
 	switch x.in.Method {
 	case http.MethodGet, http.MethodHead:
 		return true
 	case http.MethodPost:
-		return x.keyed && x.in.Header.Get("Idempotency-Key") != ""
+		return x.idempotent && x.in.Header.Get("Idempotency-Key") != ""
 	}
 	return false
 }

@@ -33,8 +33,8 @@ func config(t testing.TB, base string) upstream.Config {
 	}
 }
 
-// A gateway may let more through than ours does, and need no more memory for it.
-func TestALargeUploadPassesThroughLittleMemory(t *testing.T) {
+// A larger limit of the body needs no more memory.
+func TestALargeUploadNeedsLittleMemory(t *testing.T) {
 	const size = 50 << 20
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sum := sha256.New()
@@ -84,7 +84,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestATransportThatPanicsLeavesNothingBehind(t *testing.T) {
+func TestAPanickingTransportReleasesEverything(t *testing.T) {
 	t.Parallel()
 	c := config(t, "http://orders")
 	c.Transport = roundTrip(func(*http.Request) (*http.Response, error) { panic("in the transport") })
@@ -98,9 +98,9 @@ func TestATransportThatPanicsLeavesNothingBehind(t *testing.T) {
 	require.Equal(t, breaker.Closed, u.Breaker().Snapshot().State)
 }
 
-// The transport may read a body longer than its round trip lasts. What it holds
-// must not be given to another request.
-func TestABodyTheTransportStillHoldsIsNotReused(t *testing.T) {
+// The transport may hold a body for longer than its round trip. Its buffer must not be
+// given to another request.
+func TestABodyThatTheTransportHoldsIsNotReused(t *testing.T) {
 	t.Parallel()
 	c := config(t, "http://orders")
 	var held []io.ReadCloser
@@ -123,8 +123,8 @@ func TestABodyTheTransportStillHoldsIsNotReused(t *testing.T) {
 	}
 }
 
-// Like with like: forwarding alone, ours and the standard library's. Ours also
-// limits, breaks circuits, times out and measures.
+// Forwarding alone, compared with the standard library's proxy. This one also limits,
+// breaks circuits, times out and measures.
 func BenchmarkForward(b *testing.B) {
 	c := config(b, "http://orders")
 	c.Transport = inMemory
@@ -155,7 +155,7 @@ var inMemory = roundTrip(func(r *http.Request) (*http.Response, error) {
 	}, nil
 })
 
-// sink is an answer that goes nowhere.
+// sink is a response writer that discards the response.
 type sink struct{ h http.Header }
 
 func (s *sink) Header() http.Header         { return s.h }

@@ -1,4 +1,4 @@
-package guard
+package sanitize
 
 import (
 	"iter"
@@ -8,17 +8,18 @@ import (
 	"strings"
 )
 
-// hopByHop headers are about one connection, not about the message (RFC 9110, 7.6.1).
+// hopByHop lists the headers that concern one connection and not the message (RFC 9110,
+// section 7.6.1).
 var hopByHop = []string{
 	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// StripHop removes the headers that end at this hop, and those that Connection
-// names. It must run before any header of ours is set, else "Connection:
-// X-Request-Id" would remove that.
-func StripHop(h http.Header) {
-	for name := range options(h) {
+// StripHopByHop removes the hop-by-hop headers and those that Connection names. Call it
+// before the gateway sets headers of its own: otherwise "Connection: X-Request-Id" would
+// remove one of them.
+func StripHopByHop(h http.Header) {
+	for name := range connectionOptions(h) {
 		h.Del(name)
 	}
 	for _, name := range hopByHop {
@@ -26,8 +27,8 @@ func StripHop(h http.Header) {
 	}
 }
 
-// options are the headers that Connection names.
-func options(h http.Header) iter.Seq[string] {
+// connectionOptions returns the names of the headers that Connection lists.
+func connectionOptions(h http.Header) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, list := range h["Connection"] {
 			for name := range strings.SplitSeq(list, ",") {
@@ -39,15 +40,14 @@ func options(h http.Header) iter.Seq[string] {
 	}
 }
 
-// endToEnd headers say what the request means and who sends it. Without them it
-// would be another request.
+// endToEnd lists the headers that determine what a request means and who sends it.
 var endToEnd = []string{"Authorization", "Content-Encoding", "Content-Length", "Content-Type", "Host", "Idempotency-Key"}
 
-// cutsOff says whether Connection names a header that is not about one connection.
-// To strip it as asked would change the request: a client, or what stands between
-// it and us, would see its token or its key vanish.
-func cutsOff(h http.Header) bool {
-	for name := range options(h) {
+// namesEndToEnd reports whether Connection names an end-to-end header. Removing that
+// header, as the protocol requires, would change the request: the client's token or
+// idempotency key would disappear.
+func namesEndToEnd(h http.Header) bool {
+	for name := range connectionOptions(h) {
 		if slices.Contains(endToEnd, http.CanonicalHeaderKey(name)) {
 			return true
 		}
@@ -55,17 +55,17 @@ func cutsOff(h http.Header) bool {
 	return false
 }
 
-// StripForged removes from a request what only we may say about it, and what
-// could be taken for that: some servers read X_User_Id as X-User-Id.
+// StripForged removes the headers that only the gateway may set, and those that could be
+// mistaken for them: some servers read X_User_Id as X-User-Id.
 func StripForged(h http.Header) {
 	for name := range h {
-		if forged(name) {
+		if isForged(name) {
 			delete(h, name)
 		}
 	}
 }
 
-func forged(name string) bool {
+func isForged(name string) bool {
 	if strings.IndexByte(name, '_') >= 0 {
 		return true
 	}
@@ -77,24 +77,25 @@ func forged(name string) bool {
 	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-User-") || strings.HasPrefix(name, "X-Auth-")
 }
 
-// Origin is who sent a request, as far as can be trusted.
+// Origin is the trusted information about who sent a request.
 type Origin struct {
 	Client string // the client's address
 	Proto  string // "http" or "https"
 	Host   string
 }
 
-// Set tells the service.
+// Set writes the origin to the X-Forwarded headers of h.
 func (o Origin) Set(h http.Header) {
-	values := [...]string{o.Client, o.Proto, o.Host} // one allocation for the three
+	values := [...]string{o.Client, o.Proto, o.Host} // one allocation for all three
 	h["X-Forwarded-For"] = values[0:1:1]
 	h["X-Forwarded-Proto"] = values[1:2:2]
 	h["X-Forwarded-Host"] = values[2:3:3]
 }
 
-// OriginOf reads it from the connection. If that comes from a trusted proxy, its
-// word about the client counts, and so on along the chain; anybody else's does
-// not, since everybody can write X-Forwarded-For.
+// OriginOf returns the origin of r, from its connection. If the peer is a trusted proxy,
+// the address that it reports in X-Forwarded-For counts, and so on along the chain of
+// trusted proxies. Other values of the header are ignored, because any client can send
+// them.
 func OriginOf(r *http.Request, trusted []netip.Prefix) Origin {
 	o := Origin{Client: r.RemoteAddr, Proto: "http", Host: r.Host}
 	if r.TLS != nil {
@@ -115,7 +116,8 @@ func OriginOf(r *http.Request, trusted []netip.Prefix) Origin {
 	return o
 }
 
-// lastUntrusted walks the chain from its end, where the nearest proxy wrote.
+// lastUntrusted returns the first untrusted address of the chain, from its end, which
+// the nearest proxy wrote.
 func lastUntrusted(chain []string, nearest netip.Addr, trusted []netip.Prefix) netip.Addr {
 	hops := strings.Split(strings.Join(chain, ","), ",")
 	for _, hop := range slices.Backward(hops) {

@@ -1,8 +1,7 @@
-// Package guard decides what is let into the system at all, before anything is
-// routed. Two servers that read one path or header differently are a way around
-// every check of the first, so whatever could be read in two ways is refused or
-// dropped here.
-package guard
+// Package sanitize rejects ambiguous requests before they are routed. If two servers
+// read a path or a header differently, the checks of the first can be bypassed. So
+// anything that could be read in two ways is rejected, or removed, here.
+package sanitize
 
 import (
 	"net/http"
@@ -13,19 +12,20 @@ import (
 	"troupe/platform/fault"
 )
 
-func refuse(code, sentence string) *fault.Error {
+func malformed(code, sentence string) *fault.Error {
 	return fault.New(fault.Malformed, code, "%s", sentence)
 }
 
 var (
-	errMethod   = refuse("method_refused", "CONNECT is not for this server")
-	errPath     = refuse("path_refused", "the path must not hold empty or dot segments, backslashes, control characters, or any of these percent-encoded")
-	errQuery    = refuse("query_refused", "the query must be percent-encoded UTF-8 with its parameters separated by &")
-	errRepeated = refuse("header_repeated", "send each of the headers Authorization, Content-Type and Idempotency-Key at most once")
-	errCut      = refuse("connection_refused", "the header Connection must not name headers that are meant for the service, such as Authorization; leave them out of it")
+	errMethod     = malformed("method_refused", "this server does not accept CONNECT")
+	errPath       = malformed("path_refused", "the path must not contain empty or dot segments, backslashes, control characters, or any of these percent-encoded")
+	errQuery      = malformed("query_refused", "the query must be percent-encoded UTF-8 with its parameters separated by &")
+	errRepeated   = malformed("header_repeated", "send each of the headers Authorization, Content-Type and Idempotency-Key at most once")
+	errConnection = malformed("connection_refused", "the header Connection must not name headers that are meant for the service, such as Authorization; leave them out of it")
 )
 
-// Check refuses a request whose method, path, query or headers are not plain.
+// Check returns an error for a request whose method, path, query or headers are
+// ambiguous.
 func Check(r *http.Request) *fault.Error {
 	h := r.Header
 	switch {
@@ -37,8 +37,8 @@ func Check(r *http.Request) *fault.Error {
 		return errQuery
 	case len(h["Authorization"]) > 1, len(h["Content-Type"]) > 1, len(h["Idempotency-Key"]) > 1:
 		return errRepeated
-	case cutsOff(h):
-		return errCut
+	case namesEndToEnd(h):
+		return errConnection
 	}
 	return nil
 }
@@ -62,8 +62,8 @@ func cleanPath(u *url.URL) bool {
 	return true
 }
 
-// cleanEscapes refuses escapes that hide what is refused in the open. An escaped
-// percent sign is one: it shows its true face to whoever decodes twice.
+// cleanEscapes reports whether the escapes of a path are unambiguous. An escaped slash,
+// backslash or percent sign is not: a server that decodes twice reads another path.
 func cleanEscapes(raw, path string) bool {
 	for i := 0; i+2 < len(raw); i++ {
 		if raw[i] != '%' {
@@ -77,14 +77,14 @@ func cleanEscapes(raw, path string) bool {
 	return utf8.ValidString(path)
 }
 
-// dotSegment says whether a path's rest starts with the segment "." or "..".
+// dotSegment reports whether the rest of a path starts with the segment "." or "..".
 func dotSegment(rest string) bool {
 	segment, _, _ := strings.Cut(rest, "/")
 	return segment == "." || segment == ".."
 }
 
-// cleanQuery refuses ";", which some take for a separator and Go drops silently
-// together with what it stands in.
+// cleanQuery reports whether a query is unambiguous. A ";" is not: some servers take it
+// for a separator, and Go silently drops the parameter that contains it.
 func cleanQuery(query string) bool {
 	if strings.IndexByte(query, ';') >= 0 {
 		return false

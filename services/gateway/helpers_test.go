@@ -21,38 +21,38 @@ import (
 	"troupe/services/gateway"
 )
 
-// world is a gateway in front of services that the test plays.
-type world struct {
+// gatewayTest is a gateway in front of stub services.
+type gatewayTest struct {
 	URL      string
 	clock    *clock
 	signer   *auth.Signer
-	services map[string]*service
+	services map[string]*stubService
 	client   *http.Client
 }
 
-// service is played by a handler that can be exchanged. It counts what reaches it.
-type service struct {
+// stubService is a service whose handler a test can replace. It counts its requests.
+type stubService struct {
 	*httptest.Server
 	handler atomic.Pointer[http.HandlerFunc]
 	calls   atomic.Int64
 }
 
-func (s *service) does(h http.HandlerFunc) { s.handler.Store(&h) }
+func (s *stubService) setHandler(h http.HandlerFunc) { s.handler.Store(&h) }
 
-func (s *service) answers(status int) {
-	s.does(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+func (s *stubService) respondWith(status int) {
+	s.setHandler(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
 }
 
-// says answers with the service's name and what it was asked.
-func says(name string) http.HandlerFunc {
+// echo returns a handler that responds with the service's name and the request.
+func echo(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(heard{name, r.Method, r.RequestURI, r.Header, string(body)})
+		_ = json.NewEncoder(w).Encode(received{name, r.Method, r.RequestURI, r.Header, string(body)})
 	}
 }
 
-type heard struct {
+type received struct {
 	Service, Method, URI string
 	Header               http.Header
 	Body                 string
@@ -77,8 +77,8 @@ func (c *clock) advance(d time.Duration) {
 
 var names = []string{"users", "inventory", "orders", "payments", "notifications"}
 
-// start runs a gateway; environ are settings of it.
-func start(t *testing.T, environ map[string]string) *world {
+// start runs a gateway with these settings.
+func start(t *testing.T, environ map[string]string) *gatewayTest {
 	t.Helper()
 	return startWith(t, environ, &http.Transport{
 		DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, MaxIdleConnsPerHost: 64, DisableCompression: true,
@@ -86,12 +86,13 @@ func start(t *testing.T, environ map[string]string) *world {
 	}, nil)
 }
 
-// startWith takes a transport, and a key set if it is not to be the signer's.
-func startWith(t *testing.T, environ map[string]string, transport *http.Transport, keys []byte) *world {
+// startWith runs a gateway with a transport, and with a key set instead of the signer's if
+// there is one.
+func startWith(t *testing.T, environ map[string]string, transport *http.Transport, keys []byte) *gatewayTest {
 	t.Helper()
-	w := &world{
+	w := &gatewayTest{
 		clock:    &clock{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)},
-		services: map[string]*service{}, client: &http.Client{Transport: &http.Transport{DisableCompression: true}},
+		services: map[string]*stubService{}, client: &http.Client{Transport: &http.Transport{DisableCompression: true}},
 	}
 	key, err := auth.NewPrivateKey()
 	require.NoError(t, err)
@@ -120,9 +121,9 @@ func startWith(t *testing.T, environ map[string]string, transport *http.Transpor
 	return w
 }
 
-func play(t *testing.T, name string) *service {
-	s := &service{}
-	s.does(says(name))
+func play(t *testing.T, name string) *stubService {
+	s := &stubService{}
+	s.setHandler(echo(name))
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.calls.Add(1)
 		(*s.handler.Load())(w, r)
@@ -131,20 +132,21 @@ func play(t *testing.T, name string) *service {
 	return s
 }
 
-func (w *world) token(t *testing.T, role auth.Role) string {
+func (w *gatewayTest) token(t *testing.T, role auth.Role) string {
 	t.Helper()
 	token, err := w.signer.Sign(auth.Caller{UserID: "ann", Role: role, SessionID: "s", Expires: w.clock.Now().Add(10 * time.Minute)}, "id", w.clock.Now())
 	require.NoError(t, err)
 	return token
 }
 
-type reply struct {
+type response struct {
 	*http.Response
 	body []byte
 }
 
-// call makes a request as that role, "" for nobody; more are pairs of header and value.
-func (w *world) call(t *testing.T, role auth.Role, method, path, body string, more ...string) reply {
+// call sends a request with a token of that role, "" for none; more are pairs of header
+// and value.
+func (w *gatewayTest) call(t *testing.T, role auth.Role, method, path, body string, more ...string) response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -159,20 +161,20 @@ func (w *world) call(t *testing.T, role auth.Role, method, path, body string, mo
 	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
-	return reply{res, answer}
+	return response{res, answer}
 }
 
-// heard is what the service says it was asked.
-func (r reply) heard(t *testing.T) heard {
+// received returns the request as the service received it.
+func (r response) received(t *testing.T) received {
 	t.Helper()
 	require.Equal(t, 200, r.StatusCode, string(r.body))
-	var h heard
+	var h received
 	require.NoError(t, json.Unmarshal(r.body, &h))
 	return h
 }
 
-// problem demands a complete problem document.
-func (r reply) problem(t *testing.T, status int, code string) {
+// problem requires a complete problem document.
+func (r response) problem(t *testing.T, status int, code string) {
 	t.Helper()
 	require.Equal(t, status, r.StatusCode, string(r.body))
 	require.Equal(t, "application/problem+json", r.Header.Get("Content-Type"))
@@ -193,8 +195,8 @@ func (r reply) problem(t *testing.T, status int, code string) {
 	}
 }
 
-// metric is the line of that series in /metrics, "" if there is none.
-func (w *world) metric(t *testing.T, series string) string {
+// metric returns the value of a series in /metrics, "" if there is none.
+func (w *gatewayTest) metric(t *testing.T, series string) string {
 	t.Helper()
 	for line := range strings.Lines(string(w.call(t, "", "GET", "/metrics", "").body)) {
 		if value, ok := strings.CutPrefix(line, series+" "); ok {
