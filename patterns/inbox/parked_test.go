@@ -150,9 +150,12 @@ func TestAnEventThatIsNotParkedIsNotFound(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, h *harness) {
 		for _, id := range []string{"", "unknown", "a\x00b", "\xff"} {
 			_, err := h.ParkedEvent(t.Context(), id)
-			require.True(t, fault.Is(err, fault.NotFound), "%v", err)
-			err = h.Replay(t.Context(), id)
-			require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+			for _, err := range []error{err, h.Replay(t.Context(), id)} {
+				var f *fault.Error
+				require.ErrorAs(t, err, &f)
+				require.Equal(t, fault.NotFound, f.Kind)
+				require.Equal(t, "parked_event_not_found", f.Code)
+			}
 		}
 	})
 }

@@ -59,7 +59,7 @@ func TestAnEventCausedByAHandlerIsAChildInTheTrace(t *testing.T) {
 func attributesOf(span sdktrace.ReadOnlySpan) map[string]string {
 	attributes := map[string]string{}
 	for _, a := range span.Attributes() {
-		attributes[string(a.Key)] = a.Value.Emit()
+		attributes[string(a.Key)] = a.Value.String()
 	}
 	return attributes
 }
