@@ -1,5 +1,5 @@
 # An image for one service: docker build --build-arg SERVICE=orders --tag troupe/orders .
-# All programs are built at once, so that the images of all services share the work.
+# All programs are built in one step, so that the images of all services share it.
 FROM --platform=$BUILDPLATFORM golang:1.26.8-alpine AS build
 WORKDIR /src
 COPY go.mod go.sum ./

@@ -1,6 +1,6 @@
-// Package deploy_test checks the files that run Troupe elsewhere against the code
-// they run: compose.yaml as Docker Compose itself reads it, the Dockerfile, the
-// databases' script on a real PostgreSQL, and the Kubernetes manifests.
+// Package deploy_test checks the deployment files against the code that they run:
+// compose.yaml as Docker Compose itself reads it, the Dockerfile, the script for the
+// databases on a real PostgreSQL, and the Kubernetes manifests.
 package deploy_test
 
 import (
@@ -69,7 +69,7 @@ func TestComposeRunsTheWholeSystem(t *testing.T) {
 	require.ElementsMatch(t, append(want, "troupe"), compose(t).ServiceNames())
 }
 
-func TestOnlyTheGatewayAndTheConsolesCanBeReached(t *testing.T) {
+func TestOnlyTheGatewayAndTheConsolesArePublished(t *testing.T) {
 	t.Parallel()
 	var published []string
 	for name, s := range compose(t).Services {
@@ -97,7 +97,7 @@ func TestTheGatewayReachesNeitherDatabaseNorBroker(t *testing.T) {
 	}
 }
 
-func TestEveryContainerIsWatchedLimitedAndRestarted(t *testing.T) {
+func TestEveryContainerHasAHealthCheckLimitsAndARestartPolicy(t *testing.T) {
 	t.Parallel()
 	for name, s := range compose(t).Services {
 		limits := s.Deploy.Resources.Limits
@@ -108,7 +108,7 @@ func TestEveryContainerIsWatchedLimitedAndRestarted(t *testing.T) {
 		require.Equal(t, "json-file", s.Logging.Driver, name)
 		require.NotEmpty(t, s.Logging.Options["max-size"], name)
 		if slices.Contains(s.Profiles, "operator") {
-			continue // a command that ends
+			continue // a command, not a server
 		}
 		require.Equal(t, "unless-stopped", s.Restart, name)
 		require.False(t, s.HealthCheck.Disable, name)
@@ -135,21 +135,21 @@ func TestImagesArePinned(t *testing.T) {
 	require.Regexp(t, `(?m)^USER \d+:\d+$`, string(dockerfile))
 }
 
-func TestAServiceCanRunAsManyReplicas(t *testing.T) {
+func TestAServiceCanRunInSeveralReplicas(t *testing.T) {
 	t.Parallel()
 	for _, name := range services.Names() {
 		s := compose(t).Services[name]
 		require.Equal(t, name, *s.Build.Args["SERVICE"])
 		require.True(t, s.ReadOnly, name)
 		require.Empty(t, s.Volumes, name)
-		require.Empty(t, s.ContainerName, "%s: two containers can not share a name", name)
+		require.Empty(t, s.ContainerName, "%s: two containers cannot share a name", name)
 		if name != "gateway" {
-			require.Empty(t, s.Ports, "%s: two containers can not share a port of the host", name)
+			require.Empty(t, s.Ports, "%s: two containers cannot share a port of the host", name)
 		}
 	}
 }
 
-func TestAServiceIsAskedForItsHealthAndGivenTimeToDrain(t *testing.T) {
+func TestAServiceHasAHealthCheckAndTimeToDrain(t *testing.T) {
 	t.Parallel()
 	for _, service := range services.All {
 		name, port := service.Name, servicePort(service)
@@ -169,7 +169,7 @@ func TestAServiceIsAskedForItsHealthAndGivenTimeToDrain(t *testing.T) {
 	}
 }
 
-func TestTheStartIsGatedByHealth(t *testing.T) {
+func TestServicesStartInOrderOfHealth(t *testing.T) {
 	t.Parallel()
 	project := compose(t)
 	waitsFor := func(name string) []string {
@@ -186,7 +186,7 @@ func TestTheStartIsGatedByHealth(t *testing.T) {
 	}
 }
 
-// settings reads which variables docs/SETTINGS.md, made from the code, lists
+// settings returns the variables that docs/SETTINGS.md, generated from the code, lists
 // under a heading.
 func settings(t *testing.T, heading string) []string {
 	t.Helper()
@@ -203,7 +203,7 @@ func settings(t *testing.T, heading string) []string {
 	return names
 }
 
-// known are the variables that mean something to a service.
+// known returns the variables that a service reads.
 func known(t *testing.T, service string) []string {
 	t.Helper()
 	names := append(settings(t, "Every process"), settings(t, service)...)
@@ -222,7 +222,7 @@ func TestEveryVariableIsOneThatTheServiceReads(t *testing.T) {
 	}
 }
 
-// secrets are all passwords that a service is given, by where they are.
+// secrets returns all passwords in the environment of a service, by where they are.
 func secrets(s types.ServiceConfig) map[string]string {
 	found := map[string]string{}
 	for name, value := range environment(s) {
@@ -236,13 +236,13 @@ func secrets(s types.ServiceConfig) map[string]string {
 	return found
 }
 
-// passwords are the variables by which an operator gives their own.
+// passwords are the variables with which an operator replaces the passwords.
 var passwords = []string{
 	"POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "ADMIN_PASSWORD", "USERS_DATABASE_PASSWORD", "ORDERS_DATABASE_PASSWORD",
 	"NOTIFICATIONS_DATABASE_PASSWORD", "INVENTORY_DATABASE_PASSWORD", "PAYMENTS_DATABASE_PASSWORD",
 }
 
-func TestEverySecretIsForDevelopmentOnlyAndCanBeReplaced(t *testing.T) {
+func TestEveryPasswordIsForDevelopmentAndCanBeReplaced(t *testing.T) {
 	t.Parallel()
 	found := 0
 	for name, s := range compose(t).Services {
@@ -262,7 +262,7 @@ func TestEverySecretIsForDevelopmentOnlyAndCanBeReplaced(t *testing.T) {
 	require.NotContains(t, string(replaced), "development-only")
 }
 
-func TestAServiceHasTheDatabaseThatPostgresMakesForItAlone(t *testing.T) {
+func TestEveryServiceHasADatabaseOfItsOwn(t *testing.T) {
 	t.Parallel()
 	project := compose(t)
 	server := environment(project.Services["postgres"])
@@ -277,7 +277,7 @@ func TestAServiceHasTheDatabaseThatPostgresMakesForItAlone(t *testing.T) {
 	}
 }
 
-func TestInProductionNothingStartsWithTheSecretsOfDevelopment(t *testing.T) {
+func TestInProductionNoServiceStartsWithADevelopmentPassword(t *testing.T) {
 	t.Parallel()
 	project := compose(t, "TROUPE_ENV=production")
 	for _, name := range withDatabase() {
@@ -290,8 +290,8 @@ func TestInProductionNothingStartsWithTheSecretsOfDevelopment(t *testing.T) {
 	}
 }
 
-// begin runs the entrypoint of a server as its container does, up to where the
-// image's own would take over.
+// begin runs the entrypoint of a server as its container does, up to the point where it
+// calls the entrypoint of the image.
 func begin(t *testing.T, s types.ServiceConfig) (string, error) {
 	t.Helper()
 	require.Equal(t, types.ShellCommand{"sh", "/refuse-known-passwords.sh", "docker-entrypoint.sh"}, s.Entrypoint)
@@ -311,8 +311,8 @@ func begin(t *testing.T, s types.ServiceConfig) (string, error) {
 	return string(said), err
 }
 
-// A server that has started once has written its password into its volume.
-func TestInProductionNoServerStartsWithASecretThatWasForgotten(t *testing.T) {
+// A server that has started once has stored its password in its volume.
+func TestInProductionNoServerStartsWithADevelopmentPassword(t *testing.T) {
 	t.Parallel()
 	holds := map[string][]string{"rabbitmq": {"RABBITMQ_PASSWORD"}}
 	for _, name := range passwords {
@@ -340,12 +340,12 @@ func TestInProductionNoServerStartsWithASecretThatWasForgotten(t *testing.T) {
 }
 
 const (
-	maxConnections = 100 // of a PostgreSQL that is not told otherwise
-	forSuperusers  = 3   // and kept back, superuser_reserved_connections
-	forMigrations  = 1   // beside the pool of a replica, while it migrates
+	maxConnections = 100 // PostgreSQL's default
+	forSuperusers  = 3   // of these, the default of superuser_reserved_connections
+	forMigrations  = 1   // in addition to the pool of a replica, while it migrates
 )
 
-// poolOf is how many connections a replica with this database URL takes at most.
+// poolOf returns the most connections that a replica with this database URL opens.
 func poolOf(t *testing.T, databaseURL string) int {
 	t.Helper()
 	_, query, _ := strings.Cut(databaseURL, "?")
@@ -356,7 +356,7 @@ func poolOf(t *testing.T, databaseURL string) int {
 	return pool
 }
 
-func TestEveryServiceCanBeDoubledBeforePostgresIsFull(t *testing.T) {
+func TestPostgresHasConnectionsForTwoReplicasOfEveryService(t *testing.T) {
 	t.Parallel()
 	project := compose(t)
 	require.Equal(t, types.ShellCommand{"postgres"}, project.Services["postgres"].Command)

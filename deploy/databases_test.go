@@ -16,8 +16,8 @@ import (
 	"troupe/platform/sqldb/sqldbtest"
 )
 
-// postgres is a server on which databases.sh makes two services' databases, with
-// names that no other test has.
+// postgres is a server on which databases.sh creates two services' databases, with names
+// that no other test uses.
 type postgres struct {
 	at            *url.URL
 	superuser     sqldb.DB
@@ -41,7 +41,7 @@ func newPostgres(t *testing.T) postgres {
 
 func (p postgres) drop(t *testing.T) {
 	t.Helper()
-	ctx := context.WithoutCancel(t.Context()) // which ends before the clean-up
+	ctx := context.WithoutCancel(t.Context()) // the test's context ends before the clean-up
 	for _, name := range []string{p.orders, p.users} {
 		for _, what := range []string{"DATABASE", "ROLE"} {
 			_, err := p.superuser.Exec(ctx, fmt.Sprintf("DROP %s IF EXISTS %q", what, name))
@@ -91,7 +91,7 @@ func TestARoleOpensItsOwnDatabaseAndNoOther(t *testing.T) {
 	require.ErrorContains(t, p.open(t, p.users, `it's "$odd"`, p.users), "password authentication failed")
 }
 
-func TestDatabasesCanBeMadeAgainToChangeAPassword(t *testing.T) {
+func TestTheScriptCanRunAgainToChangeAPassword(t *testing.T) {
 	t.Parallel()
 	p := newPostgres(t)
 	said, err := p.run(t, "old", "same")

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What .dockerignore leaves out is not there when the image is built.
-func TestTheImageIsBuiltFromAllThatTheProgramsImport(t *testing.T) {
+// Files that .dockerignore leaves out are missing when the image is built.
+func TestTheImageContainsEverythingThatTheProgramsImport(t *testing.T) {
 	t.Parallel()
 	ignore, err := os.ReadFile("../.dockerignore")
 	require.NoError(t, err)
@@ -20,7 +20,7 @@ func TestTheImageIsBuiltFromAllThatTheProgramsImport(t *testing.T) {
 	require.NoError(t, err)
 	args := []string{"list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}"}
 	for command := range strings.FieldsSeq(string(commands)) {
-		if !slices.Contains(let, strings.TrimPrefix(command, "troupe/")) { // left out of the image
+		if !slices.Contains(let, strings.TrimPrefix(command, "troupe/")) { // not part of the image
 			args = append(args, command)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"troupe/services"
 )
 
-// manifest is as much of the Kubernetes kinds as the tests look at.
+// manifest holds the fields of the Kubernetes kinds that the tests check.
 type manifest struct {
 	Kind     string
 	Metadata struct{ Name string }
@@ -73,8 +73,8 @@ type kustomization struct {
 	Images    []struct{ Name, NewName, NewTag string }
 }
 
-// decode reads all documents of a YAML file, with the names of fields as in JSON:
-// the case of letters does not matter.
+// decode decodes all documents of a YAML file. The names of fields are matched as in
+// JSON, regardless of upper and lower case.
 func decode[T any](t *testing.T, file string) []T {
 	t.Helper()
 	raw, err := os.Open(filepath.Join("kubernetes", file))
@@ -96,7 +96,7 @@ func decode[T any](t *testing.T, file string) []T {
 	}
 }
 
-// manifests are those of one service, by kind.
+// manifests returns the manifests of one service, by kind.
 func manifests(t *testing.T, service string) map[string]manifest {
 	t.Helper()
 	byKind := map[string]manifest{}
@@ -131,7 +131,7 @@ func TestKustomizeAppliesEveryFileAndPinsEveryImage(t *testing.T) {
 	}
 }
 
-func TestAPodIsProbedLimitedAndCanHarmNobody(t *testing.T) {
+func TestAPodHasProbesLimitsAndARestrictedSecurityContext(t *testing.T) {
 	t.Parallel()
 	for _, name := range services.Names() {
 		p := manifests(t, name)["Deployment"].Spec.Template.Spec
@@ -155,7 +155,7 @@ func TestAPodIsProbedLimitedAndCanHarmNobody(t *testing.T) {
 	}
 }
 
-func TestAPodHasTimeToLeave(t *testing.T) {
+func TestAPodHasTimeToDrain(t *testing.T) {
 	t.Parallel()
 	shared := settingsMap(t)
 	delay, err := time.ParseDuration(shared["DRAIN_DELAY"])
@@ -170,7 +170,7 @@ func TestAPodHasTimeToLeave(t *testing.T) {
 	}
 }
 
-func TestOneReplicaMayGoWhileAnotherServes(t *testing.T) {
+func TestOneReplicaMayStopWhileAnotherServes(t *testing.T) {
 	t.Parallel()
 	for _, name := range services.Names() {
 		m := manifests(t, name)
@@ -185,7 +185,7 @@ func TestOneReplicaMayGoWhileAnotherServes(t *testing.T) {
 	}
 }
 
-func TestAPodListensWhereTheOthersLookForIt(t *testing.T) {
+func TestAPodListensWhereTheOthersCallIt(t *testing.T) {
 	t.Parallel()
 	shared := settingsMap(t)
 	for _, service := range services.All {
@@ -207,7 +207,7 @@ func TestAPodListensWhereTheOthersLookForIt(t *testing.T) {
 	}
 }
 
-func TestSecretsAreNamedNotHeld(t *testing.T) {
+func TestManifestsNameSecretsButContainNone(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "production", settingsMap(t)["TROUPE_ENV"])
 	for _, name := range services.Names() {
@@ -241,15 +241,15 @@ func TestEveryVariableOfAPodIsOneThatTheServiceReads(t *testing.T) {
 	}
 }
 
-// In a rollout of everything each pod may have its successor beside it, and pods
-// that drain keep their connections. The URLs are secrets: the README makes them.
-func TestARolloutOfEveryServiceFitsIntoPostgres(t *testing.T) {
+// During a rollout of everything each pod may run beside its successor, and pods that
+// drain keep their connections. The URLs are secrets: the README creates them.
+func TestPostgresHasConnectionsForARolloutOfEveryService(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	said := regexp.MustCompile(`DATABASE_URL="(postgres://[^"]+)"`).FindSubmatch(readme)
-	require.NotNil(t, said)
-	pool, taken := poolOf(t, string(said[1])), 0
+	match := regexp.MustCompile(`DATABASE_URL="(postgres://[^"]+)"`).FindSubmatch(readme)
+	require.NotNil(t, match)
+	pool, taken := poolOf(t, string(match[1])), 0
 	for _, name := range withDatabase() {
 		replicas := manifests(t, name)["Deployment"].Spec.Replicas
 		taken += replicas*pool + replicas*(pool+forMigrations)
@@ -257,9 +257,9 @@ func TestARolloutOfEveryServiceFitsIntoPostgres(t *testing.T) {
 	require.LessOrEqual(t, taken, maxConnections-forSuperusers)
 }
 
-// Without, all that comes through an Ingress seems to be one client, and failed
-// logins of one slow down all.
-func TestTheGatewayTellsTheClientsOfAnIngressApart(t *testing.T) {
+// Without trusted proxies, all requests through an Ingress seem to come from one client,
+// and the failed logins of one client slow down all.
+func TestTheGatewayDistinguishesTheClientsOfAnIngress(t *testing.T) {
 	t.Parallel()
 	var trusted []string
 	for _, e := range manifests(t, "gateway")["Deployment"].Spec.Template.Spec.Containers[0].Env {

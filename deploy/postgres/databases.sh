@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes a database and a role for each of $SERVICES, each closed to the others'
-# roles. $ORDERS_DATABASE_PASSWORD is the password of the role "orders", and so on.
+# Creates a database and a role for each of $SERVICES. No role may connect to another
+# service's database. $ORDERS_DATABASE_PASSWORD is the password of the role "orders", and so on.
 #
-# The postgres image runs this once, on an empty volume. It may run again, to take
-# over new services and passwords:
+# The postgres image runs this once, on an empty volume. Run it again to add
+# services or to change passwords:
 #   docker compose exec postgres /docker-entrypoint-initdb.d/databases.sh
 set -e
 
