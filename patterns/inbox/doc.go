@@ -36,8 +36,8 @@
 //	              row deleted       Replay (attempts = 0)
 //
 // Step retries the events that are due. The wait doubles from 1 s to 5 min after
-// each failure, and half of it is random. After 12 attempts, which take about
-// half an hour, the event is a dead letter: an operator can read it and replay it
+// each failure, and half of it is random. After 12 attempts, which take 10 to 20
+// minutes, the event is a dead letter: an operator can read it and replay it
 // (troupe dead-letters). A replay reaches only the service that failed.
 // An error marked with retry.Permanent makes an event dead at once, and so does a
 // body that cannot be decoded. An event of an unknown major version of a known

@@ -19,7 +19,7 @@ const (
 	stateRetry = "retry"
 	stateDead  = "dead"
 
-	maxAttempts = 12 // then an event is dead, after about half an hour
+	maxAttempts = 12 // then an event is dead, after 10 to 20 minutes
 	retryBatch  = 64
 	maxError    = 2000 // bytes of an error that are stored
 )
