@@ -37,7 +37,7 @@ func parse(args []string) (simulation.Plan, error) {
 	flags.IntVar(&p.Seeds, "seeds", 100, "how many runs to simulate")
 	flags.IntVar(&p.Steps, "steps", 1000, "how many steps each run has")
 	flags.Uint64Var(&p.First, "seed", 1, "the seed of the first run; the others follow")
-	flags.IntVar(&p.Players, "workers", 2, "how many runs to simulate at the same time")
+	flags.IntVar(&p.Workers, "workers", 2, "how many runs to simulate at the same time")
 	return p, flags.Parse(args)
 }
 

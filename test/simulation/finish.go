@@ -9,144 +9,145 @@ import (
 	"troupe/test/invariants"
 )
 
-// calm is the number of the first step after the storm.
-const calm = 1 << 40
+// quietStep is the number of the first step after the faults.
+const quietStep = 1 << 40
 
-// finish ends all trouble and lets the world come to rest. A world that does not,
-// or that comes to rest in a wrong state, has failed.
-func (w *world) finish(ctx context.Context) error {
-	w.next(calm)
-	if w.maybe(30) {
-		if err := w.lightsOut(ctx); err != nil {
+// finish ends all faults and lets the system become quiet. A run that does not become
+// quiet, or that does so in a wrong state, has failed.
+func (r *run) finish(ctx context.Context) error {
+	r.beginStep(quietStep)
+	if r.maybe(30) {
+		if err := r.checkDeadlines(ctx); err != nil {
 			return err
 		}
 	}
-	w.clearUp()
-	if err := w.settle(ctx); err != nil {
+	r.endFaults()
+	if err := r.settle(ctx); err != nil {
 		return err
 	}
-	if err := w.checkRest(ctx); err != nil {
+	if err := r.checkQuiet(ctx); err != nil {
 		return err
 	}
-	if err := w.wakeUpCall(ctx); err != nil {
+	if err := r.checkWakeSignals(ctx); err != nil {
 		return err
 	}
-	if w.maybe(25) {
-		return w.sayItAllAgain(ctx)
+	if r.maybe(25) {
+		return r.redeliverAll(ctx)
 	}
 	return nil
 }
 
-func (w *world) next(step int) {
-	w.history.step = step - calm
-	w.roll(step)
+// beginStep begins a step after the faults.
+func (r *run) beginStep(step int) {
+	r.history.step = step - quietStep
+	r.seedStep(step)
 }
 
-// lightsOut leaves orders alone with its clock until every deadline has passed:
-// what nobody answers has to end without them.
-func (w *world) lightsOut(ctx context.Context) error {
-	w.tell("world", "only orders is left, with nobody to talk to")
-	orders := w.node("orders")
-	w.weather = 0
-	if !orders.up() {
+// checkDeadlines runs orders alone until every deadline has passed: an order that no
+// other service answers must end nevertheless.
+func (r *run) checkDeadlines(ctx context.Context) error {
+	r.record("run", "only orders runs, without the broker")
+	orders := r.node("orders")
+	r.active = 0
+	if !orders.running() {
 		orders.restart()
 	}
-	if !orders.cut {
+	if !orders.partitioned {
 		orders.partition()
 	}
 	for range 60 { // longer than any deadline, by any clock
-		w.wait(10 * time.Second)
+		r.advance(10 * time.Second)
 		for _, l := range orders.loops {
-			for due, _ := l.due(w.now); due && orders.step(l) > 0; {
+			for due, _ := l.due(r.now); due && orders.step(l) > 0; {
 			}
 		}
-		if err := w.observe(ctx); err != nil {
+		if err := r.observe(ctx); err != nil {
 			return err
 		}
 	}
-	for _, o := range w.witness.orders {
+	for _, o := range r.checker.orders {
 		if o.status == "pending" {
-			return fmt.Errorf("%s is pending long after its deadline", w.names.of(o.id))
+			return fmt.Errorf("%s is pending long after its deadline", r.labels.of(o.id))
 		}
 	}
 	return nil
 }
 
-// clearUp ends all trouble.
-func (w *world) clearUp() {
-	w.tell("world", "the storm is over")
-	w.weather = 0
-	for _, n := range w.nodes {
-		n.doomed = 0
-		if !n.up() {
+// endFaults ends all faults and answers all requests.
+func (r *run) endFaults() {
+	r.record("run", "there are no more faults")
+	r.active = 0
+	for _, n := range r.nodes {
+		n.crashingBatches = 0
+		if !n.running() {
 			n.restart()
 		}
-		if n.cut {
+		if n.partitioned {
 			n.heal()
 		}
 	}
-	for len(w.lost) > 0 {
-		w.repeat()
+	for len(r.unanswered) > 0 {
+		r.retry()
 	}
 }
 
-// patience is how much of the world's time it may take to come to rest.
-const patience = 3 * time.Hour
+// settleTimeout is how much simulated time it may take until the system is quiet.
+const settleTimeout = 3 * time.Hour
 
-// settle lets everything happen that is to happen.
-func (w *world) settle(ctx context.Context) error {
-	end, pause := w.now.Add(patience), time.Second
+// settle lets time pass until nothing is left to do.
+func (r *run) settle(ctx context.Context) error {
+	end, pause := r.now.Add(settleTimeout), time.Second
 	for {
-		did, err := w.drain(ctx)
+		did, err := r.drain(ctx)
 		if err != nil {
 			return err
 		}
-		unrest := w.unrest(ctx)
+		unfinished := r.unfinished(ctx)
 		switch {
-		case unrest == nil:
+		case unfinished == nil:
 			return nil
-		case w.now.After(end):
-			return fmt.Errorf("the world does not come to rest: %w", unrest)
+		case r.now.After(end):
+			return fmt.Errorf("the system does not become quiet: %w", unfinished)
 		case did > 0:
 			pause = time.Second
 		default:
 			pause = min(2*pause, time.Minute)
 		}
-		w.wait(pause)
+		r.advance(pause)
 	}
 }
 
-// drain has everything happen that can without time going on, and says how much did.
-func (w *world) drain(ctx context.Context) (did int, err error) {
+// drain does everything that can be done without time passing, and returns how much it did.
+func (r *run) drain(ctx context.Context) (did int, err error) {
 	const most = 100_000
-	for step := w.history.step + calm + 1; ; step++ {
-		w.next(step)
-		n := w.drainOnce()
-		if err := w.observe(ctx); err != nil || n == 0 {
+	for step := r.history.step + quietStep + 1; ; step++ {
+		r.beginStep(step)
+		n := r.drainOnce()
+		if err := r.observe(ctx); err != nil || n == 0 {
 			return did, err
 		}
 		if did += n; did > most {
-			return did, errors.New("the world runs in circles")
+			return did, errors.New("the system never runs out of work")
 		}
 	}
 }
 
-func (w *world) drainOnce() (did int) {
-	for _, n := range w.nodes {
+func (r *run) drainOnce() (did int) {
+	for _, n := range r.nodes {
 		for len(n.acks) > 0 {
 			n.acknowledge()
 			did++
 		}
-		for len(n.answers) > 0 {
-			n.answer()
+		for len(n.responses) > 0 {
+			n.respond()
 			did++
 		}
-		if n.mayHear() {
-			n.hear()
+		if n.canConsume() {
+			n.consume()
 			did++
 		}
 		for _, l := range n.loops {
-			if due, _ := l.due(w.now); due {
+			if due, _ := l.due(r.now); due {
 				did += n.step(l)
 			}
 		}
@@ -154,88 +155,86 @@ func (w *world) drainOnce() (did int) {
 	return did
 }
 
-// unrest is what keeps the world from being at rest.
-func (w *world) unrest(ctx context.Context) error {
-	for _, n := range w.nodes {
-		if waiting := w.broker.Waiting(n.name); waiting > 0 || len(n.backlog) > 0 {
-			return fmt.Errorf("%d messages wait for %s", waiting+len(n.backlog), n.name)
+// unfinished returns what is left to do as an error; nil if the system is quiet.
+func (r *run) unfinished(ctx context.Context) error {
+	for _, n := range r.nodes {
+		if waiting := r.broker.Waiting(n.name); waiting > 0 || len(n.prefetched) > 0 {
+			return fmt.Errorf("%d messages wait for %s", waiting+len(n.prefetched), n.name)
 		}
 	}
 	for _, c := range []struct{ service, what, sql string }{
 		{"payments", "open operations", "SELECT count(*) FROM payments WHERE due_at IS NOT NULL"},
 		{"notifications", "unsent mails", "SELECT count(*) FROM deliveries WHERE next_at IS NOT NULL"},
-		{"orders", "undigested facts", "SELECT count(*) FROM order_timeline WHERE pending"},
+		{"orders", "unprocessed facts", "SELECT count(*) FROM order_timeline WHERE pending"},
 		{"orders", "undecided orders", "SELECT count(*) FROM orders WHERE status = 'pending'"},
 	} {
 		var n int
-		if err := w.node(c.service).store.QueryRow(ctx, c.sql).Scan(&n); err != nil {
+		if err := r.node(c.service).store.QueryRow(ctx, c.sql).Scan(&n); err != nil {
 			return err
 		}
 		if n > 0 {
 			return fmt.Errorf("%s has %d %s", c.service, n, c.what)
 		}
 	}
-	return invariants.Quiet(ctx, w.databases())
+	return invariants.Quiet(ctx, r.databases())
 }
 
-func (w *world) databases() invariants.Databases {
+func (r *run) databases() invariants.Databases {
 	d := invariants.Databases{}
-	for _, n := range w.nodes {
+	for _, n := range r.nodes {
 		d[n.name] = n.store
 	}
 	return d
 }
 
-// wakeUpCall has one more order go all the way while time stands still. Only who
-// is woken acts now, so that a wake-up that gets lost, which a timer would make
-// up for, shows.
-func (w *world) wakeUpCall(ctx context.Context) error {
-	w.tell("world", "time stands still")
-	w.send(w.stocking(w.skus[0], 25))
+// checkWakeSignals completes one more order while time stands still. Now only workers
+// that are woken act, so that a lost wake signal shows, which a timer would hide.
+func (r *run) checkWakeSignals(ctx context.Context) error {
+	r.record("run", "time stands still")
+	r.send(r.stockRequest(r.skus[0], 25))
 	for {
-		if did, err := w.drain(ctx); err != nil || did == 0 {
+		if did, err := r.drain(ctx); err != nil || did == 0 {
 			if err != nil {
 				return err
 			}
 			break
 		}
 	}
-	before := len(w.witness.orders)
-	w.send(w.orderRequest(w.customers[1],
-		fmt.Sprintf(`{"items":[{"sku":%q,"quantity":1}],"payment_method":"pm_card_visa"}`, w.skus[0]), "orders once more"))
-	if _, err := w.drain(ctx); err != nil {
+	before := len(r.checker.orders)
+	r.send(r.orderRequest(r.customers[1],
+		fmt.Sprintf(`{"items":[{"sku":%q,"quantity":1}],"payment_method":"pm_card_visa"}`, r.skus[0]), "orders once more"))
+	if _, err := r.drain(ctx); err != nil {
 		return err
 	}
-	if unrest := w.unrest(ctx); unrest != nil {
-		return fmt.Errorf("somebody was not woken: %w", unrest)
+	if unfinished := r.unfinished(ctx); unfinished != nil {
+		return fmt.Errorf("a worker was not woken: %w", unfinished)
 	}
-	for _, o := range w.witness.orders[before:] {
+	for _, o := range r.checker.orders[before:] {
 		if !o.paid {
-			return fmt.Errorf("%s is %s and not paid, though there was nothing in its way", w.names.of(o.id), o.status)
+			return fmt.Errorf("%s is %s and not paid, although nothing prevents it", r.labels.of(o.id), o.status)
 		}
 	}
-	return w.checkRest(ctx)
+	return r.checkQuiet(ctx)
 }
 
-// sayItAllAgain has the broker hand out everything that was ever said once more.
-// Nothing may come of it.
-func (w *world) sayItAllAgain(ctx context.Context) error {
-	w.tell("world", "everything is said again")
+// redeliverAll has the broker deliver every event once more, which must change nothing.
+func (r *run) redeliverAll(ctx context.Context) error {
+	r.record("run", "everything is redelivered")
 	before := map[string]int64{}
-	for _, n := range w.nodes {
+	for _, n := range r.nodes {
 		before[n.name] = n.seen
 	}
-	for _, f := range w.witness.journal {
-		for _, service := range w.witness.topology[f.Type] {
-			w.broker.Duplicate(service, f.Message)
+	for _, p := range r.checker.journal {
+		for _, service := range r.checker.topology[p.Type] {
+			r.broker.Duplicate(service, p.Message)
 		}
 	}
-	if _, err := w.drain(ctx); err != nil {
+	if _, err := r.drain(ctx); err != nil {
 		return err
 	}
-	for _, n := range w.nodes {
+	for _, n := range r.nodes {
 		if n.seen != before[n.name] {
-			return fmt.Errorf("%s changed something when it heard everything again", n.name)
+			return fmt.Errorf("%s changed something when everything was redelivered", n.name)
 		}
 	}
 	return nil

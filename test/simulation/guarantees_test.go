@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// named matches the name of a test on the page.
 var named = regexp.MustCompile("`([a-z/]+)\\.(Test[A-Za-z0-9]+)`")
 
-// TestEveryTestThatTheGuaranteesNameExists keeps the page honest.
-func TestEveryTestThatTheGuaranteesNameExists(t *testing.T) {
+func TestEveryTestNamedByTheGuaranteesExists(t *testing.T) {
 	t.Parallel()
 	const root = "../.."
 	page, err := os.ReadFile(filepath.Join(root, "docs", "GUARANTEES.md"))
@@ -26,18 +26,18 @@ func TestEveryTestThatTheGuaranteesNameExists(t *testing.T) {
 	}
 }
 
-// TestEveryGuaranteeNamesATest: a promise that no test shows is only words.
 func TestEveryGuaranteeNamesATest(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "GUARANTEES.md"))
 	require.NoError(t, err)
 	rows := regexp.MustCompile(`(?m)^\| [A-Z].*$`).FindAllString(string(page), -1)
-	require.Greater(t, len(rows), 20, "hardly any promise is found: the pattern looks for the wrong thing")
+	require.Greater(t, len(rows), 20, "hardly any guarantee is found: the pattern looks for the wrong thing")
 	for _, row := range rows {
 		require.Regexp(t, named, row)
 	}
 }
 
+// declares reports whether one of the files declares the test.
 func declares(t *testing.T, files []string, test string) bool {
 	t.Helper()
 	declaration := regexp.MustCompile(`(?m)^func ` + test + `\(t \*testing\.T\)`)

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// history is what happened, a line for each thing that somebody did.
+// history is the log of a run, a line for each thing that happened.
 type history struct {
 	step   int
 	lines  []string
-	passed time.Duration // if the last line only says that time passed: how much
+	passed time.Duration // how much time the last line says has passed; 0 if it says something else
 }
 
-// wait adds that time passed, to the last line if that says so too.
+// wait records that time passed, in the last line if that is about time too.
 func (h *history) wait(at, d time.Duration) {
 	passed := h.passed + d
 	if h.passed > 0 {
@@ -24,12 +24,13 @@ func (h *history) wait(at, d time.Duration) {
 	h.passed = passed
 }
 
+// add adds a line.
 func (h *history) add(at time.Duration, who, what string) {
 	h.passed = 0
 	h.lines = append(h.lines, fmt.Sprintf("%5d %9.3fs  %-13s %s", h.step, at.Seconds(), who, what))
 }
 
-// fingerprint is the same for the same history.
+// fingerprint returns a hash of the history.
 func (h *history) fingerprint() uint64 {
 	sum := fnv.New64a()
 	for _, line := range h.lines {
@@ -38,8 +39,8 @@ func (h *history) fingerprint() uint64 {
 	return sum.Sum64()
 }
 
-// tail is the end of the history, or all of it if it is not long.
-func tail(lines []string, most int) string {
+// lastLines returns the end of the history, or all of it if it is not long.
+func lastLines(lines []string, most int) string {
 	if len(lines) > most {
 		lines = append([]string{fmt.Sprintf("(%d lines left out)", len(lines)-most)}, lines[len(lines)-most:]...)
 	}

@@ -7,33 +7,33 @@ import (
 	"troupe/patterns/worker"
 )
 
-// loop is a worker between its steps, as worker.Run would have it: it steps again
-// at once if there may be more to do, else when it is woken or its time has come,
-// and after a failure only when its time has come.
+// loop runs a worker step by step as worker.Run does: it steps again at once if there
+// may be more to do, otherwise when it is woken or its interval is over, and after a
+// failure only when its wait is over.
 type loop struct {
 	worker.Worker
-	next     time.Time // when its time has come
+	next     time.Time // when the interval or the wait is over
 	again    bool
 	failures int
 }
 
-// due says whether it may step now, and whether time alone makes it.
+// due reports whether it may step now, and whether only because of the time.
 func (l *loop) due(now time.Time) (due, byTime bool) {
 	if l.again || l.failures == 0 && len(l.Wake) > 0 {
 		return true, false
 	}
-	timely := !now.Before(l.next)
-	return timely, timely
+	byTime = !now.Before(l.next)
+	return byTime, byTime
 }
 
-// step runs the worker once, and says how much it did.
+// step runs the worker once and returns how much it did.
 func (n *node) step(l *loop) (did int) {
-	w := n.world
+	r := n.run
 	if !l.again && l.failures == 0 && len(l.Wake) > 0 {
 		<-l.Wake
 	}
 	var err error
-	if !n.do(func(ctx context.Context) { did, err = l.Step(ctx) }) {
+	if !n.execute(func(ctx context.Context) { did, err = l.Step(ctx) }) {
 		return 0
 	}
 	l.again = did > 0 && (did >= l.BatchSize || err != nil)
@@ -42,17 +42,17 @@ func (n *node) step(l *loop) (did int) {
 		every = time.Second
 	}
 	if err == nil {
-		l.failures, l.next = 0, w.now.Add(every)
+		l.failures, l.next = 0, r.now.Add(every)
 		if did > 0 {
-			w.tell(n.name, "%s: did %d", l.Name, did)
+			r.record(n.name, "%s: did %d", l.Name, did)
 		}
 		return did
 	}
 	l.failures++
-	l.next = w.now.Add(min(100*time.Millisecond<<min(l.failures-1, 10), 10*time.Second))
-	w.tell(n.name, "%s: did %d, then failed: %v", l.Name, did, err)
-	if l.Name != "outbox relay" && n.life.hurt == "" { // the relay fails with the broker
-		w.complain("%s: %s failed: %w", n.name, l.Name, err)
+	l.next = r.now.Add(min(100*time.Millisecond<<min(l.failures-1, 10), 10*time.Second))
+	r.record(n.name, "%s: did %d, then failed: %v", l.Name, did, err)
+	if l.Name != "outbox relay" && n.process.failure == "" { // the relay fails when the broker cannot be reached
+		r.report("%s: %s failed: %w", n.name, l.Name, err)
 	}
 	return did
 }

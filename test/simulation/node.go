@@ -15,60 +15,61 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// node is a service: what is on its disk, and the process that runs it, if one does.
+// node is a service: its database, and the process that runs it unless it is down.
 type node struct {
-	world   *world
-	name    string
-	service app.Service
-	store   sqldb.DB // what outlives the process
-	seen    int64    // the last change that the witness saw
-	dirty   bool     // something was committed since
-	skew    time.Duration
-	cut     bool // from the broker
+	run         *run
+	name        string
+	service     app.Service
+	store       sqldb.DB // the database itself, which survives the process
+	seen        int64    // the number of the last change that was checked
+	dirty       bool     // something was committed since
+	skew        time.Duration
+	partitioned bool // from the broker
 
-	// The rest dies with the process.
-	life     *life
-	instance *app.Instance // nil: it is down
-	loops    []*loop
-	session  *sim.Session
-	asking   bool     // the last batch failed: ask before taking more
-	doomed   int      // so many more batches will kill it
-	backlog  []handed // prefetched
-	acks     []ack    // on their way to the broker
-	answers  []func() // of the payment provider, on their way here
+	// The rest is lost with the process.
+	process         *process
+	instance        *app.Instance // nil: it is down
+	loops           []*loop
+	session         *sim.Session
+	retrying        bool        // the last batch failed: the inbox is asked before more is consumed
+	crashingBatches int         // how many more batches crash it
+	prefetched      []delivered // received and not handled yet
+	acks            []ack       // on their way to the broker
+	responses       []func()    // of the payment provider, on their way to the service
 }
 
-type handed struct {
+// delivered is a delivery with its tag.
+type delivered struct {
 	bus.Delivery
 	tag uint64
 }
 
+// ack is an acknowledgement up to a tag.
 type ack struct {
 	session *sim.Session
 	tag     uint64
 }
 
-// now is what the service's clock shows.
-func (n *node) now() time.Time { return n.world.now.Add(n.skew) }
+// now returns what the service's clock shows.
+func (n *node) now() time.Time { return n.run.now.Add(n.skew) }
 
-// start begins a new process on the same disk.
+// start starts a new process on the same database.
 func (n *node) start() error {
-	w := n.world
-	n.life = newLife()
-	db := disk{DB: n.store, life: n.life, service: n.name, fault: w.fault, committed: &n.dirty, lost: n.losesCall}
+	r := n.run
+	n.process = newProcess()
+	db := faultyDB{DB: n.store, process: n.process, service: n.name, bug: r.bug, committed: &n.dirty, losesCall: n.losesCall}
 	service := n.service
 	service.Build = func(env app.Env) (app.Components, error) {
-		parts, err := n.service.Build(env)
-		w.fault.edit(n.name, &parts)
-		return parts, err
+		components, err := n.service.Build(env)
+		r.bug.edit(n.name, &components)
+		return components, err
 	}
-	l := n.life
 	instance, err := app.NewInstance(service, app.Dependencies{
 		Environ: map[string]string{"DEMO_CATALOGUE": "false"}, Version: "simulation",
-		DB: db, Publisher: publisher{n, l}, JWKS: w.signer.JWKS(), Peers: map[string]string{},
-		Transport: http.DefaultTransport, Now: n.now, NewID: n.newID, Log: w.log,
-		After:  func(_ time.Duration, f func()) { n.answers = append(n.answers, f) },
-		Jitter: w.chance.Float64,
+		DB: db, Publisher: publisher{n, n.process}, JWKS: r.signer.JWKS(), Peers: map[string]string{},
+		Transport: http.DefaultTransport, Now: n.now, NewID: n.newID, Log: r.log,
+		After:  func(_ time.Duration, f func()) { n.responses = append(n.responses, f) },
+		Jitter: r.random.Float64,
 	})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", n.name, err)
@@ -77,192 +78,193 @@ func (n *node) start() error {
 	for _, worker := range instance.Workers {
 		n.loops = append(n.loops, &loop{Worker: worker})
 	}
-	if n.cut {
+	if n.partitioned {
 		return nil
 	}
 	return n.connect()
 }
 
-// losesCall says whether the way to the payment provider fails now.
+// losesCall reports whether the network to the payment provider fails now.
 func (n *node) losesCall() bool {
-	lost := n.world.weather.has(provider) && n.world.maybe(10)
+	lost := n.run.active.has(lostProviderCalls) && n.run.maybe(10)
 	if lost {
-		n.life.hurt = errTimeout.Error()
+		n.process.failure = errTimeout.Error()
 	}
 	return lost
 }
 
-func (n *node) newID() string { return n.world.ids.next(n.now()) }
+func (n *node) newID() string { return n.run.ids.next(n.now()) }
 
-// connect begins a new session with the broker.
+// connect opens a new session with the broker.
 func (n *node) connect() (err error) {
-	n.session, err = n.world.broker.Open(n.name)
+	n.session, err = n.run.broker.Open(n.name)
 	return err
 }
 
-// hangUp ends the session: what was handed out and not acknowledged comes back.
-// An acknowledgement on its way may still arrive before the end.
-func (n *node) hangUp() {
-	n.backlog = nil
-	if n.world.fault.acksStale() {
+// closeSession ends the session: what was delivered and not acknowledged is delivered
+// again. An acknowledgement that is on its way may still arrive before.
+func (n *node) closeSession() {
+	n.prefetched = nil
+	if n.run.bug.acksStale() {
 		n.session.Break()
 		return
 	}
-	for len(n.acks) > 0 && n.world.maybe(50) {
+	for len(n.acks) > 0 && n.run.maybe(50) {
 		n.acknowledge()
 	}
 	n.acks = nil
 	n.session.Break()
-	n.asking = false
+	n.retrying = false
 }
 
-// acknowledge lets the oldest acknowledgement arrive.
+// acknowledge delivers the oldest acknowledgement to the broker.
 func (n *node) acknowledge() {
 	a := n.acks[0]
 	n.acks = n.acks[1:]
-	if n.world.fault.acksStale() {
+	if n.run.bug.acksStale() {
 		a.session = n.session
 	}
-	_ = a.session.Ack(a.tag) // of a session that is over, it has no effect
+	_ = a.session.Ack(a.tag) // it has no effect if its session is over
 }
 
-// crash ends the process, whatever it was doing.
+// crash ends the process in the middle of what it does.
 func (n *node) crash() {
-	n.life.dead = true
-	n.hangUp()
+	n.process.crashed = true
+	n.closeSession()
 	n.acks = nil
-	n.instance, n.loops, n.answers, n.asking = nil, nil, nil, false
+	n.instance, n.loops, n.responses, n.retrying = nil, nil, nil, false
 }
 
-// up says whether a process runs.
-func (n *node) up() bool { return n.instance != nil }
+// running reports whether a process runs.
+func (n *node) running() bool { return n.instance != nil }
 
-// do has the process do something, which it may not survive. It says whether it did.
-func (n *node) do(f func(ctx context.Context)) bool {
-	w := n.world
-	if w.weather.has(dying) && w.maybe(3) {
-		n.life.left = w.chance.IntN(25)
+// execute has the process do something, during which it may crash. It reports whether
+// the process has survived.
+func (n *node) execute(f func(ctx context.Context)) bool {
+	r := n.run
+	if r.active.has(midwayCrashes) && r.maybe(3) {
+		n.process.untilCrash = r.random.IntN(25)
 	}
-	if w.weather.has(hiccups) && w.maybe(3) {
-		n.life.smooth = 1 + w.chance.IntN(15)
+	if r.active.has(storageErrors) && r.maybe(3) {
+		n.process.untilError = 1 + r.random.IntN(15)
 	}
-	n.life.hurt = ""
+	n.process.failure = ""
 	f(context.Background())
-	n.life.smooth = forever
-	if n.life.dead {
-		w.tell(n.name, "dies in the middle")
+	n.process.untilError = forever
+	if n.process.crashed {
+		r.record(n.name, "crashes midway")
 		n.crash()
 		return false
 	}
-	if n.life.hurt != "" {
-		w.tell(n.name, "%s", n.life.hurt)
+	if n.process.failure != "" {
+		r.record(n.name, "%s", n.process.failure)
 	}
-	n.life.left = forever
+	n.process.untilCrash = forever
 	return true
 }
 
-// mayHear says whether there is something to be handled.
-func (n *node) mayHear() bool {
-	return n.up() && !n.cut && (len(n.backlog) > 0 || n.world.broker.Waiting(n.name) > 0)
+// canConsume reports whether there is something to handle.
+func (n *node) canConsume() bool {
+	return n.running() && !n.partitioned && (len(n.prefetched) > 0 || n.run.broker.Waiting(n.name) > 0)
 }
 
-// hear takes some messages in.
-func (n *node) hear() {
-	w := n.world
-	if n.asking {
-		n.do(func(ctx context.Context) { n.asking = n.instance.Inbox.Consume(ctx, nil) != nil })
+// consume handles some messages.
+func (n *node) consume() {
+	r := n.run
+	if n.retrying {
+		n.execute(func(ctx context.Context) { n.retrying = n.instance.Inbox.Consume(ctx, nil) != nil })
 		return
 	}
 	n.fetch()
-	batch := n.backlog[:min(len(n.backlog), 1+w.chance.IntN(8))]
-	n.backlog = n.backlog[len(batch):]
+	batch := n.prefetched[:min(len(n.prefetched), 1+r.random.IntN(8))]
+	n.prefetched = n.prefetched[len(batch):]
 	a := ack{n.session, batch[len(batch)-1].tag}
-	if w.fault.acksEarly() {
+	if r.bug.acksEarly() {
 		_ = a.session.Ack(a.tag)
 	}
-	w.tell(n.name, "hears %s", w.list(batch))
-	if n.doomed > 0 {
-		n.doomed--
-		n.life.left = w.chance.IntN(3)
+	r.record(n.name, "consumes %s", r.list(batch))
+	if n.crashingBatches > 0 {
+		n.crashingBatches--
+		n.process.untilCrash = r.random.IntN(3)
 	}
 	var err error
-	if !n.do(func(ctx context.Context) { err = n.instance.Inbox.Consume(ctx, deliveries(batch)) }) {
+	if !n.execute(func(ctx context.Context) { err = n.instance.Inbox.Consume(ctx, deliveries(batch)) }) {
 		return
 	}
 	switch {
 	case err == nil:
 		n.acks = append(n.acks, a)
-	case n.life.hurt != "":
-		n.lose()
-		n.asking = true
+	case n.process.failure != "":
+		n.loseSession()
+		n.retrying = true
 	default:
-		w.complain("%s could not take a batch in: %w", n.name, err)
+		r.report("%s could not handle a batch: %w", n.name, err)
 	}
 }
 
-// fetch has the broker hand out more than is handled at once.
+// fetch receives more from the broker than is handled at once.
 func (n *node) fetch() {
-	if len(n.backlog) >= 8 {
+	if len(n.prefetched) >= 8 {
 		return
 	}
-	batch, last := n.session.Receive(1 + n.world.chance.IntN(12))
+	batch, last := n.session.Receive(1 + n.run.random.IntN(12))
 	for i, d := range batch {
-		n.backlog = append(n.backlog, handed{d, last - uint64(len(batch)-1-i)})
+		n.prefetched = append(n.prefetched, delivered{d, last - uint64(len(batch)-1-i)})
 	}
 }
 
-func deliveries(batch []handed) (ds []bus.Delivery) {
+func deliveries(batch []delivered) (ds []bus.Delivery) {
 	for _, h := range batch {
 		ds = append(ds, h.Delivery)
 	}
 	return ds
 }
 
-// publisher is a process's way to the broker, where messages and confirmations
-// get lost.
+// publisher is a process's connection to the broker, on which messages and
+// confirmations get lost.
 type publisher struct {
-	node *node
-	life *life
+	node    *node
+	process *process
 }
 
 var errLost = errors.New("no confirmation came")
 
 func (p publisher) Publish(_ context.Context, messages []bus.Message) []error {
-	w, errs := p.node.world, make([]error, len(messages))
-	if p.node.cut || p.life.tick() != nil {
+	r, errs := p.node.run, make([]error, len(messages))
+	if p.node.partitioned || p.process.operation() != nil {
 		for i := range errs {
 			errs[i] = bus.ErrUnavailable
 		}
-		w.fault.published(messages, errs)
+		r.bug.published(messages, errs)
 		return errs
 	}
 	var sent []bus.Message
 	var indices []int
 	for i, m := range messages {
-		if w.weather.has(confirms) && w.maybe(2) {
-			errs[i] = errLost // the message got lost, too
+		if r.active.has(lostConfirms) && r.maybe(2) {
+			errs[i] = errLost // and the broker did not get the message
 			continue
 		}
 		sent, indices = append(sent, m), append(indices, i)
 	}
-	took := w.broker.Publish(sent)
-	w.witness.takes(sent, took)
+	results := r.broker.Publish(sent)
+	r.checker.eventsAccepted(sent, results)
 	for n, i := range indices {
-		errs[i] = took[n]
-		if w.weather.has(confirms) && w.maybe(3) {
-			errs[i] = errLost // the message is there
+		errs[i] = results[n]
+		if r.active.has(lostConfirms) && r.maybe(3) {
+			errs[i] = errLost // although the broker got the message
 		}
 	}
-	w.fault.published(messages, errs)
-	_ = p.life.tick() // it may die before it hears how it went
+	r.bug.published(messages, errs)
+	_ = p.process.operation() // it may crash before it gets the result
 	return errs
 }
 
-// list names a batch.
-func (w *world) list(batch []handed) string {
+// list returns the labels of a batch.
+func (r *run) list(batch []delivered) string {
 	var parts []string
 	for _, h := range batch {
-		parts = append(parts, w.names.event(w.witness.said[h.ID]))
+		parts = append(parts, r.labels.event(r.checker.published[h.ID]))
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, ", ")

@@ -9,15 +9,15 @@ import (
 )
 
 // change is what a committed transaction did to one row of a service's database.
-// Triggers write it down, so that after each step only what the step touched has
-// to be looked at, and nothing that it did goes unseen.
+// Triggers record it, so that after each step only what the step touched has to be
+// checked, and nothing that it did is missed.
 type change struct {
 	n                             int64
 	what, id, before, after, more string
 }
 
-// trace is a trigger that writes changes.
-type trace struct {
+// trigger is an SQL trigger that records changes.
+type trigger struct {
 	what  string // kind of change
 	on    string // "INSERT ON orders"
 	id    string // SQL of the other columns
@@ -26,19 +26,19 @@ type trace struct {
 	extra string
 }
 
-// everywhere is traced in every service.
-var everywhere = []trace{
-	{"said", "INSERT ON outbox", "NEW.event_id", "''", "NEW.type", "NEW.body"},
+// commonTriggers are those of every service.
+var commonTriggers = []trigger{
+	{"published", "INSERT ON outbox", "NEW.event_id", "''", "NEW.type", "NEW.body"},
 	{"relayed", "DELETE ON outbox", "OLD.event_id", "''", "OLD.type", "''"},
-	{"heard", "INSERT ON inbox", "NEW.event_id", "''", "''", "''"},
-	{"heard", "UPDATE ON inbox", "NEW.event_id", "''", "''", "''"},
+	{"handled", "INSERT ON inbox", "NEW.event_id", "''", "''", "''"},
+	{"handled", "UPDATE ON inbox", "NEW.event_id", "''", "''", "''"},
 	{"parked", "INSERT ON parked", "NEW.event_id", "''", "NEW.state", "NEW.last_error"},
 	{"parked", "UPDATE OF state ON parked", "NEW.event_id", "OLD.state", "NEW.state", "NEW.last_error"},
 	{"unparked", "DELETE ON parked", "OLD.event_id", "OLD.state", "''", "''"},
 }
 
-// traces is what is traced in one service beside that.
-var traces = map[string][]trace{
+// serviceTriggers is what is traced in one service beside that.
+var serviceTriggers = map[string][]trigger{
 	"orders": {
 		{"order", "INSERT ON orders", "NEW.id", "''", "NEW.status", "NEW.user_id || ' ' || NEW.deadline_at"},
 		{"order", "UPDATE OF status ON orders", "NEW.id", "OLD.status", "NEW.status", "NEW.user_id || ' ' || NEW.deadline_at"},
@@ -58,27 +58,27 @@ var traces = map[string][]trace{
 
 const levels = "NEW.stocked || ' ' || NEW.available || ' ' || NEW.held || ' ' || NEW.committed"
 
-// watch puts the triggers into a service's database.
-func watch(ctx context.Context, db sqldb.DB, service string) error {
+// createTriggers creates the triggers in a service's database.
+func createTriggers(ctx context.Context, db sqldb.DB, service string) error {
 	statements := []string{`CREATE TABLE sim_changes (n INTEGER PRIMARY KEY, what TEXT NOT NULL, id TEXT NOT NULL,
 		before TEXT NOT NULL, after TEXT NOT NULL, more TEXT NOT NULL)`}
-	for i, t := range slices.Concat(everywhere, traces[service]) {
+	for i, t := range slices.Concat(commonTriggers, serviceTriggers[service]) {
 		statements = append(statements, fmt.Sprintf(`CREATE TRIGGER sim_%d AFTER %s BEGIN
 			INSERT INTO sim_changes (what, id, before, after, more) VALUES ('%s', %s, %s, %s, %s); END`,
 			i, t.on, t.what, t.id, t.from, t.to, t.extra))
 	}
 	for _, s := range statements {
 		if _, err := db.Exec(ctx, s); err != nil {
-			return fmt.Errorf("watch %s: %w", service, err)
+			return fmt.Errorf("create the triggers of %s: %w", service, err)
 		}
 	}
 	return nil
 }
 
-// changes gives what was committed after change number n.
+// changes returns what was committed after change number n.
 func changes(ctx context.Context, db sqldb.DB, n int64) ([]change, error) {
-	return sqldb.All(ctx, db, func(r sqldb.Row) (c change, err error) {
-		err = r.Scan(&c.n, &c.what, &c.id, &c.before, &c.after, &c.more)
-		return c, err
+	return sqldb.All(ctx, db, func(r sqldb.Row) (row change, err error) {
+		err = r.Scan(&row.n, &row.what, &row.id, &row.before, &row.after, &row.more)
+		return row, err
 	}, "SELECT n, what, id, before, after, more FROM sim_changes WHERE n > $1 ORDER BY n", n)
 }

@@ -11,24 +11,24 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// disks are databases that one world after another is played on: emptying them
-// takes a fraction of making them.
-type disks struct {
+// databasePool holds the databases that one run after the other uses: emptying a
+// database takes a fraction of the time of creating it.
+type databasePool struct {
 	dbs    map[string]sqldb.DB
 	signer *auth.Signer
 }
 
-func newDisks() (*disks, error) {
+func newDatabasePool() (*databasePool, error) {
 	key, err := auth.NewPrivateKey()
 	if err != nil {
 		return nil, err
 	}
 	signer, err := auth.NewSigner(key)
-	return &disks{dbs: map[string]sqldb.DB{}, signer: signer}, err
+	return &databasePool{dbs: map[string]sqldb.DB{}, signer: signer}, err
 }
 
-// get gives an empty database with the service's tables, watched.
-func (d *disks) get(ctx context.Context, s app.Service) (sqldb.DB, error) {
+// get returns an empty database with the service's tables and triggers.
+func (d *databasePool) get(ctx context.Context, s app.Service) (sqldb.DB, error) {
 	if db := d.dbs[s.Name]; db != nil {
 		return db, empty(ctx, db)
 	}
@@ -38,14 +38,15 @@ func (d *disks) get(ctx context.Context, s app.Service) (sqldb.DB, error) {
 	}
 	d.dbs[s.Name] = db
 	if err := sqldb.Migrate(ctx, db, app.Migrations(s)...); err != nil {
-		return nil, fmt.Errorf("make the tables of %s: %w", s.Name, err)
+		return nil, fmt.Errorf("create the tables of %s: %w", s.Name, err)
 	}
-	return db, watch(ctx, db, s.Name)
+	return db, createTriggers(ctx, db, s.Name)
 }
 
-// kept are the tables that are not emptied: they hold no data of a world.
-var kept = []string{"schema_migrations", "stock_turn", "sqlite_sequence"}
+// notEmptied are the tables that are not emptied: they hold no data of a run.
+var notEmptied = []string{"schema_migrations", "stock_turn", "sqlite_sequence"}
 
+// empty deletes all rows of a run.
 func empty(ctx context.Context, db sqldb.DB) error {
 	tables, err := sqldb.All(ctx, db, func(r sqldb.Row) (name string, err error) { return name, r.Scan(&name) },
 		"SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name DESC")
@@ -56,8 +57,8 @@ func empty(ctx context.Context, db sqldb.DB) error {
 		if _, err := tx.Exec(ctx, "PRAGMA defer_foreign_keys = 1"); err != nil {
 			return err
 		}
-		for _, table := range append(tables, "sim_changes") { // once more: the triggers of the others wrote there
-			if slices.Contains(kept, table) {
+		for _, table := range append(tables, "sim_changes") { // again, because the triggers of the other tables wrote there
+			if slices.Contains(notEmptied, table) {
 				continue
 			}
 			if _, err := tx.Exec(ctx, "DELETE FROM "+table); err != nil {
@@ -68,8 +69,8 @@ func empty(ctx context.Context, db sqldb.DB) error {
 	})
 }
 
-// Close removes the databases.
-func (d *disks) Close() error {
+// Close closes the databases.
+func (d *databasePool) Close() error {
 	var errs []error
 	for _, db := range d.dbs {
 		errs = append(errs, db.Close())
