@@ -12,10 +12,10 @@ import (
 )
 
 func (s *service) routes(api *httpapi.API) {
-	httpapi.Get(api, "/products", s.getProducts, httpapi.Public(), httpapi.Summary("List what is on offer"))
+	httpapi.Get(api, "/products", s.listProducts, httpapi.Public(), httpapi.Summary("List what is on offer"))
 	httpapi.Get(api, "/products/{sku}", s.getProduct, httpapi.Public(), httpapi.Summary("Show a product"))
 	httpapi.Put(api, "/products/{sku}", s.putProduct, httpapi.RequireRole(auth.Admin), httpapi.Summary("Offer or change a product"))
-	httpapi.Post(api, "/products/{sku}/stock", s.postStock, httpapi.RequireRole(auth.Admin), httpapi.Summary("Bring in or write off stock"))
+	httpapi.Post(api, "/products/{sku}/stock", s.adjustStock, httpapi.RequireRole(auth.Admin), httpapi.Summary("Bring in or write off stock"))
 }
 
 type productView struct {
@@ -31,56 +31,61 @@ func viewOf(p store.Product) productView {
 	return productView{SKU: p.SKU, Name: p.Name, Description: p.Description, Price: p.Price, Active: p.Active, Available: p.Available}
 }
 
-type productOut struct {
+type productResponse struct {
 	Status int
 	Body   productView
 }
 
-type productsOut struct {
+type productsResponse struct {
 	Body httpapi.Page[productView]
 }
 
-func (s *service) getProducts(ctx context.Context, in *httpapi.PageQuery) (*productsOut, error) {
+type listProductsRequest struct{ httpapi.PageQuery }
+
+func (s *service) listProducts(ctx context.Context, in *listProductsRequest) (*productsResponse, error) {
 	after, err := in.After()
 	if err != nil {
 		return nil, err
 	}
-	products, err := store.ActiveProducts(ctx, s.db, after, in.Fetch())
+	products, err := store.ActiveProducts(ctx, s.DB, after, in.Fetch())
 	if err != nil {
 		return nil, err
 	}
-	return &productsOut{httpapi.PageOf(*in, products, func(p store.Product) string { return p.SKU }, viewOf)}, nil
+	return &productsResponse{httpapi.PageOf(in.PageQuery, products, func(p store.Product) string { return p.SKU }, viewOf)}, nil
 }
 
-type getProductIn struct {
+type getProductRequest struct {
 	SKU string `path:"sku" pattern:"^[A-Za-z0-9._-]{1,64}$" example:"programme"`
 }
 
-func (s *service) getProduct(ctx context.Context, in *getProductIn) (*productOut, error) {
-	p, found, err := store.FindProduct(ctx, s.db, in.SKU)
+func (s *service) getProduct(ctx context.Context, in *getProductRequest) (*productResponse, error) {
+	p, found, err := store.FindProduct(ctx, s.DB, in.SKU)
 	if err != nil {
 		return nil, err
 	}
 	if !found {
-		return nil, unknownProduct(in.SKU)
+		return nil, missingProduct(in.SKU)
 	}
-	return &productOut{Status: http.StatusOK, Body: viewOf(p)}, nil
+	return &productResponse{Status: http.StatusOK, Body: viewOf(p)}, nil
 }
 
-// highestPrice keeps any order's total far from overflow.
+// highestPrice keeps the total of any order far from an overflow.
 const highestPrice = 1_000_000_000
 
-type putProductIn struct {
+type putProductRequest struct {
 	SKU  string `path:"sku" pattern:"^[A-Za-z0-9._-]{1,64}$" example:"programme"`
-	Body struct {
-		Name        string      `json:"name" minLength:"1" maxLength:"200" pattern:"\\S" example:"Programme booklet"`
-		Description string      `json:"description,omitempty" maxLength:"2000"`
-		Price       money.Money `json:"price" doc:"At least 1 minor unit"`
-		Active      *bool       `json:"active,omitempty" doc:"false takes it off the list; true if absent"`
-	}
+	Body putProductInBody
 }
 
-func (s *service) putProduct(ctx context.Context, in *putProductIn) (*productOut, error) {
+// putProductInBody is named after its schema in the API document.
+type putProductInBody struct {
+	Name        string      `json:"name" minLength:"1" maxLength:"200" pattern:"\\S" example:"Programme booklet"`
+	Description string      `json:"description,omitempty" maxLength:"2000"`
+	Price       money.Money `json:"price" doc:"At least 1 minor unit"`
+	Active      *bool       `json:"active,omitempty" doc:"false takes the product off the list; true if absent"`
+}
+
+func (s *service) putProduct(ctx context.Context, in *putProductRequest) (*productResponse, error) {
 	price, err := money.New(in.Body.Price.Amount, in.Body.Price.Currency)
 	if err != nil {
 		return nil, err
@@ -100,41 +105,43 @@ func (s *service) putProduct(ctx context.Context, in *putProductIn) (*productOut
 	if added {
 		status = http.StatusCreated
 	}
-	return &productOut{Status: status, Body: viewOf(p)}, nil
+	return &productResponse{Status: status, Body: viewOf(p)}, nil
 }
 
-type postStockIn struct {
+type adjustStockRequest struct {
 	SKU            string `path:"sku" pattern:"^[A-Za-z0-9._-]{1,64}$" example:"programme"`
 	IdempotencyKey string `header:"Idempotency-Key" doc:"Repeat a request with the same key and it takes effect once"`
-	Body           struct {
-		Delta  int64  `json:"delta" doc:"How many more there are; below zero: fewer" example:"25"`
-		Reason string `json:"reason" minLength:"1" maxLength:"200" example:"delivery 4711"`
-	}
+	Body           postStockInBody
+}
+
+// postStockInBody is named after its schema in the API document.
+type postStockInBody struct {
+	Delta  int64  `json:"delta" doc:"How many pieces to add; a negative number writes them off" example:"25"`
+	Reason string `json:"reason" minLength:"1" maxLength:"200" example:"delivery 4711"`
 }
 
 type stockView struct {
 	SKU       string `json:"sku"`
-	Stocked   int64  `json:"stocked" doc:"Brought in, less what was written off: the sum of the other three"`
+	Stocked   int64  `json:"stocked" doc:"Brought in, minus what was written off: the sum of the other three"`
 	Available int64  `json:"available" doc:"Can be ordered now"`
 	Held      int64  `json:"held" doc:"Set aside for orders that are not yet confirmed"`
 	Committed int64  `json:"committed" doc:"Left for confirmed orders"`
 }
 
-type stockOut struct {
+type stockResponse struct {
 	Body stockView
 }
 
-func (s *service) postStock(ctx context.Context, in *postStockIn) (*stockOut, error) {
+func (s *service) adjustStock(ctx context.Context, in *adjustStockRequest) (*stockResponse, error) {
 	if in.Body.Delta == 0 {
-		return nil, fault.New(fault.Invalid, "delta_zero", "a delta of 0 changes nothing; send how many came in, or, below zero, went out").
+		return nil, fault.New(fault.Invalid, "delta_zero", "a delta of 0 changes nothing; send how many pieces to add, or a negative number to write them off").
 			WithField("body.delta", "must not be 0")
 	}
-	caller, _ := auth.CallerFrom(ctx)
 	l, err := s.adjust(ctx, adjustment{
-		SKU: in.SKU, Delta: in.Body.Delta, Reason: in.Body.Reason, ByID: caller.UserID, Key: in.IdempotencyKey,
+		SKU: in.SKU, Delta: in.Body.Delta, Reason: in.Body.Reason, ByID: auth.CallerOf(ctx).UserID, Key: in.IdempotencyKey,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &stockOut{Body: stockView{SKU: l.SKU, Stocked: l.Stocked, Available: l.Available, Held: l.Held, Committed: l.Committed}}, nil
+	return &stockResponse{Body: stockView{SKU: l.SKU, Stocked: l.Stocked, Available: l.Available, Held: l.Held, Committed: l.Committed}}, nil
 }

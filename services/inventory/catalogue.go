@@ -13,15 +13,16 @@ import (
 	"troupe/services/inventory/internal/store"
 )
 
-// offer adds a product or changes it, and says so unless it is the same already.
+// offer adds a product or changes it, and publishes product.changed unless nothing
+// changes. It reports whether the product is new.
 func (s *service) offer(ctx context.Context, p store.Product) (offered store.Product, added bool, err error) {
-	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		offered, added, err = s.offerIn(ctx, tx, p)
 		return err
 	})
 	if errors.Is(err, store.ErrLostRace) {
 		err = fault.New(fault.Conflict, "product_changed",
-			"product %s was changed by somebody else at the same moment; look at it and send your change again", p.SKU).WithCause(err)
+			"product %s was changed by another request at the same moment; read it and send your change again", p.SKU).WithCause(err)
 	}
 	return offered, added, err
 }
@@ -43,25 +44,25 @@ func (s *service) offerIn(ctx context.Context, tx sqldb.Tx, p store.Product) (st
 	if err := save(ctx, tx, p); err != nil {
 		return p, false, err
 	}
-	return p, !found, s.outbox.Add(ctx, tx, events.ProductChanged{
+	return p, !found, s.Outbox.Add(ctx, tx, events.ProductChanged{
 		SKU: p.SKU, Name: p.Name, Price: events.Money(p.Price), Active: p.Active, Version: p.Version,
 	})
 }
 
-// adjustment is an admin's change of how many there are of a product.
+// adjustment is an admin's change of the total stock of a product.
 type adjustment struct {
 	SKU    string
 	Delta  int64
 	Reason string
 	ByID   string
-	Key    string // of idempotency
+	Key    string // the Idempotency-Key
 }
 
-// adjust brings in or writes off stock, once per key.
+// adjust brings in or writes off stock, once per idempotency key.
 func (s *service) adjust(ctx context.Context, a adjustment) (level stock.Level, err error) {
 	request := idempotency.Request{Caller: a.ByID, Operation: "POST /products/" + a.SKU + "/stock", Key: a.Key, Body: a}
-	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		level, _, err = idempotency.Once(ctx, tx, request, s.now(), func() (stock.Level, error) {
+	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		level, _, err = idempotency.Once(ctx, tx, request, s.Now(), func() (stock.Level, error) {
 			return s.adjustIn(ctx, tx, a)
 		})
 		return err
@@ -70,16 +71,16 @@ func (s *service) adjust(ctx context.Context, a adjustment) (level stock.Level, 
 }
 
 func (s *service) adjustIn(ctx context.Context, tx sqldb.Tx, a adjustment) (stock.Level, error) {
-	if err := store.TakeTurn(ctx, tx); err != nil {
+	if err := store.LockStock(ctx, tx); err != nil {
 		return stock.Level{}, err
 	}
-	shelf, err := store.Shelf(ctx, tx, []string{a.SKU})
+	levels, err := store.Levels(ctx, tx, []string{a.SKU})
 	if err != nil {
 		return stock.Level{}, err
 	}
-	level, found := shelf.Level(a.SKU)
+	level, found := levels.Level(a.SKU)
 	if !found {
-		return level, unknownProduct(a.SKU)
+		return level, missingProduct(a.SKU)
 	}
 	if err := level.Adjust(a.Delta); err != nil {
 		return level, err
@@ -88,18 +89,18 @@ func (s *service) adjustIn(ctx context.Context, tx sqldb.Tx, a adjustment) (stoc
 	if err := store.SaveLevels(ctx, tx, level); err != nil {
 		return level, err
 	}
-	moved := store.Movement{ID: s.newID(), SKU: a.SKU, Delta: a.Delta, Reason: a.Reason, ByID: a.ByID, At: s.now()}
+	moved := store.Movement{ID: s.NewID(), SKU: a.SKU, Delta: a.Delta, Reason: a.Reason, ByID: a.ByID, At: s.Now()}
 	if err := store.InsertMovement(ctx, tx, moved); err != nil {
 		return level, err
 	}
-	return level, s.outbox.Add(ctx, tx, events.StockChanged{SKU: a.SKU, Available: level.Available, Version: level.Version})
+	return level, s.Outbox.Add(ctx, tx, events.StockChanged{SKU: a.SKU, Available: level.Available, Version: level.Version})
 }
 
-func unknownProduct(sku string) error {
-	return fault.New(fault.NotFound, "product_unknown", "there is no product %s; GET /products lists what there is", sku)
+func missingProduct(sku string) error {
+	return fault.Missing("product", sku, "GET /products lists the products on offer")
 }
 
-// demo is what a system that was just started for the first time sells.
+// demo is the catalogue of a system that was started for the first time.
 var demo = []struct {
 	product store.Product
 	stocked int64
@@ -114,13 +115,13 @@ var demo = []struct {
 	{store.Product{SKU: "gift-card-50", Name: "Gift card", Description: "An evening of their choice.", Price: eur(5000)}, 1000},
 }
 
-// eur makes a demo price; those are known to be fine.
+// eur returns a demo price; these are known to be valid.
 func eur(cents int64) money.Money { return money.Money{Amount: cents, Currency: "EUR"} }
 
 // offerDemo fills the catalogue if it is empty. Replicas may start together: the
-// one that comes second loses the race for the first product and leaves it be.
+// second one loses the race for the first product and leaves the catalogue alone.
 func (s *service) offerDemo(ctx context.Context) error {
-	err := s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+	err := s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		empty, err := store.NoProducts(ctx, tx)
 		if err != nil || !empty {
 			return err

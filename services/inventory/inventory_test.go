@@ -12,9 +12,10 @@ import (
 	"troupe/services/inventory"
 )
 
-var noDemo = servicetest.Setting("DEMO_CATALOGUE", "false")
+var noDemo = servicetest.Setting("INVENTORY_DEMO_CATALOGUE", "false")
 
-// run runs test with a shelf of 10 masks and 3 posters.
+// run runs test with 10 masks and 3 posters in stock, and then requires that the
+// stock adds up.
 func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness)) {
 	t.Helper()
 	servicetest.Run(t, inventory.Service, func(t *testing.T, h *servicetest.Harness) {
@@ -64,7 +65,7 @@ func cancelled(order string) events.OrderCancelled {
 
 func masks(n int64) []events.StockLine { return []events.StockLine{{SKU: "mask", Quantity: n}} }
 
-// requireBalance demands that every product adds up, on the shelf and in the ledger.
+// requireBalance requires that every product adds up, in the stock and in the ledger.
 func requireBalance(t *testing.T, h *servicetest.Harness) {
 	t.Helper()
 	rows, err := h.DB.Query(t.Context(), `SELECT s.sku, s.stocked, s.available, s.held, s.committed,
@@ -82,8 +83,8 @@ func requireBalance(t *testing.T, h *servicetest.Harness) {
 	require.NoError(t, rows.Err())
 }
 
-// shelf gives available, held and committed.
-func shelf(t *testing.T, h *servicetest.Harness, sku string) (levels [3]int64) {
+// levelsOf returns how many of a product are available, held and committed.
+func levelsOf(t *testing.T, h *servicetest.Harness, sku string) (levels [3]int64) {
 	t.Helper()
 	require.NoError(t, h.DB.QueryRow(t.Context(), "SELECT available, held, committed FROM stock WHERE sku = $1", sku).
 		Scan(&levels[0], &levels[1], &levels[2]))
@@ -99,7 +100,7 @@ func TestAnOrderIsReservedAndCommittedWhenConfirmed(t *testing.T) {
 			events.StockChanged{SKU: "poster", Available: 2, Version: 3})
 		h.Consumes(t, confirmed("o1"))
 		h.Publishes(t, events.StockCommitted{OrderID: "o1", Lines: lines})
-		require.Equal(t, [3]int64{7, 0, 3}, shelf(t, h, "mask"))
+		require.Equal(t, [3]int64{7, 0, 3}, levelsOf(t, h, "mask"))
 		h.Redelivers(t)
 		h.Publishes(t)
 	})
@@ -111,13 +112,13 @@ func TestAShortOrderHoldsNothing(t *testing.T) {
 		h.Publishes(t, events.StockRejected{OrderID: "o1", Short: []events.Shortage{
 			{SKU: "poster", Wanted: 4, Available: 3}, {SKU: "unicorn", Wanted: 2, Available: 0},
 		}})
-		require.Equal(t, [3]int64{10, 0, 0}, shelf(t, h, "mask"))
+		require.Equal(t, [3]int64{10, 0, 0}, levelsOf(t, h, "mask"))
 		h.Consumes(t, cancelled("o1"))
 		h.Publishes(t, events.StockReleased{OrderID: "o1", Lines: []events.StockLine{}, Reason: "customer"})
 	})
 }
 
-func TestABatchServesOrdersInTheirOrderAndAnnouncesEachProductOnce(t *testing.T) {
+func TestABatchServesOrdersInSequenceAndPublishesLevelsOnce(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.ConsumesBatch(t, created("o1", "mask", 6), created("o2", "mask", 6), created("o3", "mask", 4))
 		h.Publishes(t,
@@ -128,35 +129,35 @@ func TestABatchServesOrdersInTheirOrderAndAnnouncesEachProductOnce(t *testing.T)
 	})
 }
 
-func TestACancelledOrderGivesBackWhatItHeldOrTook(t *testing.T) {
+func TestACancelledOrderReturnsWhatItHeldOrCommitted(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Consumes(t, created("held", "mask", 2), created("taken", "mask", 3), confirmed("taken"))
-		require.Equal(t, [3]int64{5, 2, 3}, shelf(t, h, "mask"))
-		h.ConsumesBatch(t, cancelled("held"), cancelled("taken"), cancelled("taken"))
-		require.Equal(t, [3]int64{10, 0, 0}, shelf(t, h, "mask"))
+		h.Consumes(t, created("held", "mask", 2), created("committed", "mask", 3), confirmed("committed"))
+		require.Equal(t, [3]int64{5, 2, 3}, levelsOf(t, h, "mask"))
+		h.ConsumesBatch(t, cancelled("held"), cancelled("committed"), cancelled("committed"))
+		require.Equal(t, [3]int64{10, 0, 0}, levelsOf(t, h, "mask"))
 		require.Equal(t, []events.StockReleased{
 			{OrderID: "held", Lines: masks(2), Reason: "customer"},
-			{OrderID: "taken", Lines: masks(3), Reason: "customer"},
+			{OrderID: "committed", Lines: masks(3), Reason: "customer"},
 		}, servicetest.Published[events.StockReleased](t, h))
-		h.Consumes(t, cancelled("taken"))
+		h.Consumes(t, cancelled("committed"))
 		require.Len(t, servicetest.Published[events.StockReleased](t, h), 2)
 	})
 }
 
-func TestAHoldThatNobodyDecidesAboutExpires(t *testing.T) {
+func TestAHoldOfAnUndecidedOrderExpires(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", "mask", 2), created("o2", "mask", 3), confirmed("o2"))
 		h.Advance(6*time.Minute - 1)
 		h.Settle(t)
-		require.Equal(t, [3]int64{5, 2, 3}, shelf(t, h, "mask"))
+		require.Equal(t, [3]int64{5, 2, 3}, levelsOf(t, h, "mask"))
 		h.Advance(1)
 		require.Equal(t, []events.StockReleased{{OrderID: "o1", Lines: masks(2), Reason: "expired"}},
 			servicetest.Published[events.StockReleased](t, h))
-		require.Equal(t, [3]int64{7, 0, 3}, shelf(t, h, "mask"))
+		require.Equal(t, [3]int64{7, 0, 3}, levelsOf(t, h, "mask"))
 	})
 }
 
-func TestAnOrderConfirmedAfterItsHoldExpiredIsServedIfThereIsStill(t *testing.T) {
+func TestAnExpiredHoldIsCommittedIfStillAvailable(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", "mask", 2), created("o2", "mask", 7))
 		h.Advance(6 * time.Minute)
@@ -178,7 +179,7 @@ func TestStockIsBroughtInAndWrittenOff(t *testing.T) {
 		post(-1).Problem(t, 409, "stock_insufficient")
 		post(1_000_000_000_000).Problem(t, 422, "stock_too_large")
 		post(0).Problem(t, 422, "delta_zero")
-		admin(h).Post(t, "/products/unicorn/stock", delta(1)).Problem(t, 404, "product_unknown")
+		admin(h).Post(t, "/products/unicorn/stock", delta(1)).Problem(t, 404, "product_not_found")
 		for _, bad := range []string{`{"delta":1}`, `{"delta":1,"reason":""}`, `{"delta":1.5,"reason":"r"}`, `{"delta":1e30,"reason":"r"}`, `{"delta":9223372036854775808,"reason":"r"}`} {
 			require.Equal(t, 422, admin(h).Post(t, "/products/mask/stock", bad).Status, bad)
 		}
@@ -213,7 +214,7 @@ func TestAProductIsChangedAndWithdrawn(t *testing.T) {
 	})
 }
 
-func TestAnybodySeesWhatIsOnOffer(t *testing.T) {
+func TestProductsAreListedWithoutAToken(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", "mask", 4))
 		first := h.Anonymous().Get(t, "/products?limit=1").
@@ -221,12 +222,12 @@ func TestAnybodySeesWhatIsOnOffer(t *testing.T) {
 		h.Anonymous().Get(t, "/products?limit=1&cursor="+first.Field(t, "next_cursor")).
 			Want(t, 200, "items.0.sku", "poster", "items.1", nil, "next_cursor", nil)
 		h.Anonymous().Get(t, "/products/poster").Want(t, 200, "name", "The poster", "active", true)
-		h.Anonymous().Get(t, "/products/unicorn").Problem(t, 404, "product_unknown")
+		h.Anonymous().Get(t, "/products/unicorn").Problem(t, 404, "product_not_found")
 		require.Equal(t, 422, h.Anonymous().Get(t, "/products?cursor=x").Status)
 	})
 }
 
-func TestOnlyAnAdminChangesTheShop(t *testing.T) {
+func TestOnlyAnAdminChangesProductsAndStock(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		for who, status := range map[*servicetest.Client]int{h.Anonymous(): 401, h.As("u1", auth.User): 403} {
 			require.Equal(t, status, who.Put(t, "/products/mask", product("Mine", 1)).Status)
@@ -235,7 +236,7 @@ func TestOnlyAnAdminChangesTheShop(t *testing.T) {
 	})
 }
 
-func TestAProductThatMakesNoSenseIsRefused(t *testing.T) {
+func TestAnInvalidProductIsRefused(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		for _, price := range []int64{0, -1, 1_000_000_001} {
 			admin(h).Put(t, "/products/mask", product("The mask", price)).Problem(t, 422, "price_out_of_range")
@@ -261,7 +262,7 @@ func TestARevokedSessionIsRefused(t *testing.T) {
 	})
 }
 
-func TestAFirstStartFillsTheShop(t *testing.T) {
+func TestTheFirstStartFillsTheCatalogue(t *testing.T) {
 	servicetest.Run(t, inventory.Service, func(t *testing.T, h *servicetest.Harness) {
 		require.Len(t, servicetest.Published[events.ProductChanged](t, h), 8)
 		require.Len(t, servicetest.Published[events.StockChanged](t, h), 8)
@@ -270,7 +271,7 @@ func TestAFirstStartFillsTheShop(t *testing.T) {
 	})
 }
 
-func TestWhatIsHeldIsGivenBackHoweverLongItTakes(t *testing.T) {
+func TestReturningStockIsRetriedForever(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", "mask", 4))
 		h.Publishes(t, events.StockReserved{OrderID: "o1", Lines: masks(4)}, events.StockChanged{SKU: "mask", Available: 6, Version: 3})
@@ -279,4 +280,15 @@ func TestWhatIsHeldIsGivenBackHoweverLongItTakes(t *testing.T) {
 			events.StockReleased{OrderID: "o1", Lines: masks(4), Reason: "customer"},
 			events.StockChanged{SKU: "mask", Available: 10, Version: 4})
 	})
+}
+
+func TestSettingsAreReadByTheirFormerNames(t *testing.T) {
+	servicetest.Run(t, inventory.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Anonymous().Get(t, "/products").Want(t, 200, "items", []any{})
+		stocked(t, h, "mask", 10)
+		h.Consumes(t, created("o1", "mask", 2))
+		h.Advance(time.Minute)
+		h.Settle(t)
+		require.Len(t, servicetest.Published[events.StockReleased](t, h), 1)
+	}, servicetest.Setting("DEMO_CATALOGUE", "false"), servicetest.Setting("HOLD_EXPIRY", "1m"))
 }

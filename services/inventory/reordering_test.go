@@ -12,11 +12,11 @@ import (
 	"troupe/patterns/event"
 )
 
-// lives are what can be heard of an order of two masks (or of far too many), and
-// what its reservation comes to.
-var lives = []struct {
-	heard func(order string) []event.Payload
-	end   string
+// histories are the events that can arrive about an order of two masks (or of far
+// too many), each with the final state of its reservation.
+var histories = []struct {
+	payloads func(order string) []event.Payload
+	end      string
 }{
 	{func(o string) []event.Payload { return []event.Payload{created(o, "mask", 2)} }, "held"},
 	{func(o string) []event.Payload { return []event.Payload{confirmed(o)} }, "promised"},
@@ -31,14 +31,14 @@ var lives = []struct {
 	{func(o string) []event.Payload { return []event.Payload{created(o, "mask", 5000), cancelled(o)} }, "released"},
 }
 
-// TestEveryOrderOfEventsEndsTheSame plays every life in every order of its
-// events, each of them heard twice, all lives side by side: once in rounds, in
-// which every order hears its next event, and once all in a single batch.
+// TestEveryOrderOfEventsEndsTheSame delivers every history in every order of its
+// events, each event twice and all histories side by side: once in rounds, each with
+// the next event of every order, and once all in a single batch.
 func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
 	for name, deliver := range map[string]func(*servicetest.Harness, *testing.T, [][]event.Payload){
 		"in rounds": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Payload) {
-			for _, facts := range rounds {
-				h.ConsumesBatch(t, facts...)
+			for _, payloads := range rounds {
+				h.ConsumesBatch(t, payloads...)
 			}
 		},
 		"in one batch": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Payload) {
@@ -50,11 +50,11 @@ func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
 				admin(h).Post(t, "/products/mask/stock", delta(990)).Want(t, 200, "available", 1000)
 				ends := map[string]string{}
 				var rounds [][]event.Payload
-				for _, life := range lives {
-					for turns := range permutations(twiceEach(len(life.heard("")))) {
+				for _, history := range histories {
+					for turns := range permutations(twiceEach(len(history.payloads("")))) {
 						order := fmt.Sprint("o", len(ends))
-						ends[order] = life.end
-						rounds = add(rounds, life.heard(order), turns)
+						ends[order] = history.end
+						rounds = add(rounds, history.payloads(order), turns)
 					}
 				}
 				deliver(h, t, rounds)
@@ -64,20 +64,20 @@ func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
 					cancels = append(cancels, cancelled(order))
 				}
 				h.ConsumesBatch(t, cancels...)
-				require.Equal(t, [3]int64{1000, 0, 0}, shelf(t, h, "mask"))
-				requireSaidOnce(t, h, len(ends))
+				require.Equal(t, [3]int64{1000, 0, 0}, levelsOf(t, h, "mask"))
+				requirePublishedOnce(t, h, len(ends))
 			})
 		})
 	}
 }
 
-// add lets an order hear one of its facts in each round, in the turns given.
-func add(rounds [][]event.Payload, facts []event.Payload, turns []int) [][]event.Payload {
+// add adds one of an order's payloads to each round, in the sequence of turns.
+func add(rounds [][]event.Payload, payloads []event.Payload, turns []int) [][]event.Payload {
 	for round, turn := range turns {
 		if round == len(rounds) {
 			rounds = append(rounds, nil)
 		}
-		rounds[round] = append(rounds[round], facts[turn])
+		rounds[round] = append(rounds[round], payloads[turn])
 	}
 	return rounds
 }
@@ -96,27 +96,27 @@ func requireEnds(t *testing.T, h *servicetest.Harness, ends map[string]string) {
 			committed += 2
 		}
 	}
-	require.Equal(t, [3]int64{1000 - held - committed, held, committed}, shelf(t, h, "mask"))
+	require.Equal(t, [3]int64{1000 - held - committed, held, committed}, levelsOf(t, h, "mask"))
 }
 
-// requireSaidOnce demands that each order, all of which are cancelled by now, was
-// told so once, and nothing else more than once.
-func requireSaidOnce(t *testing.T, h *servicetest.Harness, orders int) {
+// requirePublishedOnce requires that stock.released was published once for each
+// order, all of which are cancelled by now, and no other event more than once.
+func requirePublishedOnce(t *testing.T, h *servicetest.Harness, orders int) {
 	t.Helper()
-	said := map[string]int{}
+	published := map[string]int{}
 	for _, f := range servicetest.Published[events.StockReserved](t, h) {
-		said["reserved "+f.OrderID]++
+		published["reserved "+f.OrderID]++
 	}
 	for _, f := range servicetest.Published[events.StockRejected](t, h) {
-		said["rejected "+f.OrderID]++
+		published["rejected "+f.OrderID]++
 	}
 	for _, f := range servicetest.Published[events.StockCommitted](t, h) {
-		said["committed "+f.OrderID]++
+		published["committed "+f.OrderID]++
 	}
 	for _, f := range servicetest.Published[events.StockReleased](t, h) {
-		said["released "+f.OrderID]++
+		published["released "+f.OrderID]++
 	}
-	for what, times := range said {
+	for what, times := range published {
 		require.Equal(t, 1, times, what)
 	}
 	require.Len(t, servicetest.Published[events.StockReleased](t, h), orders)
@@ -129,8 +129,7 @@ func twiceEach(n int) (turns []int) {
 	return turns
 }
 
-// permutations yields each different order of what is given sorted (the next one
-// in lexical order, until there is none).
+// permutations yields each distinct permutation of a sorted slice, in lexical order.
 func permutations(sorted []int) func(yield func([]int) bool) {
 	return func(yield func([]int) bool) {
 		for turns := slices.Clone(sorted); ; {

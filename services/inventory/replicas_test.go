@@ -24,35 +24,33 @@ import (
 	"troupe/services/inventory/internal/store"
 )
 
-// replica is a service that shares its database with others.
+// replica returns a service that shares its database with others, and its inbox.
 func replica(t *testing.T, db sqldb.DB) (*service, *inbox.Inbox) {
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
-	s := &service{
-		db: db, now: time.Now, newID: newID, holdExpiry: time.Minute,
-		outbox: outbox.New(outbox.Config{Service: "inventory", DB: db, Now: time.Now, NewID: newID}),
-	}
+	s := &service{settings: settings{HoldExpiry: time.Minute}, Env: app.Env{
+		DB: db, Now: time.Now, NewID: newID,
+		Outbox: outbox.New(outbox.Config{Service: "inventory", DB: db, Now: time.Now, NewID: newID}),
+	}}
 	return s, inbox.New(inbox.Config{
 		Service: "inventory", DB: db, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Handlers: []inbox.Handler{
-			inbox.HandleBatch(s.orderCreated), inbox.HandleBatch(s.orderConfirmed), inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
-		},
+		Handlers: s.handlers(),
 	})
 }
 
-func delivery(t *testing.T, fact event.Payload) bus.Delivery {
+func delivery(t *testing.T, payload event.Payload) bus.Delivery {
 	t.Helper()
-	data, err := json.Marshal(fact)
+	data, err := json.Marshal(payload)
 	require.NoError(t, err)
-	e := event.Envelope{ID: uuid.NewString(), Source: "orders", Type: fact.EventType(), Time: time.Now(), Data: data}
+	e := event.Envelope{ID: uuid.NewString(), Source: "orders", Type: payload.EventType(), Time: time.Now(), Data: data}
 	body, err := event.Encode(e)
 	require.NoError(t, err)
 	return bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}
 }
 
-// TestReplicasNeverSellMoreThanThereIs has four consumers work at once on orders
-// for twice as much as there is, with events in any order and each delivered to
-// two of them.
-func TestReplicasNeverSellMoreThanThereIs(t *testing.T) {
+// TestReplicasNeverOversell lets four consumers work at the same time on orders for
+// twice as much as is in stock, with events in any order and each event delivered
+// to two of the consumers.
+func TestReplicasNeverOversell(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		s, _ := replica(t, db)
@@ -97,14 +95,14 @@ func TestReplicasNeverSellMoreThanThereIs(t *testing.T) {
 		}
 		require.NoError(t, consumers.Wait())
 		_, in := replica(t, db)
-		letters, err := in.ParkedEvents(t.Context(), "", 1)
+		parked, err := in.ParkedEvents(t.Context(), "", 1)
 		require.NoError(t, err)
-		require.Empty(t, letters, "replicas got into each other's way")
-		requireShelfMatchesReservations(t, db)
+		require.Empty(t, parked, "replicas disturbed each other")
+		requireStockMatchesReservations(t, db)
 	}, app.Migrations(Service)...)
 }
 
-func requireShelfMatchesReservations(t *testing.T, db sqldb.DB) {
+func requireStockMatchesReservations(t *testing.T, db sqldb.DB) {
 	t.Helper()
 	held, committed := map[string]int64{}, map[string]int64{}
 	var ids []string
@@ -115,7 +113,7 @@ func requireShelfMatchesReservations(t *testing.T, db sqldb.DB) {
 	require.NoError(t, err)
 	for i, id := range ids {
 		r := reservations[id]
-		require.NotZero(t, r.Version, "%s was forgotten", id)
+		require.NotZero(t, r.Version, "%s has no reservation", id)
 		if i%3 == 1 {
 			require.EqualValues(t, "released", r.State)
 		}

@@ -19,81 +19,92 @@ var (
 	later = noon.Add(time.Hour)
 )
 
-func shelfOf(mask, poster int64) *stock.Shelf {
-	return stock.NewShelf(
+func levelsOf(mask, poster int64) *stock.Levels {
+	return stock.NewLevels(
 		stock.Level{SKU: "mask", Stocked: mask, Available: mask},
 		stock.Level{SKU: "poster", Stocked: poster, Available: poster},
 	)
 }
 
-func level(t *testing.T, s *stock.Shelf, sku string) stock.Level {
+var (
+	commit  = stock.Command{Kind: stock.Commit}
+	release = stock.Command{Kind: stock.Release}
+)
+
+func reserve(lines []stock.Line, expires time.Time) stock.Command {
+	return stock.Command{Kind: stock.Reserve, Lines: lines, ExpiresAt: expires}
+}
+
+func expire(now time.Time) stock.Command { return stock.Command{Kind: stock.Expire, Now: now} }
+
+func level(t *testing.T, levels *stock.Levels, sku string) stock.Level {
 	t.Helper()
-	l, ok := s.Level(sku)
+	l, ok := levels.Level(sku)
 	require.True(t, ok)
 	return l
 }
 
-func TestAnOrderGetsEverythingOrNothing(t *testing.T) {
+func TestAnOrderReservesAllLinesOrNone(t *testing.T) {
 	t.Parallel()
-	shelf := shelfOf(5, 1)
+	levels := levelsOf(5, 1)
 	r := stock.Reservation{OrderID: "o1"}
-	out := r.Created([]stock.Line{{"mask", 2}, {"poster", 2}, {"unicorn", 1}}, shelf, later)
+	out := r.Apply(reserve([]stock.Line{{"mask", 2}, {"poster", 2}, {"unicorn", 1}}, later), levels)
 	require.Equal(t, stock.Rejected, out.State)
 	require.Equal(t, []stock.Shortage{{"poster", 2, 1}, {"unicorn", 1, 0}}, out.Short)
-	require.Empty(t, shelf.Changes())
+	require.Empty(t, levels.Changes())
 }
 
-func TestAHoldIsCommittedAndRestockedIfTheOrderIsCancelledAfterAll(t *testing.T) {
+func TestACommittedHoldIsRestockedIfTheOrderIsCancelled(t *testing.T) {
 	t.Parallel()
-	shelf, lines := shelfOf(5, 5), []stock.Line{{"mask", 2}}
+	levels, lines := levelsOf(5, 5), []stock.Line{{"mask", 2}}
 	r := stock.Reservation{OrderID: "o1"}
-	require.Equal(t, stock.Outcome{State: stock.Held, Lines: lines}, r.Created(lines, shelf, later))
-	require.Equal(t, stock.Level{SKU: "mask", Stocked: 5, Available: 3, Held: 2}, level(t, shelf, "mask"))
-	require.Equal(t, stock.Outcome{State: stock.Committed, Lines: lines}, r.Confirmed(shelf))
-	require.Equal(t, stock.Level{SKU: "mask", Stocked: 5, Available: 3, Committed: 2}, level(t, shelf, "mask"))
-	require.Equal(t, stock.Outcome{State: stock.Released, Lines: lines}, r.Cancelled(shelf))
-	require.Equal(t, stock.Level{SKU: "mask", Stocked: 5, Available: 5}, level(t, shelf, "mask"))
-	require.Empty(t, shelf.Changes())
+	require.Equal(t, stock.Outcome{State: stock.Held, Lines: lines}, r.Apply(reserve(lines, later), levels))
+	require.Equal(t, stock.Level{SKU: "mask", Stocked: 5, Available: 3, Held: 2}, level(t, levels, "mask"))
+	require.Equal(t, stock.Outcome{State: stock.Committed, Lines: lines}, r.Apply(commit, levels))
+	require.Equal(t, stock.Level{SKU: "mask", Stocked: 5, Available: 3, Committed: 2}, level(t, levels, "mask"))
+	require.Equal(t, stock.Outcome{State: stock.Released, Lines: lines}, r.Apply(release, levels))
+	require.Equal(t, stock.Level{SKU: "mask", Stocked: 5, Available: 5}, level(t, levels, "mask"))
+	require.Empty(t, levels.Changes())
 }
 
-func TestATombstoneKeepsALateOrderFromHolding(t *testing.T) {
+func TestATombstoneKeepsALateOrderFromReserving(t *testing.T) {
 	t.Parallel()
-	shelf := shelfOf(5, 5)
+	levels := levelsOf(5, 5)
 	r := stock.Reservation{OrderID: "o1"}
-	require.Equal(t, stock.Outcome{State: stock.Released}, r.Cancelled(shelf))
-	require.Equal(t, stock.Outcome{}, r.Created([]stock.Line{{"mask", 2}}, shelf, later))
-	require.Equal(t, stock.Outcome{}, r.Confirmed(shelf))
-	require.Empty(t, shelf.Changes())
+	require.Equal(t, stock.Outcome{State: stock.Released}, r.Apply(release, levels))
+	require.Equal(t, stock.Outcome{}, r.Apply(reserve([]stock.Line{{"mask", 2}}, later), levels))
+	require.Equal(t, stock.Outcome{}, r.Apply(commit, levels))
+	require.Empty(t, levels.Changes())
 }
 
-func TestAnExpiredHoldIsTakenAnewIfTheOrderIsConfirmedAfterAll(t *testing.T) {
+func TestAnExpiredHoldIsHeldAgainIfTheOrderIsConfirmed(t *testing.T) {
 	t.Parallel()
-	shelf, lines := shelfOf(2, 0), []stock.Line{{"mask", 2}}
+	levels, lines := levelsOf(2, 0), []stock.Line{{"mask", 2}}
 	r := stock.Reservation{OrderID: "o1"}
-	r.Created(lines, shelf, later)
-	require.Equal(t, stock.Outcome{}, r.Expire(shelf, later.Add(-1)))
-	require.Equal(t, stock.Outcome{State: stock.Expired, Lines: lines}, r.Expire(shelf, later))
-	require.Equal(t, stock.Outcome{State: stock.Committed, Lines: lines}, r.Confirmed(shelf))
+	r.Apply(reserve(lines, later), levels)
+	require.Equal(t, stock.Outcome{}, r.Apply(expire(later.Add(-1)), levels))
+	require.Equal(t, stock.Outcome{State: stock.Expired, Lines: lines}, r.Apply(expire(later), levels))
+	require.Equal(t, stock.Outcome{State: stock.Committed, Lines: lines}, r.Apply(commit, levels))
 }
 
-func TestAnExpiredHoldThatSomebodyElseTookIsRejectedWhenConfirmed(t *testing.T) {
+func TestAConfirmedOrderIsRejectedIfItsExpiredHoldIsSold(t *testing.T) {
 	t.Parallel()
-	shelf, lines := shelfOf(2, 0), []stock.Line{{"mask", 2}}
+	levels, lines := levelsOf(2, 0), []stock.Line{{"mask", 2}}
 	first, second := stock.Reservation{OrderID: "o1"}, stock.Reservation{OrderID: "o2"}
-	first.Created(lines, shelf, later)
-	first.Expire(shelf, later)
-	second.Created(lines, shelf, later)
-	require.Equal(t, stock.Outcome{State: stock.Rejected, Short: []stock.Shortage{{"mask", 2, 0}}}, first.Confirmed(shelf))
-	require.Equal(t, stock.Outcome{State: stock.Released}, first.Cancelled(shelf))
+	first.Apply(reserve(lines, later), levels)
+	first.Apply(expire(later), levels)
+	second.Apply(reserve(lines, later), levels)
+	require.Equal(t, stock.Outcome{State: stock.Rejected, Short: []stock.Shortage{{"mask", 2, 0}}}, first.Apply(commit, levels))
+	require.Equal(t, stock.Outcome{State: stock.Released}, first.Apply(release, levels))
 }
 
 func TestACommittedHoldNeverExpires(t *testing.T) {
 	t.Parallel()
-	shelf := shelfOf(2, 0)
+	levels := levelsOf(2, 0)
 	r := stock.Reservation{OrderID: "o1"}
-	r.Created([]stock.Line{{"mask", 2}}, shelf, later)
-	r.Confirmed(shelf)
-	require.Equal(t, stock.Outcome{}, r.Expire(shelf, later.Add(time.Hour)))
+	r.Apply(reserve([]stock.Line{{"mask", 2}}, later), levels)
+	r.Apply(commit, levels)
+	require.Equal(t, stock.Outcome{}, r.Apply(expire(later.Add(time.Hour)), levels))
 }
 
 func TestMergeAddsUpLinesOfOneProduct(t *testing.T) {
@@ -102,7 +113,7 @@ func TestMergeAddsUpLinesOfOneProduct(t *testing.T) {
 	merged, err := stock.Merge(given)
 	require.NoError(t, err)
 	require.Equal(t, []stock.Line{{"mask", 2}, {"poster", 4}}, merged)
-	require.Equal(t, stock.Line{"poster", 1}, given[0], "the argument is left alone")
+	require.Equal(t, stock.Line{"poster", 1}, given[0], "the argument is not changed")
 
 	merged, err = stock.Merge([]stock.Line{{"mask", math.MaxInt64}, {"mask", 5}})
 	require.NoError(t, err)
@@ -120,22 +131,22 @@ func TestStockIsAdjustedWithinItsBounds(t *testing.T) {
 	for _, delta := range []int64{-5, math.MinInt64} {
 		require.True(t, fault.Is(l.Adjust(delta), fault.Conflict))
 	}
-	for _, delta := range []int64{stock.Most - 9, math.MaxInt64} {
+	for _, delta := range []int64{stock.MaxStock - 9, math.MaxInt64} {
 		require.True(t, fault.Is(l.Adjust(delta), fault.Invalid))
 	}
 	require.NoError(t, l.Adjust(-4))
 	require.Equal(t, stock.Level{SKU: "mask", Stocked: 6, Held: 6}, l)
-	require.NoError(t, l.Adjust(stock.Most-6))
+	require.NoError(t, l.Adjust(stock.MaxStock-6))
 }
 
-// TestStockAddsUpWhateverHappens plays orders, facts, expiries and adjustments
-// at random; after each, every product must add up, and in the end what is held
-// and committed is exactly what the reservations say.
-func TestStockAddsUpWhateverHappens(t *testing.T) {
+// TestStockAddsUpAfterAnySequence applies commands and adjustments at random. After
+// each of them, every product must add up, and what is held and committed must be
+// exactly what the reservations hold and have committed.
+func TestStockAddsUpAfterAnySequence(t *testing.T) {
 	t.Parallel()
-	skus := []string{"bag", "mask", "poster", "unicorn"} // no unicorn on the shelf
+	skus := []string{"bag", "mask", "poster", "unicorn"} // there is no unicorn in stock
 	rapid.Check(t, func(t *rapid.T) {
-		shelf := stock.NewShelf(stock.Level{SKU: "bag"}, stock.Level{SKU: "mask"}, stock.Level{SKU: "poster"})
+		levels := stock.NewLevels(stock.Level{SKU: "bag"}, stock.Level{SKU: "mask"}, stock.Level{SKU: "poster"})
 		orders := make([]*stock.Reservation, 4)
 		for i := range orders {
 			orders[i] = &stock.Reservation{OrderID: fmt.Sprint("o", i)}
@@ -149,42 +160,42 @@ func TestStockAddsUpWhateverHappens(t *testing.T) {
 			"created": func(t *rapid.T) {
 				lines, err := stock.Merge(rapid.SliceOfN(line, 0, 4).Draw(t, "lines"))
 				require.NoError(t, err)
-				order(t).Created(lines, shelf, now.Add(3))
+				order(t).Apply(reserve(lines, now.Add(3)), levels)
 			},
-			"confirmed": func(t *rapid.T) { order(t).Confirmed(shelf) },
-			"cancelled": func(t *rapid.T) { order(t).Cancelled(shelf) },
+			"confirmed": func(t *rapid.T) { order(t).Apply(commit, levels) },
+			"cancelled": func(t *rapid.T) { order(t).Apply(release, levels) },
 			"time": func(t *rapid.T) {
 				now = now.Add(1)
 				for _, r := range orders {
-					r.Expire(shelf, now)
+					r.Apply(expire(now), levels)
 				}
 			},
 			"adjust": func(t *rapid.T) {
-				l, _ := shelf.Level(rapid.SampledFrom(skus[:3]).Draw(t, "sku"))
+				l, _ := levels.Level(rapid.SampledFrom(skus[:3]).Draw(t, "sku"))
 				if l.Adjust(rapid.Int64Range(-5, 10).Draw(t, "delta")) == nil {
-					shelf = replace(shelf, skus[:3], l)
+					levels = replace(levels, skus[:3], l)
 				}
 			},
-			"": func(t *rapid.T) { requireBalance(t, shelf, skus[:3], orders) },
+			"": func(t *rapid.T) { requireBalance(t, levels, skus[:3], orders) },
 		})
 	})
 }
 
-func replace(shelf *stock.Shelf, skus []string, with stock.Level) *stock.Shelf {
-	var levels []stock.Level
+func replace(levels *stock.Levels, skus []string, with stock.Level) *stock.Levels {
+	var all []stock.Level
 	for _, sku := range skus {
-		l, _ := shelf.Level(sku)
+		l, _ := levels.Level(sku)
 		if sku == with.SKU {
 			l = with
 		}
-		levels = append(levels, l)
+		all = append(all, l)
 	}
-	return stock.NewShelf(levels...)
+	return stock.NewLevels(all...)
 }
 
-func requireBalance(t *rapid.T, shelf *stock.Shelf, skus []string, orders []*stock.Reservation) {
+func requireBalance(t *rapid.T, levels *stock.Levels, skus []string, orders []*stock.Reservation) {
 	for _, sku := range skus {
-		l, _ := shelf.Level(sku)
+		l, _ := levels.Level(sku)
 		require.Equal(t, l.Stocked, l.Available+l.Held+l.Committed, "%+v", l)
 		require.GreaterOrEqual(t, l.Available, int64(0))
 		require.Equal(t, sum(orders, sku, stock.Held), l.Held)

@@ -11,12 +11,12 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Migrations make the tables.
+// Migrations create the tables.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Product is what is offered.
+// Product is a product on offer.
 type Product struct {
 	SKU         string
 	Name        string
@@ -30,7 +30,7 @@ type Product struct {
 const selectProduct = `SELECT p.sku, p.name, p.description, p.price, p.currency, p.active, p.version, s.available
 	FROM products p JOIN stock s ON s.sku = p.sku `
 
-// FindProduct gives a product; false if there is none.
+// FindProduct returns the product with the SKU. It reports false if there is none.
 func FindProduct(ctx context.Context, q sqldb.Querier, sku string) (Product, bool, error) {
 	p, err := scanProduct(q.QueryRow(ctx, selectProduct+"WHERE p.sku = $1", sku))
 	if errors.Is(err, sqldb.ErrNoRows) {
@@ -42,7 +42,8 @@ func FindProduct(ctx context.Context, q sqldb.Querier, sku string) (Product, boo
 	return p, true, nil
 }
 
-// ActiveProducts lists what is on offer after a SKU, by SKU.
+// ActiveProducts returns the products on offer whose SKU is greater than after,
+// sorted by SKU and at most limit of them.
 func ActiveProducts(ctx context.Context, q sqldb.Querier, after string, limit int) ([]Product, error) {
 	ps, err := sqldb.All(ctx, q, scanProduct, selectProduct+"WHERE p.active AND p.sku > $1 ORDER BY p.sku LIMIT $2", after, limit)
 	if err != nil {
@@ -51,7 +52,7 @@ func ActiveProducts(ctx context.Context, q sqldb.Querier, after string, limit in
 	return ps, nil
 }
 
-// NoProducts says whether there is no product at all.
+// NoProducts reports whether the catalogue is empty.
 func NoProducts(ctx context.Context, q sqldb.Querier) (bool, error) {
 	var n int
 	if err := q.QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM products LIMIT 1) AS one").Scan(&n); err != nil {
@@ -60,8 +61,8 @@ func NoProducts(ctx context.Context, q sqldb.Querier) (bool, error) {
 	return n == 0, nil
 }
 
-// InsertProduct adds a product with nothing in stock. Fails with ErrLostRace if
-// somebody else has just added it.
+// InsertProduct adds a product with nothing in stock. It fails with ErrLostRace if
+// another transaction has just added it.
 func InsertProduct(ctx context.Context, tx sqldb.Tx, p Product) error {
 	n, err := tx.Exec(ctx, `INSERT INTO products (sku, name, description, price, currency, active, version)
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (sku) DO NOTHING`,
@@ -78,7 +79,8 @@ func InsertProduct(ctx context.Context, tx sqldb.Tx, p Product) error {
 	return nil
 }
 
-// UpdateProduct stores p as its next version. Fails with ErrLostRace if it has it already.
+// UpdateProduct stores p, whose version is one higher than the stored one. It fails
+// with ErrLostRace if the stored product has another version.
 func UpdateProduct(ctx context.Context, tx sqldb.Tx, p Product) error {
 	n, err := tx.Exec(ctx, `UPDATE products SET name = $1, description = $2, price = $3, currency = $4, active = $5, version = $6
 		WHERE sku = $7 AND version = $8`,

@@ -11,14 +11,14 @@ import (
 	"troupe/services/inventory/internal/stock"
 )
 
-// ErrLostRace is the error of a change to something that another replica
-// changed meanwhile. Starting over mends it.
-var ErrLostRace = errors.New("changed by somebody else meanwhile")
+// ErrLostRace is the error for a row that another transaction, perhaps of another
+// replica, has changed since it was read. The caller can retry from the beginning.
+var ErrLostRace = errors.New("changed by another transaction since it was read; retry")
 
 const reservationColumns = "order_id, state, lines, expires_at, version"
 
-// Reservations loads the reservations of orders. An order never heard of gets a
-// new one in state None.
+// Reservations loads the reservations of orders, by order id. An order that has
+// none yet gets a new one in state None.
 func Reservations(ctx context.Context, q sqldb.Querier, orderIDs []string) (map[string]*stock.Reservation, error) {
 	found := make(map[string]*stock.Reservation, len(orderIDs))
 	var ids []any
@@ -40,7 +40,7 @@ func Reservations(ctx context.Context, q sqldb.Querier, orderIDs []string) (map[
 	return found, nil
 }
 
-// Overdue gives the orders whose holds have expired, at most limit.
+// Overdue returns the ids of at most limit orders whose holds have expired.
 func Overdue(ctx context.Context, q sqldb.Querier, now time.Time, limit int) ([]string, error) {
 	ids, err := sqldb.All(ctx, q, scanString,
 		"SELECT order_id FROM reservations WHERE state = 'held' AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
@@ -51,7 +51,7 @@ func Overdue(ctx context.Context, q sqldb.Querier, now time.Time, limit int) ([]
 	return ids, nil
 }
 
-// SaveReservations stores new and changed reservations. Fails with ErrLostRace
+// SaveReservations stores new and changed reservations. It fails with ErrLostRace
 // if one of them was changed since it was loaded.
 func SaveReservations(ctx context.Context, tx sqldb.Tx, changed []*stock.Reservation) error {
 	var fresh [][]any

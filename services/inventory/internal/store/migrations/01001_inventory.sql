@@ -9,8 +9,8 @@ CREATE TABLE products (
     version     BIGINT NOT NULL
 );
 
--- One row per product. The checks repeat what the code ensures: an oversold
--- shelf must not even be storable.
+-- One row per product. The checks repeat what the code ensures: the database refuses
+-- to store an oversold product.
 CREATE TABLE stock (
     sku       TEXT PRIMARY KEY REFERENCES products (sku),
     stocked   BIGINT NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE stock (
     CHECK (available + held + committed = stocked)
 );
 
--- Every change of stocked, for ever: their sum is stocked.
+-- Every change of stocked, kept forever: their sum is stocked.
 CREATE TABLE stock_movements (
     id     TEXT PRIMARY KEY,
     sku    TEXT NOT NULL REFERENCES products (sku),
@@ -31,7 +31,7 @@ CREATE TABLE stock_movements (
     at     BIGINT NOT NULL
 );
 
--- The row that a transaction locks before it changes stock; see TakeTurn.
+-- The row that a transaction locks before it changes stock; see store.LockStock.
 CREATE TABLE stock_turn (
     taken BIGINT NOT NULL
 );

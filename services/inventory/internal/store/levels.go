@@ -10,27 +10,27 @@ import (
 	"troupe/services/inventory/internal/stock"
 )
 
-// TakeTurn makes tx the only one that changes stock until it ends, whichever
-// replica runs it.
+// LockStock makes tx the only transaction that changes stock until it ends, on all
+// replicas.
 //
-// The obvious lock is one per product, in the order of the SKUs. But a
-// transaction of the inbox holds events of several types, each with products of
-// its own, so two replicas would still deadlock, and PostgreSQL takes a second to
-// notice. Popular products make the replicas queue up anyway; a batch takes
-// milliseconds, however many orders are in it.
-func TakeTurn(ctx context.Context, tx sqldb.Tx) error {
+// The obvious choice is a lock per product, taken in the order of the SKUs. But a
+// transaction of the inbox handles events of several types, each with its own
+// products, so that two replicas would still deadlock, and PostgreSQL takes a
+// second to notice a deadlock. Popular products make the replicas queue up anyway;
+// a batch takes milliseconds, however many orders are in it.
+func LockStock(ctx context.Context, tx sqldb.Tx) error {
 	if tx.SkipLocked() == "" {
-		return nil // there is only one writer
+		return nil // this database has only one writer
 	}
 	if _, err := tx.Exec(ctx, "UPDATE stock_turn SET taken = taken + 1"); err != nil {
-		return fmt.Errorf("take a turn: %w", err)
+		return fmt.Errorf("lock stock: %w", err)
 	}
 	return nil
 }
 
-// Shelf loads the levels of products. Those that do not exist are left out. To
-// change them, TakeTurn first.
-func Shelf(ctx context.Context, q sqldb.Querier, skus []string) (*stock.Shelf, error) {
+// Levels loads the stock levels of products, without those that do not exist. A
+// transaction that changes them calls LockStock first.
+func Levels(ctx context.Context, q sqldb.Querier, skus []string) (*stock.Levels, error) {
 	values := make([]any, 0, len(skus))
 	for _, sku := range slices.Compact(slices.Sorted(slices.Values(skus))) {
 		values = append(values, sku)
@@ -46,10 +46,11 @@ func Shelf(ctx context.Context, q sqldb.Querier, skus []string) (*stock.Shelf, e
 	if err != nil {
 		return nil, fmt.Errorf("load stock: %w", err)
 	}
-	return stock.NewShelf(levels...), nil
+	return stock.NewLevels(levels...), nil
 }
 
-// SaveLevels stores new versions of levels.
+// SaveLevels stores levels, whose versions are one higher than the stored ones. It
+// fails with ErrLostRace if a stored level has another version.
 func SaveLevels(ctx context.Context, tx sqldb.Tx, levels ...stock.Level) error {
 	if len(levels) == 0 {
 		return nil
@@ -66,16 +67,16 @@ func SaveLevels(ctx context.Context, tx sqldb.Tx, levels ...stock.Level) error {
 	return nil
 }
 
-// Movement is one change of how many there are of a product, and why.
+// Movement is one change of the total stock of a product, with its reason.
 type Movement struct {
 	ID, SKU string
 	Delta   int64
 	Reason  string
-	ByID    string // the admin; empty if nobody in particular
+	ByID    string // the admin's user id; empty for the demo catalogue
 	At      time.Time
 }
 
-// InsertMovement adds to the ledger.
+// InsertMovement adds m to the ledger of movements.
 func InsertMovement(ctx context.Context, tx sqldb.Tx, m Movement) error {
 	_, err := tx.Exec(ctx, "INSERT INTO stock_movements (id, sku, delta, reason, by_id, at) VALUES ($1, $2, $3, $4, $5, $6)",
 		m.ID, m.SKU, m.Delta, m.Reason, m.ByID, sqldb.Micros(m.At))
