@@ -1,12 +1,18 @@
+// Package troupe holds the rules that apply to the whole repository, as tests: who may
+// import whom, what a service exports, where a third party has its home, why a
+// dependency is there, and in which words the code speaks.
 package troupe
 
 import (
+	"cmp"
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
+	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,121 +23,284 @@ import (
 
 const module = "troupe/"
 
-// layers from left to right: a package imports its own layer or those to the right.
-var layers = []string{"cmd", "services", "app", "patterns", "platform"}
+// mayImport lists for every top folder which top folders its packages may import
+// besides its own. The layers come first, from left to right.
+var mayImport = map[string][]string{
+	"cmd":      {"services", "app", "patterns", "platform", "client"},
+	"services": {"app", "patterns", "platform", "events"},
+	"app":      {"patterns", "platform"},
+	"patterns": {"platform"},
+	"platform": {},
 
-// homes are the only packages that may import a third party, and why there.
+	"events": {},           // all that services share; it depends on nothing of ours
+	"client": {"platform"}, // calls the public API like any program outside; of ours it needs money alone
+
+	"docs":   {"services", "events"},                                          // documents generated from the code
+	"deploy": {"services", "app", "patterns", "platform"},                     // tests of the deployment files
+	"test":   {"services", "events", "app", "patterns", "platform", "client"}, // the whole system, from outside
+	"bench":  {"test", "services", "app", "patterns", "platform", "client"},   // measurements of it
+	"":       {},                                                              // the root: these rules
+}
+
+// testPrograms are commands that run tests, so they may import test packages.
+var testPrograms = []string{"cmd/simulate", "bench"}
+
+// homes lists for each third party the only packages that may import it, and why.
 var homes = map[string][]string{
-	"modernc.org/sqlite":               {"platform/sqldb"},                                           // one seam over both databases
-	"github.com/jackc/pgx/v5":          {"platform/sqldb", "platform/sqldb/sqldbtest", "bench"},      // likewise; databases for tests, and bare clients to compare with
-	"github.com/pressly/goose/v3":      {"platform/sqldb"},                                           // migrations belong to the seam
-	"github.com/rabbitmq/amqp091-go":   {"patterns/bus/rabbit", "bench"},                             // one session type must own every channel
-	"github.com/danielgtaylor/huma/v2": {"platform/httpapi"},                                         // so that it can be left in a day
+	"modernc.org/sqlite":               {"platform/sqldb"},                                           // one adapter for each database
+	"github.com/jackc/pgx/v5":          {"platform/sqldb", "platform/sqldb/sqldbtest", "bench"},      // likewise; databases for tests; bare clients to compare with
+	"github.com/pressly/goose/v3":      {"platform/sqldb"},                                           // migrations belong to the adapters
+	"github.com/rabbitmq/amqp091-go":   {"patterns/bus/rabbit", "bench"},                             // one session type owns every channel
+	"github.com/danielgtaylor/huma/v2": {"platform/httpapi"},                                         // so that it can be replaced in one place
 	"github.com/go-jose/go-jose/v4":    {"platform/auth"},                                            // one strict verifier
-	"github.com/alecthomas/kong":       {"cmd/troupe"},                                               // only the operator has a command line
+	"github.com/alecthomas/kong":       {"cmd/troupe", "cmd/simulate"},                               // only commands have a command line
 	"github.com/caarlos0/env/v11":      {"app"},                                                      // services get Env.Settings
-	"go.opentelemetry.io/otel":         {"platform/telemetry", "platform/httpapi", "patterns/inbox"}, // a request or a heard event is a span
-	"github.com/emersion/go-smtp":      {"services/notifications/internal/mail"},                     // only notifications mails
+	"go.opentelemetry.io/otel":         {"platform/telemetry", "platform/httpapi", "patterns/inbox"}, // a request and a consumed event are spans
+	"github.com/emersion/go-smtp":      {"services/notifications/internal/mail"},                     // only notifications sends mail
 	"github.com/wneessen/go-mail":      {"services/notifications/internal/mail"},
-	"golang.org/x/crypto/argon2":       {"services/users/internal/password"}, // only users knows passwords
+	"golang.org/x/crypto/argon2":       {"services/users/internal/password"}, // only users stores passwords
 }
 
-type imported struct {
-	by   string // folder of the importing package
-	file string
-	path string
-	test bool
+// source is a parsed Go file.
+type source struct {
+	name string // "services/orders/api.go"
+	dir  string // "services/orders", "" for the root
+	test bool   // a _test.go file
+	file *ast.File
 }
 
-// imports parses the tree itself rather than ask the go command, so that the
-// test cache sees what was read.
-func imports(t *testing.T) []imported {
-	t.Helper()
-	var all []imported
-	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
+// parseTree parses all Go files. It does not ask the go command, so that the test cache
+// notices every file that was read.
+func parseTree(tree fs.FS) ([]source, error) {
+	var all []source
+	files := token.NewFileSet()
+	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
-		}
-		if entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && name != "." || name == "tools" || name == "internal_hold") {
-			return fs.SkipDir
-		}
-		if !strings.HasSuffix(name, ".go") {
+		case entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && name != "." || name == "tools" || entry.Name() == "testdata"):
+			return fs.SkipDir // tools is a module of its own
+		case entry.IsDir() || !strings.HasSuffix(name, ".go"):
 			return nil
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		text, err := fs.ReadFile(tree, name)
 		if err != nil {
 			return err
 		}
-		for _, spec := range file.Imports {
-			unquoted, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				return err
-			}
-			all = append(all, imported{
-				by: path.Dir(filepath.ToSlash(name)), file: name, path: unquoted,
-				test: strings.HasSuffix(name, "_test.go") || strings.HasSuffix(path.Dir(filepath.ToSlash(name)), "test"),
-			})
+		file, err := parser.ParseFile(files, name, text, parser.ParseComments)
+		if err != nil {
+			return err
 		}
+		dir := strings.TrimPrefix(path.Dir(name), ".")
+		all = append(all, source{name: name, dir: dir, test: strings.HasSuffix(name, "_test.go"), file: file})
 		return nil
 	})
-	require.NoError(t, err)
-	require.Greater(t, len(all), 100, "the walk found hardly any import: it looks in the wrong place")
-	return all
+	return all, err
 }
 
-func TestImportsPointOneWay(t *testing.T) {
-	t.Parallel()
-	for _, i := range imports(t) {
-		if ours, ok := strings.CutPrefix(i.path, module); ok {
-			require.NoError(t, allowed(i, ours))
+// imports returns the paths that s imports, without the module for packages of ours.
+func (s source) imports() (ours, others []string) {
+	for _, spec := range s.file.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			continue // the parser has accepted it, so this cannot be
+		}
+		if local, ok := strings.CutPrefix(imported, module); ok {
+			ours = append(ours, local)
+		} else {
+			others = append(others, imported)
 		}
 	}
+	return ours, others
 }
 
-// allowed says why a package of ours may not import another of ours.
-func allowed(i imported, ours string) error {
-	from, to := top(i.by), top(ours)
-	if to == "events" && from != "services" && !slices.Contains([]string{"events", "docs", "test"}, from) {
-		return fmt.Errorf("%s imports events: only services know what events mean", i.file)
-	}
-	if from == "events" && to != "events" {
-		return fmt.Errorf("%s imports %s: events imports nothing of ours", i.file, ours)
-	}
-	if from == "services" && to == "services" && i.by != "services" && service(i.by) != service(ours) {
-		return fmt.Errorf("%s imports %s: no service knows another", i.file, ours)
-	}
-	left, right := slices.Index(layers, from), slices.Index(layers, to)
-	if right >= 0 && left > right && (!i.test || to != "app") {
-		return fmt.Errorf("%s imports %s: %s may not know %s", i.file, ours, from, to)
-	}
-	return nil
+func top(dir string) string { first, _, _ := strings.Cut(dir, "/"); return first }
+
+// isTestHelper reports whether a package exists only for tests.
+func isTestHelper(dir string) bool {
+	return strings.HasSuffix(dir, "test") && dir != "test" || dir == "patterns/bus/sim"
 }
 
-func top(folder string) string { first, _, _ := strings.Cut(folder, "/"); return first }
+// product reports whether s is part of what users run.
+func (s source) product() bool {
+	return !s.test && !isTestHelper(s.dir) && top(s.dir) != "test" && !slices.Contains(testPrograms, s.dir)
+}
 
-func service(folder string) string { return strings.Split(folder, "/")[1] }
+// rules are the rules of the house. Each returns a sentence for every breach, which
+// says what to do.
+var rules = map[string]func([]source) []string{
+	"every top folder has a layer":             foldersHaveALayer,
+	"imports point from left to right":         importsPointOneWay,
+	"services do not know each other":          servicesAreIndependent,
+	"product code imports no tests":            productImportsNoTests,
+	"a service exports only its Service":       servicesExportOneName,
+	"a third party has one home":               thirdPartiesHaveOneHome,
+	"every package has a documentation string": packagesAreDocumented,
+}
 
-func TestThirdPartiesHaveOneHome(t *testing.T) {
-	t.Parallel()
-	for _, i := range imports(t) {
-		for party, allowed := range homes {
-			if i.path != party && !strings.HasPrefix(i.path, party+"/") || i.test {
+func foldersHaveALayer(tree []source) (breaches []string) {
+	for _, s := range tree {
+		if _, known := mayImport[top(s.dir)]; !known {
+			breaches = append(breaches, fmt.Sprintf("%s: the folder %s has no layer: add it to mayImport in architecture_test.go, with what it may import",
+				s.name, top(s.dir)))
+		}
+	}
+	return breaches
+}
+
+func importsPointOneWay(tree []source) (breaches []string) {
+	for _, s := range tree {
+		ours, _ := s.imports()
+		for _, imported := range ours {
+			from, to := top(s.dir), top(imported)
+			if from == to && from != "client" || slices.Contains(mayImport[from], to) {
 				continue
 			}
-			require.Contains(t, allowed, i.by, "%s imports %s", i.file, i.path)
+			if (s.test || isTestHelper(s.dir) || slices.Contains(testPrograms, s.dir)) && (to == "test" || to == "events" && from == "cmd") {
+				continue // tests of a command may use the cluster and the events
+			}
+			breaches = append(breaches, fmt.Sprintf("%s imports %s: %s may import %s", s.name, imported,
+				cmp.Or(from, "the root"), cmp.Or(strings.Join(mayImport[from], ", "), "nothing of ours")))
 		}
 	}
+	return breaches
 }
 
-func TestServicesExportOnlyTheirService(t *testing.T) {
-	t.Parallel()
-	found := 0
-	for _, i := range imports(t) {
-		if strings.HasPrefix(i.path, module+"services/") && !strings.Contains(i.path, "/internal/") && top(i.by) != "services" {
-			found++
+func servicesAreIndependent(tree []source) (breaches []string) {
+	for _, s := range tree {
+		if top(s.dir) != "services" || s.dir == "services" { // the registry lists them all
+			continue
 		}
-		require.False(t, strings.Contains(i.path, "/internal/") && strings.HasPrefix(i.path, module+"services/") && top(i.by) != "services",
-			"%s reaches into a service", i.file)
+		ours, _ := s.imports()
+		for _, imported := range ours {
+			if top(imported) == "services" && serviceOf(imported) != serviceOf(s.dir) {
+				breaches = append(breaches, fmt.Sprintf("%s imports %s: services communicate by events and HTTP, not by imports", s.name, imported))
+			}
+		}
 	}
-	require.Positive(t, found)
+	return breaches
+}
+
+// serviceOf returns the name of the service that a folder belongs to, "" for the registry.
+func serviceOf(dir string) string {
+	parts := strings.Split(dir, "/")
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[1]
+}
+
+func productImportsNoTests(tree []source) (breaches []string) {
+	for _, s := range tree {
+		if !s.product() {
+			continue
+		}
+		ours, _ := s.imports()
+		for _, imported := range ours {
+			if to := top(imported); to == "test" || to == "bench" || isTestHelper(imported) {
+				breaches = append(breaches, fmt.Sprintf("%s imports %s: product code must not contain test code; move what it needs into the product, or the caller into test/",
+					s.name, imported))
+			}
+		}
+	}
+	return breaches
+}
+
+func servicesExportOneName(tree []source) (breaches []string) {
+	exported := map[string][]string{}
+	for _, s := range tree {
+		if s.test || path.Dir(s.dir) != "services" {
+			continue
+		}
+		for _, name := range exportedNames(s.file) {
+			if name != "Service" {
+				breaches = append(breaches, fmt.Sprintf("%s exports %s: a service exports Service and nothing else; write it in lower case, or move it to internal/",
+					s.name, name))
+			}
+			exported[s.dir] = append(exported[s.dir], name)
+		}
+		exported[s.dir] = append(exported[s.dir], "")
+	}
+	for _, dir := range slices.Sorted(maps.Keys(exported)) {
+		if !slices.Contains(exported[dir], "Service") {
+			breaches = append(breaches, dir+" does not export Service, which services/services.go lists")
+		}
+	}
+	return breaches
+}
+
+// exportedNames returns the exported names that a file declares. Methods belong to their
+// type.
+func exportedNames(file *ast.File) (names []string) {
+	add := func(ids ...*ast.Ident) {
+		for _, id := range ids {
+			if id.IsExported() {
+				names = append(names, id.Name)
+			}
+		}
+	}
+	for _, decl := range file.Decls {
+		switch d := decl.(type) {
+		case *ast.FuncDecl:
+			if d.Recv == nil {
+				add(d.Name)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				switch s := spec.(type) {
+				case *ast.TypeSpec:
+					add(s.Name)
+				case *ast.ValueSpec:
+					add(s.Names...)
+				}
+			}
+		}
+	}
+	return names
+}
+
+func thirdPartiesHaveOneHome(tree []source) (breaches []string) {
+	for _, s := range tree {
+		if s.test || isTestHelper(s.dir) && !slices.Contains(homes["github.com/jackc/pgx/v5"], s.dir) {
+			continue
+		}
+		_, others := s.imports()
+		for _, imported := range others {
+			for party, allowed := range homes {
+				if (imported == party || strings.HasPrefix(imported, party+"/")) && !slices.Contains(allowed, s.dir) {
+					breaches = append(breaches, fmt.Sprintf("%s imports %s: only %s may, so that it can be replaced in one place",
+						s.name, imported, strings.Join(allowed, ", ")))
+				}
+			}
+		}
+	}
+	return breaches
+}
+
+func packagesAreDocumented(tree []source) (breaches []string) {
+	documented := map[string]bool{}
+	for _, s := range tree {
+		if !s.test {
+			documented[s.dir] = documented[s.dir] || s.file.Doc.Text() != ""
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Keys(documented)) {
+		if !documented[dir] {
+			breaches = append(breaches, dir+" has no package comment: say in a sentence what it is for")
+		}
+	}
+	return breaches
+}
+
+func TestTheHouseRulesHold(t *testing.T) {
+	t.Parallel()
+	tree, err := parseTree(os.DirFS("."))
+	require.NoError(t, err)
+	require.Greater(t, len(tree), 200, "the walk found hardly any file: it looks in the wrong place")
+	for name, rule := range rules {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Empty(t, rule(tree), strings.Join(rule(tree), "\n"))
+		})
+	}
 }
