@@ -1,5 +1,5 @@
-// Package client calls Troupe's public API, as any program outside would. A
-// refusal comes back as a *Problem.
+// Package client calls Troupe's public API, as any program from outside may. An error
+// response of the API is returned as a *Problem.
 package client
 
 import (
@@ -15,34 +15,34 @@ import (
 	"time"
 )
 
-// Client calls one base URL as one user. The zero token calls as nobody.
+// Client calls one base URL as one user, or without a token as an anonymous caller.
 type Client struct {
-	Base  string
-	token string
-	key   string // of idempotency
+	Base  string // URL without a slash at the end
+	token string // "": anonymous
+	key   string // Idempotency-Key of every request; "": none
 	http  *http.Client
 }
 
-// New makes a client of the API at base.
+// New returns an anonymous client of the API at base.
 func New(base string) *Client {
 	return &Client{Base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: 10 * time.Second}}
 }
 
-// Token is the access token it calls with, "" as nobody.
+// Token returns the access token it calls with; "" if it is anonymous.
 func (c *Client) Token() string { return c.token }
 
-// WithBase is the same user calling another base URL.
+// WithBase returns a client that calls another base URL as the same user.
 func (c *Client) WithBase(base string) *Client {
 	return &Client{Base: strings.TrimSuffix(base, "/"), token: c.token, http: c.http}
 }
 
-// WithIdempotencyKey is the same user sending one request, which may be sent again under the
-// same key and takes effect once.
+// WithIdempotencyKey returns a client for one request of the same user, which can be
+// sent again under the same key and takes effect once.
 func (c *Client) WithIdempotencyKey(key string) *Client {
 	return &Client{Base: c.Base, token: c.token, key: key, http: c.http}
 }
 
-// Problem is a refusal (RFC 9457).
+// Problem is an error response (RFC 9457).
 type Problem struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
@@ -54,12 +54,12 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%d %s", p.Status, cmp.Or(p.Detail, p.Title))
 }
 
-// Get reads path into out.
+// Get decodes the response for path into out.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
 	return c.do(ctx, http.MethodGet, path, "", nil, out)
 }
 
-// Post sends in as JSON (nil for no body) and reads the answer into out (nil to drop it).
+// Post sends in as JSON (nil: no body) and decodes the response into out (nil: not at all).
 func (c *Client) Post(ctx context.Context, path string, in, out any) error {
 	if in == nil {
 		return c.do(ctx, http.MethodPost, path, "", nil, out)
@@ -71,7 +71,7 @@ func (c *Client) Post(ctx context.Context, path string, in, out any) error {
 	return c.do(ctx, http.MethodPost, path, "application/json", body, out)
 }
 
-// Put sends in as JSON and reads the answer into out (nil to drop it).
+// Put sends in as JSON and decodes the response into out (nil: not at all).
 func (c *Client) Put(ctx context.Context, path string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -80,7 +80,7 @@ func (c *Client) Put(ctx context.Context, path string, in, out any) error {
 	return c.do(ctx, http.MethodPut, path, "application/json", body, out)
 }
 
-// Register makes an account and gives a client that calls as its user.
+// Register creates an account and returns a client that calls as its user.
 func (c *Client) Register(ctx context.Context, email, password, name string) (*Client, error) {
 	account := map[string]string{"email": email, "password": password, "name": name}
 	if err := c.Post(ctx, "/users", account, nil); err != nil {
@@ -89,7 +89,7 @@ func (c *Client) Register(ctx context.Context, email, password, name string) (*C
 	return c.Login(ctx, email, password)
 }
 
-// Login gives a client that calls as the user.
+// Login returns a client that calls as the user.
 func (c *Client) Login(ctx context.Context, email, password string) (*Client, error) {
 	form := url.Values{"grant_type": {"password"}, "username": {email}, "password": {password}}
 	var token struct {
@@ -134,6 +134,7 @@ func (c *Client) do(ctx context.Context, method, path, contentType string, body 
 	return json.Unmarshal(answer, out)
 }
 
+// problem returns the problem document of a response, or one with its status only.
 func problem(response *http.Response, body []byte) error {
 	p := &Problem{}
 	if json.Unmarshal(body, p) != nil || p.Status == 0 {

@@ -11,7 +11,7 @@ import (
 	"troupe/platform/money"
 )
 
-// Order is an order as the API shows it.
+// Order is an order as the API returns it.
 type Order struct {
 	ID           string      `json:"id"`
 	Status       string      `json:"status"`
@@ -31,7 +31,7 @@ type Line struct {
 	UnitPrice money.Money `json:"unit_price"`
 }
 
-// TimelineEntry is something that happened to an order.
+// TimelineEntry is something that happened to an order: What is the event's type.
 type TimelineEntry struct {
 	ID     string    `json:"event_id"`
 	At     time.Time `json:"at"`
@@ -40,27 +40,27 @@ type TimelineEntry struct {
 	Detail string    `json:"detail"`
 }
 
-// Item is what a customer orders.
+// Item is a product and how much of it a customer orders.
 type Item struct {
 	SKU      string `json:"sku"`
 	Quantity int64  `json:"quantity"`
 }
 
-// PlaceOrder orders.
+// PlaceOrder places an order for the items and returns it.
 func (c *Client) PlaceOrder(ctx context.Context, paymentMethod string, items ...Item) (Order, error) {
 	var o Order
 	err := c.Post(ctx, "/orders", map[string]any{"items": items, "payment_method": paymentMethod}, &o)
 	return o, err
 }
 
-// Order shows an order.
+// Order returns an order.
 func (c *Client) Order(ctx context.Context, id string) (Order, error) {
 	var o Order
 	err := c.Get(ctx, "/orders/"+url.PathEscape(id), &o)
 	return o, err
 }
 
-// Timeline shows what happened to an order, oldest first.
+// Timeline returns what happened to an order, the oldest first.
 func (c *Client) Timeline(ctx context.Context, id string) ([]TimelineEntry, error) {
 	var timeline struct {
 		Items []TimelineEntry `json:"items"`
@@ -81,7 +81,7 @@ type Product struct {
 	Available int64  `json:"available"`
 }
 
-// InStock gives the products that can be ordered, those of which there is most first.
+// InStock returns the products that can be ordered, by falling stock.
 func (c *Client) InStock(ctx context.Context) ([]Product, error) {
 	var page struct {
 		Items []Product `json:"items"`
@@ -97,7 +97,7 @@ func (c *Client) InStock(ctx context.Context) ([]Product, error) {
 	return products, nil
 }
 
-// NotifiedOrders counts the orders that the user's inbox has a message about.
+// NotifiedOrders returns the number of orders about which the user was notified.
 func (c *Client) NotifiedOrders(ctx context.Context) (int, error) {
 	var page struct {
 		Items []struct {

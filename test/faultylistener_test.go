@@ -18,7 +18,7 @@ type faultyNetwork struct {
 	reject map[string]int // how many requests are still to be rejected, by port
 }
 
-// rejectNext has a service, whichever replica is called, reject the next requests.
+// rejectNext has the replicas of a service reject the next requests, so many in all.
 func (s *system) rejectNext(t *testing.T, service string, requests int) {
 	t.Helper()
 	at, err := url.Parse(s.URL(service))

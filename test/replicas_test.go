@@ -72,7 +72,7 @@ func TestAKilledReplicaLosesNothing(t *testing.T) {
 	awaitQuiet(t, openDatabases(t, s.Cluster))
 }
 
-// Every accepted order is completed whatever happens to PostgreSQL and RabbitMQ.
+// Every accepted order is completed although PostgreSQL and RabbitMQ are restarted or killed.
 func TestOrdersSurviveRestartsOfTheServers(t *testing.T) {
 	t.Parallel()
 	servers := cluster.TestServers(t)

@@ -34,7 +34,7 @@ func (u *user) placeOrder(ctx context.Context, method string, item client.Item) 
 	return placed.ID, err
 }
 
-// cancel cancels the order at once, in whatever state it is.
+// cancel cancels the order at once, in any state.
 func (u *user) cancel(ctx context.Context, id string) error {
 	return u.call(ctx, func(api *client.Client) error { return api.CancelOrder(ctx, id) })
 }

@@ -11,7 +11,7 @@ import (
 type history struct {
 	step   int
 	lines  []string
-	passed time.Duration // how much time the last line says has passed; 0 if it says something else
+	passed time.Duration // the time of the last line, if that only records that time passed; else 0
 }
 
 // wait records that time passed, in the last line if that is about time too.
