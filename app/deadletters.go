@@ -33,8 +33,8 @@ func serveDeadLetters(api *httpapi.API, in *inbox.Inbox) {
 		return &listDeadLettersResponse{deadLetterList{items}}, err
 	}
 	show := func(ctx context.Context, r *deadLetterRequest) (*deadLetterResponse, error) {
-		letter, err := in.ParkedEvent(ctx, r.ID)
-		return &deadLetterResponse{letter}, err
+		event, err := in.ParkedEvent(ctx, r.ID)
+		return &deadLetterResponse{event}, err
 	}
 	replay := func(ctx context.Context, r *deadLetterRequest) (*deadLetterResponse, error) {
 		if err := in.Replay(ctx, r.ID); err != nil {

@@ -41,7 +41,7 @@ func TestProductionRefusesPasswordsThatEverybodyKnows(t *testing.T) {
 	}
 }
 
-func TestAKnownPasswordIsFoundHoweverItIsSaid(t *testing.T) {
+func TestAPublishedPasswordIsFoundInEveryForm(t *testing.T) {
 	t.Parallel()
 	for _, known := range []string{
 		"postgres://orders:orders-development-only@one:5432,two:5432/orders",

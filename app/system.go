@@ -55,7 +55,7 @@ type runningService struct {
 	service  Service
 	instance *Instance
 	listener net.Listener
-	door     *startupHandler
+	startup  *startupHandler
 	server   *http.Server // serves startup
 	db       sqldb.DB
 }
@@ -133,9 +133,9 @@ func (e *PortTakenError) Error() string {
 // serveStartup serves every port, if only to report that its service is still starting.
 func (s *System) serveStartup() {
 	for _, m := range s.services {
-		m.door = newStartupHandler()
+		m.startup = newStartupHandler()
 		m.server = &http.Server{
-			Handler:           m.door,
+			Handler:           m.startup,
 			ReadHeaderTimeout: 5 * time.Second,
 			IdleTimeout:       75 * time.Second,
 			MaxHeaderBytes:    16 << 10,
@@ -237,7 +237,7 @@ func (s *System) readiness(context.Context) error {
 
 func (s *System) run() {
 	for _, m := range s.services {
-		m.door.open(s.closeConnectionsWhileDraining(m.instance.Handler))
+		m.startup.open(s.closeConnectionsWhileDraining(m.instance.Handler))
 		if m.instance.Inbox != nil {
 			s.consumers.start(func(ctx context.Context) { s.subscribe(ctx, m) })
 		}

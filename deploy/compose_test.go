@@ -307,8 +307,8 @@ func begin(t *testing.T, s types.ServiceConfig) (string, error) {
 	for name, value := range environment(s) {
 		command.Env = append(command.Env, name+"="+value)
 	}
-	said, err := command.CombinedOutput()
-	return string(said), err
+	output, err := command.CombinedOutput()
+	return string(output), err
 }
 
 // A server that has started once has stored its password in its volume.
@@ -325,17 +325,17 @@ func TestInProductionNoServerStartsWithADevelopmentPassword(t *testing.T) {
 		for _, name := range names {
 			own = append(own, name+"=s3cret")
 		}
-		said, err := begin(t, compose(t, own...).Services[server])
-		require.NoError(t, err, said)
-		require.Equal(t, "started\n", said)
+		output, err := begin(t, compose(t, own...).Services[server])
+		require.NoError(t, err, output)
+		require.Equal(t, "started\n", output)
 		for _, name := range names {
 			all := slices.DeleteFunc(slices.Clone(own), func(one string) bool { return one == name+"=s3cret" })
-			said, err := begin(t, compose(t, all...).Services[server])
+			output, err := begin(t, compose(t, all...).Services[server])
 			require.Error(t, err, name)
-			require.Equal(t, "Everybody knows the passwords in "+name+": choose your own for production, in .env, as deploy/README.md says\n", said)
+			require.Equal(t, "The passwords in "+name+" are published with this project: choose your own for production in .env; see deploy/README.md\n", output)
 		}
-		said, err = begin(t, compose(t).Services[server])
-		require.NoError(t, err, "in development nobody minds: %s", said)
+		output, err = begin(t, compose(t).Services[server])
+		require.NoError(t, err, "in development nobody minds: %s", output)
 	}
 }
 

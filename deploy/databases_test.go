@@ -60,8 +60,8 @@ func (p postgres) run(t *testing.T, ordersPassword, usersPassword string) (strin
 		"SERVICES="+p.orders+" "+p.users,
 		strings.ToUpper(p.orders)+"_DATABASE_PASSWORD="+ordersPassword,
 		strings.ToUpper(p.users)+"_DATABASE_PASSWORD="+usersPassword)
-	said, err := command.CombinedOutput()
-	return string(said), err
+	output, err := command.CombinedOutput()
+	return string(output), err
 }
 
 // open connects as a role to a database.
@@ -81,8 +81,8 @@ func (p postgres) open(t *testing.T, role, password, database string) error {
 func TestARoleOpensItsOwnDatabaseAndNoOther(t *testing.T) {
 	t.Parallel()
 	p := newPostgres(t)
-	said, err := p.run(t, `it's "$odd"`, "second")
-	require.NoError(t, err, said)
+	output, err := p.run(t, `it's "$odd"`, "second")
+	require.NoError(t, err, output)
 
 	require.NoError(t, p.open(t, p.orders, `it's "$odd"`, p.orders))
 	require.NoError(t, p.open(t, p.users, "second", p.users))
@@ -94,12 +94,12 @@ func TestARoleOpensItsOwnDatabaseAndNoOther(t *testing.T) {
 func TestTheScriptCanRunAgainToChangeAPassword(t *testing.T) {
 	t.Parallel()
 	p := newPostgres(t)
-	said, err := p.run(t, "old", "same")
-	require.NoError(t, err, said)
+	output, err := p.run(t, "old", "same")
+	require.NoError(t, err, output)
 	require.NoError(t, p.open(t, p.orders, "old", p.orders))
 
-	said, err = p.run(t, "new", "same")
-	require.NoError(t, err, said)
+	output, err = p.run(t, "new", "same")
+	require.NoError(t, err, output)
 	require.ErrorContains(t, p.open(t, p.orders, "old", p.orders), "password authentication failed")
 	require.NoError(t, p.open(t, p.orders, "new", p.orders))
 }
@@ -107,8 +107,8 @@ func TestTheScriptCanRunAgainToChangeAPassword(t *testing.T) {
 func TestAServiceWithoutAPasswordStopsTheScript(t *testing.T) {
 	t.Parallel()
 	p := newPostgres(t)
-	p.users = "nobody said a password for it"
-	said, err := p.run(t, "first", "second")
+	p.users = "nobody set a password for it"
+	output, err := p.run(t, "first", "second")
 	require.Error(t, err)
-	require.Contains(t, said, "databases.sh: set NOBODY_DATABASE_PASSWORD")
+	require.Contains(t, output, "databases.sh: set NOBODY_DATABASE_PASSWORD")
 }

@@ -125,11 +125,11 @@ func (h *Harness) Publishes(t *testing.T, payloads ...event.Payload) {
 		require.NoError(t, err)
 		want = append(want, line(payload.EventType(), data))
 	}
-	said := h.published.all()
-	for _, e := range said[h.checked:] {
+	published := h.published.all()
+	for _, e := range published[h.checked:] {
 		got = append(got, line(e.Type, e.Data))
 	}
-	h.checked = len(said)
+	h.checked = len(published)
 	require.ElementsMatch(t, want, got)
 }
 

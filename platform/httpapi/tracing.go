@@ -131,9 +131,9 @@ func validRequestID(id string) bool {
 		return false
 	}
 	for _, c := range []byte(id) {
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		alpha := c|0x20 >= 'a' && c|0x20 <= 'z'
 		digit := c >= '0' && c <= '9'
-		if !letter && !digit && !strings.ContainsRune("-_.:", rune(c)) {
+		if !alpha && !digit && !strings.ContainsRune("-_.:", rune(c)) {
 			return false
 		}
 	}

@@ -208,7 +208,7 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 	for _, name := range names {
 		peers[name] = "http://127.0.0.1:1"
 	}
-	for _, c := range []struct{ name, value, says string }{
+	for _, c := range []struct{ name, value, want string }{
 		{"GATEWAY_TIMEOUT", "0s", "GATEWAY_TIMEOUT"},
 		{"GATEWAY_TRY_TIMEOUT", "-1s", "GATEWAY_TRY_TIMEOUT"},
 		{"GATEWAY_IN_FLIGHT", "0", "GATEWAY_IN_FLIGHT"},
@@ -223,7 +223,7 @@ func TestABadSettingStopsTheStart(t *testing.T) {
 			Environ: map[string]string{c.name: c.value}, Peers: own, Transport: http.DefaultTransport,
 			Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		})
-		require.ErrorContains(t, err, c.says)
+		require.ErrorContains(t, err, c.want)
 	}
 }
 
