@@ -75,7 +75,7 @@ func TestAKilledReplicaLosesNothing(t *testing.T) {
 // Every accepted order is completed although PostgreSQL and RabbitMQ are restarted or killed.
 func TestOrdersSurviveRestartsOfTheServers(t *testing.T) {
 	t.Parallel()
-	servers := cluster.TestServers(t)
+	servers := cluster.OwnServers(t)
 	databases, err := servers.CreateDatabases(t.Context())
 	require.NoError(t, err)
 	s := startSystem(t, cluster.Config{Kind: cluster.Replicated, Replicas: 2, Databases: databases, AMQP: servers.AMQP()})

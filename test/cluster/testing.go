@@ -116,9 +116,9 @@ func CreateDatabase(t testing.TB) string {
 	return rabbittest.At(t, server, func(u *url.URL) { u.Path = "/" + name })
 }
 
-// TestServers starts a PostgreSQL and a RabbitMQ of the test's own, and stops them
+// OwnServers starts a PostgreSQL and a RabbitMQ of the test's own, and stops them
 // when it ends.
-func TestServers(t testing.TB) *Servers {
+func OwnServers(t testing.TB) *Servers {
 	t.Helper()
 	if !rabbittest.Available(t) {
 		t.Skipf("%s is not set, so the servers' packages may be missing: real servers are left out", rabbittest.Variable)
