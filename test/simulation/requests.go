@@ -121,4 +121,3 @@ func (r *run) retry() {
 	r.unanswered = slices.Delete(r.unanswered, i, i+1)
 	r.send(req)
 }
-
