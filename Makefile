@@ -33,7 +33,7 @@ bench: ## Measure: orders per second, CPU per order, memory
 simulate: ## Simulate 100 runs of the whole system under faults
 	$(GO) run ./cmd/simulate
 
-soak: ## Carry 10,000 orders while processes are killed
+soak: ## Place 10,000 orders while processes are killed
 	$(GO) run ./test/soak -orders 10000 -shape one-process
 
 check: ## What CI runs

@@ -19,16 +19,16 @@ import (
 func TestTheDemoShowsFiveEndings(t *testing.T) {
 	eachInstallation(t, nil, func(t *testing.T, s *installation) {
 		shown := s.troupe(t, "demo")
-		require.Contains(t, shown, "The customer was told of all 5 orders.")
-		require.Contains(t, shown, "All ended as they should.")
+		require.Contains(t, shown, "The customer was notified about all 5 orders.")
+		require.Contains(t, shown, "All orders ended as they should.")
 		scenarios := regexp.MustCompile(`\n\d\. `).Split(shown, -1)[1:]
 		require.Len(t, scenarios, 5, "%s", shown)
 		for n, want := range []struct{ title, last, end string }{
 			{"An order is paid", "order.paid.v1", "confirmed, payment captured\n"},
 			{"A card is declined", "stock.released.v1", "cancelled, payment declined (payment_declined)\n"},
-			{"Somebody wants more than there is", "payment.voided.v1", "cancelled, payment voided (stock_rejected)\n"},
+			{"A customer orders more than is in stock", "payment.voided.v1", "cancelled, payment voided (stock_rejected)\n"},
 			{"A customer pays, then cancels", "payment.refunded.v1", "cancelled, payment refunded (customer)\n"},
-			{"The provider times out after it charged", "order.paid.v1", "confirmed, payment captured\n"},
+			{"The payment provider times out after charging", "order.paid.v1", "confirmed, payment captured\n"},
 		} {
 			require.True(t, strings.HasPrefix(scenarios[n], want.title+"\n"), "%s", scenarios[n])
 			require.Contains(t, scenarios[n], want.last)
