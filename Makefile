@@ -2,7 +2,7 @@
 GO ?= go
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-help: ## Show what make can do
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 run: ## Run the whole system in one process
@@ -15,13 +15,13 @@ test-all: ## Run every test on both databases and both buses, with the race dete
 	scripts/servers install && scripts/servers start
 	eval "$$(scripts/servers env)" && $(GO) test -race ./...
 
-lint: ## Check style and known mistakes
+lint: ## Run the linters
 	$(LINT) run ./...
 
 fmt: ## Format
 	$(LINT) fmt ./...
 
-generate: ## Write the generated documents anew
+generate: ## Write the generated documents
 	$(GO) run ./docs/generate
 
 verify: generate ## Fail if a generated document is stale
@@ -30,13 +30,16 @@ verify: generate ## Fail if a generated document is stale
 bench: ## Measure: orders per second, CPU per order, memory
 	$(GO) run ./bench
 
+vulnerabilities: ## Look for known vulnerabilities in what the code calls
+	scripts/vulnerabilities
+
 simulate: ## Simulate 100 runs of the whole system under faults
 	$(GO) run ./cmd/simulate
 
 soak: ## Place 10,000 orders while processes are killed
 	$(GO) run ./test/soak -orders 10000 -shape one-process
 
-check: ## What CI runs
+check: ## Run what CI runs
 	.ci/run
 
-.PHONY: help run test test-all lint fmt generate verify bench simulate soak check
+.PHONY: help run test test-all lint fmt generate verify bench vulnerabilities simulate soak check
