@@ -14,13 +14,13 @@ import (
 )
 
 func (s *service) routes(api *httpapi.API) {
-	httpapi.Post(api, "/orders", s.postOrder, httpapi.Status(http.StatusCreated), httpapi.Summary("Place an order"))
-	httpapi.Get(api, "/orders", s.getOrders, httpapi.Summary("List orders, newest first"))
+	httpapi.Post(api, "/orders", s.placeOrder, httpapi.Status(http.StatusCreated), httpapi.Summary("Place an order"))
+	httpapi.Get(api, "/orders", s.listOrders, httpapi.Summary("List orders, newest first"))
 	httpapi.Get(api, "/orders/{id}", s.getOrder, httpapi.Summary("Show an order"))
 	httpapi.Get(api, "/orders/{id}/timeline", s.getTimeline, httpapi.Summary("Show all that happened to an order"))
-	httpapi.Post(api, "/orders/{id}/cancel", verb(s.cancel), httpapi.Summary("Cancel an order that has not been shipped"))
-	httpapi.Post(api, "/orders/{id}/ship", verb(s.ship), httpapi.RequireRole(auth.Admin), httpapi.Summary("Ship a paid order"))
-	httpapi.Post(api, "/orders/{id}/deliver", verb(s.deliver), httpapi.RequireRole(auth.Admin), httpapi.Summary("Say that an order has arrived"))
+	httpapi.Post(api, "/orders/{id}/cancel", s.cancelOrder, httpapi.Summary("Cancel an order that has not been shipped"))
+	httpapi.Post(api, "/orders/{id}/ship", s.shipOrder, httpapi.RequireRole(auth.Admin), httpapi.Summary("Ship a paid order"))
+	httpapi.Post(api, "/orders/{id}/deliver", s.deliverOrder, httpapi.RequireRole(auth.Admin), httpapi.Summary("Say that an order has arrived"))
 }
 
 type address struct {
@@ -32,22 +32,25 @@ type address struct {
 	Country    string `json:"country" pattern:"^[A-Z]{2}$" patternDescription:"an ISO 3166-1 code of two capitals" example:"GB"`
 }
 
+// item is what a customer requests of one product.
 type item struct {
 	SKU      string `json:"sku" pattern:"^[A-Za-z0-9._-]{1,64}$" patternDescription:"1 to 64 letters, digits, dots, dashes or underscores" example:"programme"`
 	Quantity int64  `json:"quantity" minimum:"1" maximum:"1000" example:"2"`
 }
 
+// orderRequest is the body of placeOrderRequest.
 type orderRequest struct {
 	Items           []item   `json:"items" minItems:"1" maxItems:"100" doc:"Each product once"`
 	PaymentMethod   string   `json:"payment_method" pattern:"^pm_[A-Za-z0-9_]{1,64}$" patternDescription:"a payment provider's token, such as pm_card_visa" example:"pm_card_visa"`
 	ShippingAddress *address `json:"shipping_address,omitempty"`
 }
 
-type postOrderInput struct {
+type placeOrderRequest struct {
 	Key  string `header:"Idempotency-Key" maxLength:"255" doc:"A repetition with the same key and body gets the first answer"`
 	Body orderRequest
 }
 
+// orderLine is a line of an order.
 type orderLine struct {
 	SKU       string      `json:"sku"`
 	Name      string      `json:"name"`
@@ -60,7 +63,7 @@ type orderView struct {
 	ID              string      `json:"id" format:"uuid"`
 	UserID          string      `json:"user_id"`
 	Status          string      `json:"status" enum:"pending,confirmed,shipped,delivered,cancelled"`
-	PaymentState    string      `json:"payment_state" enum:"none,authorized,captured,declined,voided,refunded,unknown" doc:"unknown: the order is off, but the provider's answer is still open"`
+	PaymentState    string      `json:"payment_state" enum:"none,authorized,captured,declined,voided,refunded,unknown" doc:"unknown: the order is cancelled, but the provider has not answered yet"`
 	StockState      string      `json:"stock_state" enum:"none,reserved,rejected,committed,released"`
 	Items           []orderLine `json:"items"`
 	Total           money.Money `json:"total"`
@@ -68,60 +71,59 @@ type orderView struct {
 	ShippingAddress *address    `json:"shipping_address,omitempty"`
 	CreatedAt       time.Time   `json:"created_at"`
 	UpdatedAt       time.Time   `json:"updated_at"`
-	DeadlineAt      time.Time   `json:"deadline_at" doc:"A pending order is cancelled if stock and payment are not agreed by then"`
+	DeadlineAt      time.Time   `json:"deadline_at" doc:"A pending order is cancelled if stock is not reserved and payment not authorized by then"`
 	Version         int64       `json:"version"`
 }
 
-type orderOutput struct{ Body orderView }
+type orderResponse struct{ Body orderView }
 
-type placedOutput struct {
+type placedOrderResponse struct {
 	Location string `header:"Location"`
 	Body     orderView
 }
 
-func (s *service) postOrder(ctx context.Context, in *postOrderInput) (*placedOutput, error) {
-	caller, _ := auth.CallerFrom(ctx)
-	view, err := s.place(ctx, in.Body.wishOf(caller), in.Key, in.Body)
+func (s *service) placeOrder(ctx context.Context, in *placeOrderRequest) (*placedOrderResponse, error) {
+	view, err := s.place(ctx, in.Body.placeFor(auth.CallerOf(ctx)), in.Key, in.Body)
 	if err != nil {
 		return nil, err
 	}
-	return &placedOutput{Location: "/orders/" + view.ID, Body: view}, nil
+	return &placedOrderResponse{Location: "/orders/" + view.ID, Body: view}, nil
 }
 
-func (r orderRequest) wishOf(c auth.Caller) order.Wish {
-	w := order.Wish{UserID: c.UserID, PaymentMethod: r.PaymentMethod, Items: make([]order.Item, len(r.Items))}
+func (r orderRequest) placeFor(c auth.Caller) order.PlaceOrder {
+	p := order.PlaceOrder{UserID: c.UserID, PaymentMethod: r.PaymentMethod, Items: make([]order.Item, len(r.Items))}
 	for i, it := range r.Items {
-		w.Items[i] = order.Item(it)
+		p.Items[i] = order.Item(it)
 	}
 	if r.ShippingAddress != nil {
 		to := order.Address(*r.ShippingAddress)
-		w.ShipTo = &to
+		p.ShipTo = &to
 	}
-	return w
+	return p
 }
 
-type listInput struct {
+type listOrdersRequest struct {
 	httpapi.PageQuery
 	Status string `query:"status" enum:"pending,confirmed,shipped,delivered,cancelled"`
 	UserID string `query:"user_id" doc:"For admins: only this user's orders"`
 }
 
-type listOutput struct{ Body httpapi.Page[orderView] }
+type ordersResponse struct{ Body httpapi.Page[orderView] }
 
-func (s *service) getOrders(ctx context.Context, in *listInput) (*listOutput, error) {
+func (s *service) listOrders(ctx context.Context, in *listOrdersRequest) (*ordersResponse, error) {
 	filter, err := in.filter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	orders, err := store.List(ctx, s.db, filter)
+	orders, err := store.List(ctx, s.DB, filter)
 	if err != nil {
 		return nil, err
 	}
-	return &listOutput{httpapi.PageOf(in.PageQuery, orders, func(o *order.Order) string { return o.ID }, viewOf)}, nil
+	return &ordersResponse{httpapi.PageOf(in.PageQuery, orders, func(o *order.Order) string { return o.ID }, viewOf)}, nil
 }
 
-func (in *listInput) filter(ctx context.Context) (store.Filter, error) {
-	caller, _ := auth.CallerFrom(ctx)
+func (in *listOrdersRequest) filter(ctx context.Context) (store.Filter, error) {
+	caller := auth.CallerOf(ctx)
 	if caller.Role != auth.Admin && in.UserID != "" && in.UserID != caller.UserID {
 		return store.Filter{}, fault.New(fault.Forbidden, "not_your_orders", "only an admin may list the orders of others; leave user_id out")
 	}
@@ -133,78 +135,85 @@ func (in *listInput) filter(ctx context.Context) (store.Filter, error) {
 	return f, err
 }
 
-type idInput struct {
+type getOrderRequest struct {
 	ID string `path:"id" doc:"The order's id"`
 }
 
-func (s *service) getOrder(ctx context.Context, in *idInput) (*orderOutput, error) {
+func (s *service) getOrder(ctx context.Context, in *getOrderRequest) (*orderResponse, error) {
 	o, err := s.readable(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &orderOutput{Body: viewOf(o)}, nil
+	return &orderResponse{Body: viewOf(o)}, nil
 }
 
-// readable reads an order that is the caller's business.
+// readable returns the order with the id if the caller may see it.
 func (s *service) readable(ctx context.Context, id string) (*order.Order, error) {
-	caller, _ := auth.CallerFrom(ctx)
-	o, err := store.Get(ctx, s.db, id)
+	o, err := store.Get(ctx, s.DB, id)
 	if err != nil {
 		return nil, err
 	}
-	if !mayRead(caller, o) {
-		return nil, store.NoOrder()
+	if !mayRead(auth.CallerOf(ctx), o) {
+		return nil, store.Missing(id)
 	}
 	return o, nil
 }
 
 type timelineEntry struct {
 	At          time.Time `json:"at"`
-	What        string    `json:"what" doc:"The type of the event that was heard or said" example:"payment.authorized.v1"`
-	By          string    `json:"by" doc:"The service, or customer, or admin" example:"payments"`
-	Detail      string    `json:"detail" example:"25.98 EUR authorised."`
-	EventID     string    `json:"event_id" doc:"The event that was heard or said"`
-	CausationID string    `json:"causation_id,omitempty" doc:"The event that led to this"`
+	What        string    `json:"what" doc:"The type of the event" example:"payment.authorized.v1"`
+	By          string    `json:"by" doc:"Who published it: a service, the customer or an admin" example:"payments"`
+	Detail      string    `json:"detail" doc:"A sentence for people. Its wording may change; programs should look at what" example:"Payment authorized: 25.98 EUR"`
+	EventID     string    `json:"event_id" doc:"The id of the event"`
+	CausationID string    `json:"causation_id,omitempty" doc:"The id of the event that caused this one"`
 }
 
-type timelineOutput struct {
-	Body struct {
-		Items []timelineEntry `json:"items" doc:"Oldest first"`
-	}
+type timelineResponse struct{ Body timelineOutputBody }
+
+// timelineOutputBody is named after its schema in the API document.
+type timelineOutputBody struct {
+	Items []timelineEntry `json:"items" doc:"Oldest first"`
 }
 
-func (s *service) getTimeline(ctx context.Context, in *idInput) (*timelineOutput, error) {
+func (s *service) getTimeline(ctx context.Context, in *getOrderRequest) (*timelineResponse, error) {
 	o, err := s.readable(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := store.Timeline(ctx, s.db, o.ID)
+	entries, err := store.Timeline(ctx, s.DB, o.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := &timelineOutput{}
+	out := &timelineResponse{}
 	out.Body.Items = make([]timelineEntry, len(entries))
 	for i, e := range entries {
-		out.Body.Items[i] = timelineEntry{At: e.At, What: e.What, By: e.Who, Detail: e.Detail, EventID: e.ID, CausationID: e.Cause}
+		out.Body.Items[i] = timelineEntry{At: e.At, What: e.Type, By: e.By, Detail: e.Detail, EventID: e.EventID, CausationID: e.Cause}
 	}
 	return out, nil
 }
 
-type verbInput struct {
+type changeOrderRequest struct {
 	Key string `header:"Idempotency-Key" maxLength:"255" doc:"A repetition with the same key gets the first answer"`
 	ID  string `path:"id" doc:"The order's id"`
 }
 
-// verb makes an operation of a use case that changes one order.
-func verb(do func(context.Context, auth.Caller, string, string) (orderView, error)) func(context.Context, *verbInput) (*orderOutput, error) {
-	return func(ctx context.Context, in *verbInput) (*orderOutput, error) {
-		caller, _ := auth.CallerFrom(ctx)
-		view, err := do(ctx, caller, in.ID, in.Key)
-		if err != nil {
-			return nil, err
-		}
-		return &orderOutput{Body: view}, nil
+func (s *service) cancelOrder(ctx context.Context, in *changeOrderRequest) (*orderResponse, error) {
+	return orderResponseOf(s.cancel(ctx, auth.CallerOf(ctx), in.ID, in.Key))
+}
+
+func (s *service) shipOrder(ctx context.Context, in *changeOrderRequest) (*orderResponse, error) {
+	return orderResponseOf(s.ship(ctx, auth.CallerOf(ctx), in.ID, in.Key))
+}
+
+func (s *service) deliverOrder(ctx context.Context, in *changeOrderRequest) (*orderResponse, error) {
+	return orderResponseOf(s.deliver(ctx, auth.CallerOf(ctx), in.ID, in.Key))
+}
+
+func orderResponseOf(view orderView, err error) (*orderResponse, error) {
+	if err != nil {
+		return nil, err
 	}
+	return &orderResponse{Body: view}, nil
 }
 
 func viewOf(o *order.Order) orderView {
@@ -215,7 +224,7 @@ func viewOf(o *order.Order) orderView {
 		DeadlineAt: o.Deadline, Version: o.Version,
 	}
 	for i, l := range o.Lines {
-		total, _ := l.Total() // it was reckoned when the order was placed
+		total, _ := l.Total() // it was computed without an error when the order was placed
 		v.Items[i] = orderLine{SKU: l.SKU, Name: l.Name, Quantity: l.Quantity, UnitPrice: l.UnitPrice, LineTotal: total}
 	}
 	if o.ShipTo != nil {

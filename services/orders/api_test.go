@@ -14,7 +14,7 @@ import (
 	"troupe/platform/auth"
 )
 
-func TestOrdersThatAreRefused(t *testing.T) {
+func TestInvalidOrdersAreRefused(t *testing.T) {
 	const pay = `"payment_method":"pm_card_visa"`
 	items := func(list string) string { return `{"items":[` + list + `],` + pay + `}` }
 	address := func(field, value string) string {
@@ -77,11 +77,11 @@ func TestOrdersThatAreRefused(t *testing.T) {
 			events.ProductChanged{SKU: "scone", Name: "Scone", Price: events.Money{Amount: 250, Currency: "GBP"}, Active: true, Version: 1},
 			events.ProductChanged{SKU: "moon", Name: "Moon", Price: eur(1<<63 - 100), Active: true, Version: 1})
 		for name, c := range refused {
-			t.Log("given", name)
-			answer := ada.With("Idempotency-Key", name).Post(t, "/orders", c.body).Problem(t, c.status, c.code)
-			require.NotEmpty(t, answer.Field(t, "detail"))
+			t.Log("case:", name)
+			response := ada.With("Idempotency-Key", name).Post(t, "/orders", c.body).Problem(t, c.status, c.code)
+			require.NotEmpty(t, response.Field(t, "detail"))
 			if c.at != "" {
-				require.Equal(t, c.at, answer.Field(t, "errors.0.location"))
+				require.Equal(t, c.at, response.Field(t, "errors.0.location"))
 			}
 			h.Publishes(t)
 		}
@@ -92,20 +92,20 @@ func TestOrdersThatAreRefused(t *testing.T) {
 	})
 }
 
-func TestOrdersAreNobodyElsesBusiness(t *testing.T) {
+func TestOrdersAreVisibleOnlyToTheirCustomerAndAdmins(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := orderTeas(t, h, ada)
-		bob, nobody, admin := h.As("bob", auth.User), h.Anonymous(), h.As("root", auth.Admin)
+		bob, anonymous, admin := h.As("bob", auth.User), h.Anonymous(), h.As("root", auth.Admin)
 		for _, path := range []string{"/orders/" + id, "/orders/" + id + "/timeline"} {
-			nobody.Get(t, path).Problem(t, 401, "token_missing")
+			anonymous.Get(t, path).Problem(t, 401, "token_missing")
 			bob.Get(t, path).Problem(t, 404, "order_not_found")
 			admin.Get(t, path).Want(t, 200)
 		}
-		nobody.Get(t, "/orders").Problem(t, 401, "token_missing")
-		nobody.Post(t, "/orders", twoTeas).Problem(t, 401, "token_missing")
+		anonymous.Get(t, "/orders").Problem(t, 401, "token_missing")
+		anonymous.Post(t, "/orders", twoTeas).Problem(t, 401, "token_missing")
 		bob.Post(t, "/orders/"+id+"/cancel", nil).Problem(t, 404, "order_not_found")
 		for _, verb := range []string{"/ship", "/deliver"} {
-			nobody.Post(t, "/orders/"+id+verb, nil).Problem(t, 401, "token_missing")
+			anonymous.Post(t, "/orders/"+id+verb, nil).Problem(t, 401, "token_missing")
 			ada.Post(t, "/orders/"+id+verb, nil).Problem(t, 403, "role_required")
 		}
 		bob.Get(t, "/orders?user_id=ada").Problem(t, 403, "not_your_orders")
@@ -114,7 +114,7 @@ func TestOrdersAreNobodyElsesBusiness(t *testing.T) {
 	})
 }
 
-func TestAnOrderThatIsNotThere(t *testing.T) {
+func TestAnUnknownOrderIsNotFound(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		for _, id := range []string{"019b796d-d600-7000-8000-000000000099", "1", "%20", "a'b", strings.Repeat("9", 3000)} {
 			ada.Get(t, "/orders/"+id).Problem(t, 404, "order_not_found")
@@ -122,7 +122,7 @@ func TestAnOrderThatIsNotThere(t *testing.T) {
 			ada.Post(t, "/orders/"+id+"/cancel", nil).Problem(t, 404, "order_not_found")
 			h.As("root", auth.Admin).Post(t, "/orders/"+id+"/ship", nil).Problem(t, 404, "order_not_found")
 		}
-		var long strings.Builder // and not to be compressed
+		var long strings.Builder // which cannot be compressed
 		for n := range 1000 {
 			long.WriteString(strconv.Itoa(n * n * n))
 		}
@@ -131,7 +131,7 @@ func TestAnOrderThatIsNotThere(t *testing.T) {
 	})
 }
 
-func TestARepeatedOrderIsOneOrder(t *testing.T) {
+func TestARepeatedRequestPlacesOneOrder(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		withKey := ada.With("Idempotency-Key", "once")
 		first := withKey.Post(t, "/orders", twoTeas).Want(t, 201)
@@ -220,7 +220,7 @@ func idsOf(t *testing.T, a *servicetest.Response) []string {
 	return ids
 }
 
-func TestListsThatAreRefused(t *testing.T) {
+func TestInvalidListsAreRefused(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		for query, code := range map[string]string{
 			"status=paid": "validation_failed",
@@ -234,20 +234,20 @@ func TestListsThatAreRefused(t *testing.T) {
 	})
 }
 
-func TestADeletedAccount(t *testing.T) {
+func TestADeletedAccountCancelsPendingOrdersAndErasesAddresses(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		admin := h.As("root", auth.Admin)
 		order := func() string {
 			return ada.Post(t, "/orders", `{"items":[{"sku":"tea","quantity":2}],"payment_method":"pm_card_visa",
 				"shipping_address":{"name":"Ada","line1":"1 Road","city":"London","postal_code":"N1","country":"GB"}}`).Field(t, "id")
 		}
-		pending, sold, over, bobs := order(), order(), order(), h.As("bob", auth.User).Post(t, "/orders", twoTeas).Field(t, "id")
+		pending, sold, final, bobs := order(), order(), order(), h.As("bob", auth.User).Post(t, "/orders", twoTeas).Field(t, "id")
 		h.Consumes(t, stockReserved(sold), authorized(sold), stockCommitted(sold), captured(sold))
-		ada.Post(t, "/orders/"+over+"/cancel", nil).Want(t, 200)
+		ada.Post(t, "/orders/"+final+"/cancel", nil).Want(t, 200)
 
 		h.Consumes(t, events.UserDeleted{UserID: "ada", Version: 2})
 		admin.Get(t, "/orders/"+pending).Want(t, 200, "status", "cancelled", "cancel_reason", "customer", "shipping_address", nil)
-		admin.Get(t, "/orders/"+over).Want(t, 200, "status", "cancelled", "shipping_address", nil)
+		admin.Get(t, "/orders/"+final).Want(t, 200, "status", "cancelled", "shipping_address", nil)
 		admin.Get(t, "/orders/"+bobs).Want(t, 200, "status", "pending")
 		admin.Get(t, "/orders/"+sold).Want(t, 200, "status", "confirmed", "shipping_address.city", "London")
 
@@ -257,7 +257,7 @@ func TestADeletedAccount(t *testing.T) {
 	})
 }
 
-func TestARevokedSessionOrdersNothing(t *testing.T) {
+func TestARevokedSessionCannotOrder(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		h.Consumes(t, events.SessionRevoked{SessionID: "session-ada", UserID: "ada", Until: h.Now().Add(10 * time.Minute)})
 		ada.Post(t, "/orders", twoTeas).Problem(t, 401, "session_revoked")

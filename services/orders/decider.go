@@ -3,171 +3,136 @@ package orders
 import (
 	"context"
 	"fmt"
-	"time"
 
-	"troupe/events"
 	"troupe/patterns/event"
 	"troupe/platform/sqldb"
 	"troupe/services/orders/internal/order"
 	"troupe/services/orders/internal/store"
 )
 
-// decide draws the conclusions from what was heard since.
-func (s *service) decide(ctx context.Context) (int, error) {
-	return s.concludeAll(ctx, store.ClaimHeard)
+// decideRecorded is a step of the decider: it applies events that were recorded and
+// decides what follows.
+func (s *service) decideRecorded(ctx context.Context) (int, error) {
+	return s.processClaimed(ctx, store.ClaimRecorded)
 }
 
-// cancelOverdue ends the orders whose deadline has passed with an answer missing.
+// cancelOverdue is a step of the deadlines worker: it cancels pending orders whose
+// deadline has passed.
 func (s *service) cancelOverdue(ctx context.Context) (int, error) {
-	return s.concludeAll(ctx, func(ctx context.Context, tx sqldb.Tx) ([]*order.Order, error) {
-		return store.ClaimOverdue(ctx, tx, s.now())
+	return s.processClaimed(ctx, func(ctx context.Context, tx sqldb.Tx) ([]*order.Order, error) {
+		return store.ClaimOverdue(ctx, tx, s.Now())
 	})
 }
 
+// claim reads and locks a batch of orders that no other transaction has locked.
 type claim func(context.Context, sqldb.Tx) ([]*order.Order, error)
 
-func (s *service) concludeAll(ctx context.Context, c claim) (did int, err error) {
-	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		orders, err := c(ctx, tx)
+// processClaimed claims a batch of orders and processes it in one transaction. It
+// returns how many orders it claimed.
+func (s *service) processClaimed(ctx context.Context, claim claim) (claimed int, err error) {
+	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		orders, err := claim(ctx, tx)
 		if err != nil {
 			return fmt.Errorf("claim orders: %w", err)
 		}
-		did = len(orders)
-		return s.conclude(ctx, tx, orders, nil)
+		claimed = len(orders)
+		return s.process(ctx, tx, orders, nil)
 	})
-	return did, err
+	return claimed, err
 }
 
-// action is what a request does to an order.
-type action func(m *minutes, o *order.Order) error
+// mutation is what a request does to an order.
+type mutation func(*changeset, *order.Order) error
 
-// conclude takes in what was heard of orders, then has act do what was asked
-// for, if anything was, and then writes down and says all that follows. The
-// caller holds the orders.
-func (s *service) conclude(ctx context.Context, tx sqldb.Tx, orders []*order.Order, act action) error {
+// process applies the recorded events of orders, then m (unless it is nil), decides
+// what follows, and stores and publishes it all. The caller has locked the orders.
+func (s *service) process(ctx context.Context, tx sqldb.Tx, orders []*order.Order, m mutation) error {
 	if len(orders) == 0 {
 		return nil
 	}
-	heard, err := store.Take(ctx, tx, orders)
+	recorded, err := store.TakeRecorded(ctx, tx, orders)
 	if err != nil {
-		return fmt.Errorf("take what was heard: %w", err)
+		return fmt.Errorf("read recorded events: %w", err)
 	}
 	ordersClaimed.Hit()
-	m := s.minutes()
+	changes := &changeset{now: s.Now(), newID: s.NewID, metrics: s.metrics}
 	for _, o := range orders {
-		if err := m.attend(o, heard[o.ID], act); err != nil {
+		if err := changes.process(o, recorded[o.ID], m); err != nil {
 			return err
 		}
 	}
-	return s.write(ctx, tx, m)
+	return s.flush(ctx, tx, changes)
 }
 
-// minutes are what is concluded in one transaction, before it is written.
-type minutes struct {
-	now     time.Time
-	newID   func() string
-	metrics *metrics
-	changed []*order.Order
-	notes   []store.Entry
-	said    []event.Pending
-	counts  []func() // what to count once it is committed
-}
-
-func (s *service) minutes() *minutes {
-	return &minutes{now: s.now(), newID: s.newID, metrics: s.metrics}
-}
-
-// attend to one order.
-func (m *minutes) attend(o *order.Order, heard []store.Entry, act action) error {
+// process processes one order; see service.process.
+func (c *changeset) process(o *order.Order, recorded []store.Entry, m mutation) error {
 	state, forget := o.State, o.Forget
-	for _, e := range heard {
-		takeIn(o, e.What)
-		m.advance(o, name, &event.Envelope{ID: e.ID, Type: e.What, Traceparent: e.Traceparent})
+	if err := c.applyFacts(o, recorded); err != nil {
+		return err
 	}
-	if act != nil {
-		if err := act(m, o); err != nil {
+	if m != nil {
+		if err := m(c, o); err != nil {
 			return err
 		}
 	}
-	o.LookAtClock(m.now)
-	m.advance(o, name, nil)
+	o.CheckDeadline(c.now)
+	c.decide(o, name, nil)
 	if o.State != state || o.Forget != forget {
-		o.UpdatedAt = m.now
-		m.changed = append(m.changed, o)
+		o.UpdatedAt = c.now
+		c.orders = append(c.orders, o)
 	}
 	return nil
 }
 
-// advance says every conclusion that there is to draw of an order now.
-func (m *minutes) advance(o *order.Order, who string, cause *event.Envelope) {
+// applyFacts applies recorded events one after the other. It decides after each, so
+// that the events that follow name the one that caused them.
+func (c *changeset) applyFacts(o *order.Order, recorded []store.Entry) error {
+	for _, e := range recorded {
+		effect, ok := effectsByType[e.Type]
+		if !ok {
+			return fmt.Errorf("the timeline of order %s has a recorded %s, which has no effect here: "+
+				"run the version that recorded it, or add the type to eventEffects in services/orders/effects.go", o.ID, e.Type)
+		}
+		effect.apply(o)
+		c.decide(o, name, &event.Envelope{ID: e.EventID, Type: e.Type, Traceparent: e.Traceparent})
+	}
+	return nil
+}
+
+// decide makes every decision about an order that is due now, on behalf of by. cause
+// is the event that led to it; nil if a request or the clock did.
+func (c *changeset) decide(o *order.Order, by string, cause *event.Envelope) {
 	for {
 		undecided := o.Status == order.Pending
-		outcome := o.Advance()
+		outcome := o.Apply()
 		if outcome == order.Nothing {
 			return
 		}
-		fact, detail := conclusion(o, outcome)
-		m.say(o, fact, detail, who, cause)
+		payload, sentence := announcement(o, outcome)
+		c.publish(o, payload, sentence, by, cause)
 		if undecided {
-			status, waited := string(o.Status), m.now.Sub(o.CreatedAt).Seconds()
-			m.counts = append(m.counts, func() { m.metrics.decided.WithLabelValues(status).Observe(waited) })
+			status, waited := string(o.Status), c.now.Sub(o.CreatedAt).Seconds()
+			c.counts = append(c.counts, func() { c.metrics.decided.WithLabelValues(status).Observe(waited) })
 		}
 	}
 }
 
-// conclusion puts an outcome into an event and a sentence.
-func conclusion(o *order.Order, outcome order.Outcome) (event.Payload, string) {
-	total := events.Money(o.Total)
-	switch outcome {
-	case order.Confirm:
-		return events.OrderConfirmed{OrderID: o.ID, UserID: o.UserID, Total: total},
-			"The stock is held and the money authorised."
-	case order.Pay:
-		return events.OrderPaid{OrderID: o.ID, UserID: o.UserID, Amount: total},
-			"The stock is off the shelf and the money is ours."
-	default:
-		return events.OrderCancelled{OrderID: o.ID, UserID: o.UserID, Total: total, Reason: string(o.Reason)},
-			cancelled[o.Reason]
-	}
-}
-
-// say has a fact about an order said and noted in its timeline.
-func (m *minutes) say(o *order.Order, fact event.Payload, detail, who string, cause *event.Envelope) {
-	entry := store.Entry{OrderID: o.ID, ID: m.newID(), At: m.now, What: fact.EventType(), Who: who, Detail: detail}
-	if cause != nil {
-		entry.Cause = cause.ID
-	}
-	m.notes = append(m.notes, entry)
-	m.said = append(m.said, event.Pending{ID: entry.ID, Payload: fact, Cause: cause})
-	m.counts = append(m.counts, m.metrics.said.WithLabelValues(fact.EventType(), string(o.Reason)).Inc)
-}
-
-// write down and say what the minutes hold.
-func (s *service) write(ctx context.Context, tx sqldb.Tx, m *minutes) error {
-	if err := store.Save(ctx, tx, m.changed); err != nil {
+// flush stores the changes and adds their events to the outbox.
+func (s *service) flush(ctx context.Context, tx sqldb.Tx, c *changeset) error {
+	if err := store.Save(ctx, tx, c.orders); err != nil {
 		return err
 	}
-	if len(m.said) == 0 {
+	if len(c.events) == 0 {
 		return nil
 	}
-	if err := store.Note(ctx, tx, m.notes); err != nil {
-		return fmt.Errorf("note what was said: %w", err)
+	if err := store.Append(ctx, tx, c.entries); err != nil {
+		return fmt.Errorf("append to the timeline: %w", err)
 	}
 	ordersDecided.Hit()
 	tx.OnCommit(func() {
-		for _, count := range m.counts {
+		for _, count := range c.counts {
 			count()
 		}
 	})
-	return s.outbox.AddPending(ctx, tx, m.said...)
-}
-
-// cancelled says why in a sentence.
-var cancelled = map[order.Reason]string{
-	order.ByCustomer:      "Cancelled at the customer's wish.",
-	order.ByAdmin:         "Cancelled by an admin, or because an admin gave the money back.",
-	order.StockRejected:   "Cancelled because the stock is not to be had.",
-	order.PaymentDeclined: "Cancelled because the payment was declined.",
-	order.CaptureFailed:   "Cancelled because the authorised money could not be had.",
-	order.DeadlinePassed:  "Cancelled because stock or payment did not answer in time.",
+	return s.Outbox.AddPending(ctx, tx, c.events...)
 }

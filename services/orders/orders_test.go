@@ -40,12 +40,12 @@ const twoTeas = `{"items":[{"sku":"tea","quantity":2}],"payment_method":"pm_card
 func orderTeas(t *testing.T, h *servicetest.Harness, c *servicetest.Client) string {
 	t.Helper()
 	id := c.Post(t, "/orders", twoTeas).Want(t, 201, "status", "pending").Field(t, "id")
-	said := servicetest.Published[events.OrderCreated](t, h)
-	h.Publishes(t, said[len(said)-1])
+	published := servicetest.Published[events.OrderCreated](t, h)
+	h.Publishes(t, published[len(published)-1])
 	return id
 }
 
-// What the others say about an order.
+// The events that other services publish about an order.
 func stockReserved(id string) event.Payload  { return events.StockReserved{OrderID: id} }
 func stockCommitted(id string) event.Payload { return events.StockCommitted{OrderID: id} }
 func stockReleased(id string) event.Payload {
@@ -57,7 +57,9 @@ func authorized(id string) event.Payload {
 }
 
 func captured(id string) event.Payload { return events.PaymentCaptured{OrderID: id, Amount: eur(700)} }
-func voided(id string) event.Payload   { return events.PaymentVoided{OrderID: id, Amount: eur(700)} }
+
+func voided(id string) event.Payload { return events.PaymentVoided{OrderID: id, Amount: eur(700)} }
+
 func refunded(id string) event.Payload {
 	return events.PaymentRefunded{OrderID: id, Amount: eur(700), Reason: "admin"}
 }
@@ -74,7 +76,7 @@ func stockRejected(id string) event.Payload {
 	return events.StockRejected{OrderID: id, Short: []events.Shortage{{SKU: "tea", Wanted: 2, Available: 1}}}
 }
 
-// What orders says about an order of two teas of ada.
+// The events that orders publishes about an order of two teas by ada.
 func confirmed(id string) event.Payload {
 	return events.OrderConfirmed{OrderID: id, UserID: "ada", Total: eur(700)}
 }
@@ -128,43 +130,43 @@ func TestAnOrderFromBeginningToEnd(t *testing.T) {
 	})
 }
 
-// words are said of an order.
-type words []func(id string) event.Payload
+// payloads make events about an order.
+type payloads []func(id string) event.Payload
 
-func (w words) of(id string) []event.Payload {
-	facts := make([]event.Payload, len(w))
-	for i, word := range w {
-		facts[i] = word(id)
+func (p payloads) of(id string) []event.Payload {
+	all := make([]event.Payload, len(p))
+	for i, payload := range p {
+		all[i] = payload(id)
 	}
-	return facts
+	return all
 }
 
-func off(reason string) func(string) event.Payload {
+func cancelledFor(reason string) func(string) event.Payload {
 	return func(id string) event.Payload { return cancelled(id, reason) }
 }
 
-func TestWhatTheOthersSayDecides(t *testing.T) {
+func TestConsumedEventsDecideAnOrder(t *testing.T) {
 	cases := map[string]struct {
-		heard, said words
-		status      string
+		consumed, published payloads
+		status              string
 	}{
-		"no stock":                      {words{stockRejected, authorized, voided}, words{off("stock_rejected")}, "cancelled"},
-		"no money":                      {words{stockReserved, declined, stockReleased}, words{off("payment_declined")}, "cancelled"},
-		"neither":                       {words{declined, stockRejected}, words{off("payment_declined")}, "cancelled"},
-		"a hold that runs out":          {words{stockReserved, stockReleased, authorized}, words{off("stock_rejected")}, "cancelled"},
-		"money that vanishes after all": {words{stockReserved, authorized, stockCommitted, captureFailed}, words{confirmed, off("capture_failed")}, "cancelled"},
-		"money given back too early":    {words{stockReserved, authorized, captured, stockCommitted, refunded}, words{confirmed, paid, off("admin")}, "cancelled"},
-		"all well":                      {words{stockReserved, authorized, stockCommitted, captured}, words{confirmed, paid}, "confirmed"},
-		"all well, the wrong way round": {words{captured, stockCommitted, authorized, stockReserved}, words{confirmed, paid}, "confirmed"},
+		"no stock":                       {payloads{stockRejected, authorized, voided}, payloads{cancelledFor("stock_rejected")}, "cancelled"},
+		"payment declined":               {payloads{stockReserved, declined, stockReleased}, payloads{cancelledFor("payment_declined")}, "cancelled"},
+		"neither stock nor payment":      {payloads{declined, stockRejected}, payloads{cancelledFor("payment_declined")}, "cancelled"},
+		"a reservation that expires":     {payloads{stockReserved, stockReleased, authorized}, payloads{cancelledFor("stock_rejected")}, "cancelled"},
+		"a capture that fails":           {payloads{stockReserved, authorized, stockCommitted, captureFailed}, payloads{confirmed, cancelledFor("capture_failed")}, "cancelled"},
+		"a refund before shipping":       {payloads{stockReserved, authorized, captured, stockCommitted, refunded}, payloads{confirmed, paid, cancelledFor("admin")}, "cancelled"},
+		"both succeed":                   {payloads{stockReserved, authorized, stockCommitted, captured}, payloads{confirmed, paid}, "confirmed"},
+		"both succeed, in reverse order": {payloads{captured, stockCommitted, authorized, stockReserved}, payloads{confirmed, paid}, "confirmed"},
 	}
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		for name, c := range cases {
-			t.Log("given", name)
+			t.Log("case:", name)
 			oneByOne, atOnce := orderTeas(t, h, ada), orderTeas(t, h, ada)
-			h.Consumes(t, c.heard.of(oneByOne)...)
-			h.Publishes(t, c.said.of(oneByOne)...)
-			h.ConsumesBatch(t, c.heard.of(atOnce)...)
-			h.Publishes(t, c.said.of(atOnce)...)
+			h.Consumes(t, c.consumed.of(oneByOne)...)
+			h.Publishes(t, c.published.of(oneByOne)...)
+			h.ConsumesBatch(t, c.consumed.of(atOnce)...)
+			h.Publishes(t, c.published.of(atOnce)...)
 			h.Redelivers(t)
 			h.Publishes(t)
 			for _, id := range []string{oneByOne, atOnce} {
@@ -174,20 +176,20 @@ func TestWhatTheOthersSayDecides(t *testing.T) {
 	})
 }
 
-func TestManyOrdersAreDecidedTogether(t *testing.T) {
+func TestManyOrdersAreDecidedInOneTransaction(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
-		var heard, said []event.Payload
+		var consumed, published []event.Payload
 		for range 40 {
 			id := orderTeas(t, h, ada)
-			heard = append(heard, authorized(id), stockReserved(id))
-			said = append(said, confirmed(id))
+			consumed = append(consumed, authorized(id), stockReserved(id))
+			published = append(published, confirmed(id))
 		}
-		h.ConsumesBatch(t, heard...)
-		h.Publishes(t, said...)
+		h.ConsumesBatch(t, consumed...)
+		h.Publishes(t, published...)
 	})
 }
 
-func TestADeadlineEndsTheWaiting(t *testing.T) {
+func TestAPendingOrderIsCancelledAtItsDeadline(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		waiting, agreed := orderTeas(t, h, ada), orderTeas(t, h, ada)
 		h.Consumes(t, stockReserved(waiting), stockReserved(agreed), authorized(agreed))
@@ -202,10 +204,16 @@ func TestADeadlineEndsTheWaiting(t *testing.T) {
 		h.Consumes(t, authorized(waiting), voided(waiting), stockReleased(waiting))
 		h.Publishes(t)
 		ada.Get(t, "/orders/"+waiting).Want(t, 200, "status", "cancelled", "payment_state", "voided", "stock_state", "released")
+	}, servicetest.Setting("ORDERS_DEADLINE", "30s"))
+}
+
+func TestTheDeadlineIsReadByItsFormerName(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		ada.Post(t, "/orders", twoTeas).Want(t, 201, "deadline_at", "2026-01-01T12:00:30Z")
 	}, servicetest.Setting("ORDER_DEADLINE", "30s"))
 }
 
-func TestTheCustomerCancels(t *testing.T) {
+func TestACustomerCancelsAnOrder(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := orderTeas(t, h, ada)
 		h.Consumes(t, stockReserved(id), authorized(id))
@@ -219,7 +227,7 @@ func TestTheCustomerCancels(t *testing.T) {
 	})
 }
 
-func TestAnAdminCancels(t *testing.T) {
+func TestAnAdminCancelsAnOrder(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := orderTeas(t, h, ada)
 		h.As("root", auth.Admin).Post(t, "/orders/"+id+"/cancel", nil).Want(t, 200, "cancel_reason", "admin")
@@ -227,7 +235,7 @@ func TestAnAdminCancels(t *testing.T) {
 	})
 }
 
-func TestOnlyWhatIsPaidIsShippedAndOnlyWhatIsShippedIsDelivered(t *testing.T) {
+func TestOnlyPaidOrdersShipAndOnlyShippedOrdersAreDelivered(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		admin := h.As("root", auth.Admin)
 		id := orderTeas(t, h, ada)
@@ -274,16 +282,16 @@ func TestAnOrderKeepsThePricesItWasPlacedAt(t *testing.T) {
 	})
 }
 
-func TestWhatSeemsShortIsOrderedAllTheSame(t *testing.T) {
+func TestAProductThatSeemsShortCanBeOrdered(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		h.ConsumesBatch(t, events.StockChanged{SKU: "tea", Available: 1, Version: 2}, events.StockChanged{SKU: "tea", Available: 9, Version: 1})
 		id := orderTeas(t, h, ada)
 		ada.Get(t, "/orders/"+id+"/timeline").
-			Want(t, 200, "items.0.detail", "2 pieces for 7.00 EUR. Seemingly short: 2 of tea wanted, 1 on hand.")
+			Want(t, 200, "items.0.detail", "Order placed: 2 items, 7.00 EUR (may be out of stock: 2 of tea ordered, 1 available)")
 	})
 }
 
-func TestTheTimelineTellsWhatHappened(t *testing.T) {
+func TestTheTimelineShowsWhatHappened(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := orderTeas(t, h, ada)
 		h.Advance(time.Second)
@@ -293,23 +301,23 @@ func TestTheTimelineTellsWhatHappened(t *testing.T) {
 		var timeline struct {
 			Items []struct{ What, By, Detail, EventID, CausationID string }
 		}
-		answer := ada.Get(t, "/orders/"+id+"/timeline").Want(t, 200, "items.1.at", "2026-01-01T12:00:01Z")
-		answer.JSON(t, &timeline)
-		var told []string
+		response := ada.Get(t, "/orders/"+id+"/timeline").Want(t, 200, "items.1.at", "2026-01-01T12:00:01Z")
+		response.JSON(t, &timeline)
+		var shown []string
 		for _, e := range timeline.Items {
-			told = append(told, e.What+" by "+e.By+": "+e.Detail)
+			shown = append(shown, e.What+" by "+e.By+": "+e.Detail)
 		}
 		require.Equal(t, []string{
-			"order.created.v1 by customer: 2 pieces for 7.00 EUR.",
-			"stock.reserved.v1 by test: 2 pieces set aside.",
-			"payment.declined.v1 by test: 7.00 EUR declined: insufficient_funds.",
-			"order.cancelled.v1 by orders: Cancelled because the payment was declined.",
-		}, told)
-		require.Equal(t, answer.Field(t, "items.2.event_id"), answer.Field(t, "items.3.causation_id"))
+			"order.created.v1 by customer: Order placed: 2 items, 7.00 EUR",
+			"stock.reserved.v1 by test: Stock reserved: 2 items",
+			"payment.declined.v1 by test: Payment declined: 7.00 EUR (insufficient funds)",
+			"order.cancelled.v1 by orders: Cancelled: payment declined",
+		}, shown)
+		require.Equal(t, response.Field(t, "items.2.event_id"), response.Field(t, "items.3.causation_id"))
 	})
 }
 
-func TestTheTimelineNamesTheEventThatWasSaid(t *testing.T) {
+func TestTheTimelineNamesThePublishedEvent(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := ada.Post(t, "/orders", twoTeas).Field(t, "id")
 		var eventID string
@@ -318,26 +326,26 @@ func TestTheTimelineNamesTheEventThatWasSaid(t *testing.T) {
 	})
 }
 
-func TestMetricsTellHowOrdersFare(t *testing.T) {
+func TestMetricsCountEventsAndDecisionTime(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		id := orderTeas(t, h, ada)
 		h.Advance(3 * time.Second)
 		h.Consumes(t, declined(id))
 		metrics := string(h.Anonymous().Get(t, "/metrics").Body)
-		require.Contains(t, metrics, `troupe_orders_said_total{reason="",type="order.created.v1"} 1`)
-		require.Contains(t, metrics, `troupe_orders_said_total{reason="payment_declined",type="order.cancelled.v1"} 1`)
+		require.Contains(t, metrics, `troupe_orders_events_published_total{reason="",type="order.created.v1"} 1`)
+		require.Contains(t, metrics, `troupe_orders_events_published_total{reason="payment_declined",type="order.cancelled.v1"} 1`)
 		require.Contains(t, metrics, `troupe_orders_decision_seconds_sum{status="cancelled"} 3`)
 	})
 }
 
-func TestSettingsThatMakeNoSenseStopTheStart(t *testing.T) {
+func TestAnInvalidDeadlineStopsTheStart(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"0s", "-1m", "soon"} {
 		_, err := app.NewInstance(orders.Service, app.Dependencies{
-			Environ: map[string]string{"ORDER_DEADLINE": value}, Version: "test", DB: sqldbtest.SQLite(t, app.Migrations(orders.Service)...),
-			Publisher: mute{}, Peers: map[string]string{}, Transport: http.DefaultTransport,
+			Environ: map[string]string{"ORDERS_DEADLINE": value}, Version: "test", DB: sqldbtest.SQLite(t, app.Migrations(orders.Service)...),
+			Publisher: unusedPublisher{}, Peers: map[string]string{}, Transport: http.DefaultTransport,
 			Now: time.Now, NewID: func() string { return "" }, Log: slog.New(slog.DiscardHandler),
 		})
-		require.ErrorContains(t, err, "ORDER_DEADLINE")
+		require.ErrorContains(t, err, "ORDERS_DEADLINE is ")
 	}
 }

@@ -2,13 +2,13 @@ package order
 
 import "slices"
 
-// Stock is the furthest that is known of an order's stock.
+// Stock is the furthest state that is known of an order's stock.
 type Stock string
 
-// Payment is the furthest that is known of an order's money.
+// Payment is the furthest state that is known of an order's money.
 type Payment string
 
-// What can be known of the stock.
+// The states of the stock.
 const (
 	StockUnknown   Stock = "none" // no answer yet
 	StockReserved  Stock = "reserved"
@@ -17,7 +17,7 @@ const (
 	StockReleased  Stock = "released"
 )
 
-// What can be known of the money.
+// The states of the money.
 const (
 	MoneyUnknown       Payment = "none" // no answer yet
 	MoneyAuthorized    Payment = "authorized"
@@ -26,78 +26,79 @@ const (
 	MoneyCaptureFailed Payment = "capture_failed"
 	MoneyVoided        Payment = "voided"
 	MoneyRefunded      Payment = "refunded"
-	moneyOpen          Payment = "unknown" // only shown: see PaymentState
+	moneyUnresolved    Payment = "unknown" // only returned by PaymentState
 )
 
-// Each participant walks its line from left to right, leaving stations out.
-// Whatever the order in which its words arrive, the rightmost is what counts.
-// All yeses stand left of all noes, so that no word can hide a no.
+// Each participant moves along its sequence from left to right and may skip states.
+// The rightmost state counts, however the events are ordered. All successes stand to
+// the left of all failures, so that no event can hide a failure.
 var (
-	stockLine   = []Stock{StockUnknown, StockReserved, StockCommitted, StockShort, StockReleased}
-	paymentLine = []Payment{
+	stockSequence   = []Stock{StockUnknown, StockReserved, StockCommitted, StockShort, StockReleased}
+	paymentSequence = []Payment{
 		MoneyUnknown, MoneyAuthorized, MoneyCaptured,
 		MoneyDeclined, MoneyCaptureFailed, MoneyVoided, MoneyRefunded,
 	}
-	cancelLine = []Reason{"", ByCustomer, ByAdmin}
+	cancelSequence = []Reason{"", ByCustomer, ByAdmin}
 )
 
-// Facts is what others have said of an order so far. The zero value, or
-// StockUnknown and MoneyUnknown, is no word from anybody.
+// Facts is what the order knows from others so far. The zero value, like StockUnknown
+// and MoneyUnknown, stands for no answer yet.
 type Facts struct {
 	Stock   Stock
 	Payment Payment
-	Cancel  Reason // ByCustomer or ByAdmin if one of them asked for the end
-	Overdue bool   // the deadline passed before stock and money were both there
+	Cancel  Reason // ByCustomer or ByAdmin if one of them has cancelled; otherwise empty
+	Overdue bool   // the deadline passed before both stock and money were there
 }
 
-// Merge adds what g knows. It is commutative, associative and idempotent: any
-// order and any repetition of the same facts merge to the same.
+// Merge returns the union of f and g. It is commutative, associative and idempotent:
+// any order and any repetition of the same facts merge to the same result.
 func (f Facts) Merge(g Facts) Facts {
 	return Facts{
-		Stock:   furthest(stockLine, f.Stock, g.Stock),
-		Payment: furthest(paymentLine, f.Payment, g.Payment),
-		Cancel:  furthest(cancelLine, f.Cancel, g.Cancel),
+		Stock:   furthest(stockSequence, f.Stock, g.Stock),
+		Payment: furthest(paymentSequence, f.Payment, g.Payment),
+		Cancel:  furthest(cancelSequence, f.Cancel, g.Cancel),
 		Overdue: f.Overdue || g.Overdue,
 	}
 }
 
-// furthest is the one of a and b further down the line; line[0] if neither is on it.
-func furthest[T comparable](line []T, a, b T) T {
-	return line[max(slices.Index(line, a), slices.Index(line, b), 0)]
+// furthest returns the one of a and b that comes later in sequence; the first element
+// of sequence if neither is in it.
+func furthest[T comparable](sequence []T, a, b T) T {
+	return sequence[max(slices.Index(sequence, a), slices.Index(sequence, b), 0)]
 }
 
 // State is all that a decision depends on.
 type State struct {
 	Status Status
-	Paid   bool // that it is paid was concluded before
+	Paid   bool // the outcome Pay was reached before
 	Facts  Facts
 }
 
-// Outcome is a conclusion.
+// Outcome is a decision about an order.
 type Outcome string
 
-// The outcomes.
+// The outcomes of a decision.
 const (
 	Nothing Outcome = ""
-	Confirm Outcome = "confirm" // stock is held and money authorised
+	Confirm Outcome = "confirm" // stock is reserved and money authorized
 	Pay     Outcome = "pay"     // stock is committed and money captured
 	Cancel  Outcome = "cancel"
 )
 
-// Decide says what follows from a state, and why if it is Cancel. It is pure,
-// and as every outcome changes the state, each is drawn at most once.
+// Decide returns what follows from a state, and the reason if it is Cancel. It is a
+// pure function. Since every outcome changes the state, each is reached at most once.
 //
-// A no counts more than two yeses, and two yeses count more than the deadline:
-// an answer that came late, but before anybody decided, is good.
+// A failure counts more than two successes, and two successes count more than the
+// deadline: an answer that comes late but before the decision is accepted.
 func Decide(s State) (Outcome, Reason) {
 	if s.Status != Pending && s.Status != Confirmed {
 		return Nothing, ""
 	}
-	if no := s.Facts.refusal(); no != "" {
-		return Cancel, no
+	if reason := s.Facts.reasonToCancel(); reason != "" {
+		return Cancel, reason
 	}
 	switch {
-	case s.Status == Pending && s.Facts.held() && s.Facts.promised():
+	case s.Status == Pending && s.Facts.stockHeld() && s.Facts.moneyPromised():
 		return Confirm, ""
 	case s.Status == Pending && s.Facts.Overdue:
 		return Cancel, DeadlinePassed
@@ -107,14 +108,16 @@ func Decide(s State) (Outcome, Reason) {
 	return Nothing, ""
 }
 
-func (f Facts) held() bool { return f.Stock == StockReserved || f.Stock == StockCommitted }
+func (f Facts) stockHeld() bool { return f.Stock == StockReserved || f.Stock == StockCommitted }
 
-func (f Facts) promised() bool { return f.Payment == MoneyAuthorized || f.Payment == MoneyCaptured }
+func (f Facts) moneyPromised() bool {
+	return f.Payment == MoneyAuthorized || f.Payment == MoneyCaptured
+}
 
 func (f Facts) settled() bool { return f.Stock == StockCommitted && f.Payment == MoneyCaptured }
 
-// refusal is the reason not to go on, if there is one.
-func (f Facts) refusal() Reason {
+// reasonToCancel returns why the order must be cancelled; empty if there is no reason.
+func (f Facts) reasonToCancel() Reason {
 	switch {
 	case f.Cancel != "":
 		return f.Cancel
@@ -125,23 +128,23 @@ func (f Facts) refusal() Reason {
 	case f.Payment == MoneyCaptureFailed || f.Payment == MoneyVoided:
 		return CaptureFailed
 	case f.Payment == MoneyRefunded:
-		return ByAdmin // nobody else gives money back before we cancel
+		return ByAdmin // before a cancellation, only an admin refunds
 	}
 	return ""
 }
 
-// PaymentState is the order's money as its customer sees it. Of a cancelled
-// order it is unknown until the provider's answer is in; a capture that failed
-// leaves nothing behind, like an authorisation that was voided.
+// PaymentState returns the state of the money as the customer sees it. For a cancelled
+// order it is unknown until the provider has answered. A failed capture leaves nothing
+// behind, like an authorization that was voided.
 func (s State) PaymentState() Payment {
 	switch {
 	case s.Facts.Payment == MoneyCaptureFailed:
 		return MoneyVoided
-	case s.Status == Cancelled && furthest(paymentLine, s.Facts.Payment, "") == MoneyUnknown:
-		return moneyOpen
+	case s.Status == Cancelled && furthest(paymentSequence, s.Facts.Payment, "") == MoneyUnknown:
+		return moneyUnresolved
 	}
-	return furthest(paymentLine, s.Facts.Payment, "")
+	return furthest(paymentSequence, s.Facts.Payment, "")
 }
 
-// StockState is the order's stock as its customer sees it.
-func (s State) StockState() Stock { return furthest(stockLine, s.Facts.Stock, "") }
+// StockState returns the state of the stock as the customer sees it.
+func (s State) StockState() Stock { return furthest(stockSequence, s.Facts.Stock, "") }

@@ -31,74 +31,76 @@ func pendingOrder() Order {
 	return Order{ID: "o", UserID: "ada", Deadline: noon.Add(time.Minute), State: State{Status: Pending}}
 }
 
-// hears gives the order facts one by one and collects what is concluded.
-func hears(o *Order, facts ...Facts) []Outcome {
-	var said []Outcome
+// recordEach records facts one by one, makes every decision that is due after each,
+// and returns the outcomes.
+func recordEach(o *Order, facts ...Facts) []Outcome {
+	var outcomes []Outcome
 	for _, f := range facts {
-		o.Hear(f)
-		said = append(said, conclusions(o)...)
+		o.Record(f)
+		outcomes = append(outcomes, applyAll(o)...)
 	}
-	return said
+	return outcomes
 }
 
-func conclusions(o *Order) []Outcome {
-	var said []Outcome
-	for out := o.Advance(); out != Nothing; out = o.Advance() {
-		said = append(said, out)
+// applyAll makes every decision that is due and returns the outcomes.
+func applyAll(o *Order) []Outcome {
+	var outcomes []Outcome
+	for out := o.Apply(); out != Nothing; out = o.Apply() {
+		outcomes = append(outcomes, out)
 	}
-	return said
+	return outcomes
 }
 
-func TestWhatFollowsFromWhat(t *testing.T) {
+func TestFactsLeadToOutcomes(t *testing.T) {
 	t.Parallel()
 	confirmed, paid := []Outcome{Confirm}, []Outcome{Confirm, Pay}
 	cancelled, cancelledLater := []Outcome{Cancel}, []Outcome{Confirm, Cancel}
 	for name, c := range map[string]struct {
-		facts  []Facts
-		said   []Outcome
-		status Status
-		reason Reason
+		facts    []Facts
+		outcomes []Outcome
+		status   Status
+		reason   Reason
 	}{
-		"stock alone is not enough":                    {facts: []Facts{reserved}, status: Pending},
-		"money alone is not enough":                    {facts: []Facts{authorized}, status: Pending},
-		"stock and money confirm":                      {facts: []Facts{reserved, authorized}, said: confirmed, status: Confirmed},
-		"money and stock confirm":                      {facts: []Facts{authorized, reserved}, said: confirmed, status: Confirmed},
-		"a repeated yes is no second yes":              {facts: []Facts{reserved, reserved}, status: Pending},
-		"paid once both have followed up":              {facts: []Facts{reserved, authorized, committed, captured}, said: paid, status: Confirmed},
-		"paid also if the follow-ups overtake":         {facts: []Facts{captured, committed}, said: paid, status: Confirmed},
-		"money before the shelf is not paid":           {facts: []Facts{reserved, authorized, captured}, said: confirmed, status: Confirmed},
-		"paid is said once":                            {facts: []Facts{committed, captured, captured, committed}, said: paid, status: Confirmed},
-		"no stock cancels":                             {facts: []Facts{short}, said: cancelled, status: Cancelled, reason: StockRejected},
-		"no stock cancels though there is money":       {facts: []Facts{authorized, short}, said: cancelled, status: Cancelled, reason: StockRejected},
-		"no money cancels":                             {facts: []Facts{reserved, declined}, said: cancelled, status: Cancelled, reason: PaymentDeclined},
-		"a late yes does not revive":                   {facts: []Facts{declined, reserved, authorized}, said: cancelled, status: Cancelled, reason: PaymentDeclined},
-		"a hold that ran out cancels":                  {facts: []Facts{reserved, released}, said: cancelled, status: Cancelled, reason: StockRejected},
-		"a hold that ran out cancels when confirmed":   {facts: []Facts{reserved, authorized, released}, said: cancelledLater, status: Cancelled, reason: StockRejected},
-		"a capture that failed cancels when confirmed": {facts: []Facts{reserved, authorized, committed, captureFailed}, said: cancelledLater, status: Cancelled, reason: CaptureFailed},
-		"an authorisation that vanished cancels":       {facts: []Facts{reserved, authorized, voided}, said: cancelledLater, status: Cancelled, reason: CaptureFailed},
-		"money given back before shipping cancels":     {facts: []Facts{committed, captured, refunded}, said: []Outcome{Confirm, Pay, Cancel}, status: Cancelled, reason: ByAdmin},
-		"the customer cancels":                         {facts: []Facts{byCustomer}, said: cancelled, status: Cancelled, reason: ByCustomer},
-		"the customer cancels what is confirmed":       {facts: []Facts{reserved, authorized, byCustomer}, said: cancelledLater, status: Cancelled, reason: ByCustomer},
-		"an admin cancels":                             {facts: []Facts{byAdmin}, said: cancelled, status: Cancelled, reason: ByAdmin},
-		"it is cancelled for one reason only":          {facts: []Facts{short, byCustomer, declined}, said: cancelled, status: Cancelled, reason: StockRejected},
-		"the deadline cancels":                         {facts: []Facts{reserved, overdue}, said: cancelled, status: Cancelled, reason: DeadlinePassed},
-		"the deadline comes too late":                  {facts: []Facts{reserved, authorized, overdue}, said: confirmed, status: Confirmed},
-		"two yeses count more than the deadline":       {facts: []Facts{reserved.Merge(authorized).Merge(overdue)}, said: confirmed, status: Confirmed},
-		"a no counts more than two yeses":              {facts: []Facts{reserved.Merge(authorized).Merge(byCustomer)}, said: cancelled, status: Cancelled, reason: ByCustomer},
+		"stock alone is not enough":                  {facts: []Facts{reserved}, status: Pending},
+		"money alone is not enough":                  {facts: []Facts{authorized}, status: Pending},
+		"stock and money confirm":                    {facts: []Facts{reserved, authorized}, outcomes: confirmed, status: Confirmed},
+		"money and stock confirm":                    {facts: []Facts{authorized, reserved}, outcomes: confirmed, status: Confirmed},
+		"one success twice is not two successes":     {facts: []Facts{reserved, reserved}, status: Pending},
+		"paid once stock and money have followed up": {facts: []Facts{reserved, authorized, committed, captured}, outcomes: paid, status: Confirmed},
+		"paid also if the follow-ups come first":     {facts: []Facts{captured, committed}, outcomes: paid, status: Confirmed},
+		"captured but not committed is not paid":     {facts: []Facts{reserved, authorized, captured}, outcomes: confirmed, status: Confirmed},
+		"paid is an outcome once":                    {facts: []Facts{committed, captured, captured, committed}, outcomes: paid, status: Confirmed},
+		"no stock cancels":                           {facts: []Facts{short}, outcomes: cancelled, status: Cancelled, reason: StockRejected},
+		"no stock cancels although there is money":   {facts: []Facts{authorized, short}, outcomes: cancelled, status: Cancelled, reason: StockRejected},
+		"no money cancels":                           {facts: []Facts{reserved, declined}, outcomes: cancelled, status: Cancelled, reason: PaymentDeclined},
+		"a late success does not revive":             {facts: []Facts{declined, reserved, authorized}, outcomes: cancelled, status: Cancelled, reason: PaymentDeclined},
+		"an expired hold cancels":                    {facts: []Facts{reserved, released}, outcomes: cancelled, status: Cancelled, reason: StockRejected},
+		"an expired hold cancels a confirmed order":  {facts: []Facts{reserved, authorized, released}, outcomes: cancelledLater, status: Cancelled, reason: StockRejected},
+		"a failed capture cancels a confirmed order": {facts: []Facts{reserved, authorized, committed, captureFailed}, outcomes: cancelledLater, status: Cancelled, reason: CaptureFailed},
+		"a voided authorization cancels":             {facts: []Facts{reserved, authorized, voided}, outcomes: cancelledLater, status: Cancelled, reason: CaptureFailed},
+		"a refund before shipping cancels":           {facts: []Facts{committed, captured, refunded}, outcomes: []Outcome{Confirm, Pay, Cancel}, status: Cancelled, reason: ByAdmin},
+		"the customer cancels":                       {facts: []Facts{byCustomer}, outcomes: cancelled, status: Cancelled, reason: ByCustomer},
+		"the customer cancels a confirmed order":     {facts: []Facts{reserved, authorized, byCustomer}, outcomes: cancelledLater, status: Cancelled, reason: ByCustomer},
+		"an admin cancels":                           {facts: []Facts{byAdmin}, outcomes: cancelled, status: Cancelled, reason: ByAdmin},
+		"it is cancelled for one reason only":        {facts: []Facts{short, byCustomer, declined}, outcomes: cancelled, status: Cancelled, reason: StockRejected},
+		"the deadline cancels":                       {facts: []Facts{reserved, overdue}, outcomes: cancelled, status: Cancelled, reason: DeadlinePassed},
+		"the deadline comes too late":                {facts: []Facts{reserved, authorized, overdue}, outcomes: confirmed, status: Confirmed},
+		"two successes count more than the deadline": {facts: []Facts{reserved.Merge(authorized).Merge(overdue)}, outcomes: confirmed, status: Confirmed},
+		"a failure counts more than two successes":   {facts: []Facts{reserved.Merge(authorized).Merge(byCustomer)}, outcomes: cancelled, status: Cancelled, reason: ByCustomer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := pendingOrder()
-			require.Equal(t, c.said, hears(&o, c.facts...))
+			require.Equal(t, c.outcomes, recordEach(&o, c.facts...))
 			require.Equal(t, c.status, o.Status)
 			require.Equal(t, c.reason, o.Reason)
 		})
 	}
 }
 
-// end is what must not depend on the order in which facts arrive. That an order
-// was paid before it was cancelled may, and why it was cancelled may, if there
-// was more than one reason: what was said first stays said.
+// end is what must not depend on the sequence in which facts arrive. Two things may
+// depend on it: whether an order was paid before it was cancelled, and the reason for the
+// cancellation if there was more than one. An outcome that was reached is not revoked.
 type end struct {
 	status Status
 	facts  Facts
@@ -107,34 +109,34 @@ type end struct {
 
 func endOf(o Order) end { return end{o.Status, o.Facts, o.Paid && o.Status != Cancelled} }
 
-// TestFactsInAnyOrderEndTheSame walks every sequence of up to six words of the
-// participants, which is every permutation of every set with every repetition.
+// TestFactsInAnyOrderEndTheSame tries every sequence of up to six facts: every
+// permutation of every set, with every repetition.
 func TestFactsInAnyOrderEndTheSame(t *testing.T) {
 	t.Parallel()
-	words := []Facts{
+	facts := []Facts{
 		reserved, short, committed, released,
 		authorized, declined, captured, captureFailed, voided, refunded, byCustomer, byAdmin,
 	}
 	ends := map[int]end{}
-	var walk func(o Order, heard, depth int)
-	walk = func(o Order, heard, depth int) {
+	var walk func(o Order, known, depth int)
+	walk = func(o Order, known, depth int) {
 		got := endOf(o)
-		want, seen := ends[heard]
+		want, seen := ends[known]
 		if !seen {
-			ends[heard], want = got, got
+			ends[known], want = got, got
 		}
 		if got != want {
-			t.Fatalf("the words %012b once ended in %v and now in %v", heard, want, got)
+			t.Fatalf("the facts %012b ended in %v in one sequence and in %v in another", known, want, got)
 		}
 		if depth == 0 {
 			return
 		}
-		for i, f := range words {
+		for i, f := range facts {
 			after := o
-			after.Hear(f)
-			for after.Advance() != Nothing {
+			after.Record(f)
+			for after.Apply() != Nothing {
 			}
-			walk(after, heard|1<<i, depth-1)
+			walk(after, known|1<<i, depth-1)
 		}
 	}
 	walk(pendingOrder(), 0, 6)
@@ -144,19 +146,19 @@ func TestFactsInAnyOrderEndTheSame(t *testing.T) {
 func TestMergeIsALattice(t *testing.T) {
 	t.Parallel()
 	var all []Facts
-	for _, s := range stockLine {
-		for _, p := range paymentLine {
-			for _, c := range cancelLine {
+	for _, s := range stockSequence {
+		for _, p := range paymentSequence {
+			for _, c := range cancelSequence {
 				all = append(all, Facts{s, p, c, false}, Facts{s, p, c, true})
 			}
 		}
 	}
 	for _, a := range all {
 		require.Equal(t, a, a.Merge(a), "idempotent")
-		require.Equal(t, a, Facts{}.Merge(a), "nothing adds nothing")
+		require.Equal(t, a, Facts{}.Merge(a), "no facts add nothing")
 		for _, b := range all {
 			if ab := a.Merge(b); ab != b.Merge(a) || ab.Merge(a) != ab || ab.Merge(b) != ab {
-				t.Fatalf("%v and %v do not merge well", a, b)
+				t.Fatalf("merging %v and %v is not commutative or not idempotent", a, b)
 			}
 		}
 	}
@@ -167,43 +169,43 @@ func TestMergeIsALattice(t *testing.T) {
 	})
 }
 
-// TestWhateverHappens drives orders through anything that can happen to one, in
-// any order, and checks what must hold after each step.
-func TestWhateverHappens(t *testing.T) {
+// TestInvariantsHoldAfterAnySequence does to orders all that can happen to them, in any
+// sequence, and checks the invariants after each step.
+func TestInvariantsHoldAfterAnySequence(t *testing.T) {
 	t.Parallel()
-	words := []Facts{
+	facts := []Facts{
 		reserved, short, committed, released, authorized, declined, captured, captureFailed, voided, refunded,
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		o := pendingOrder()
 		o.ShipTo = &Address{Name: "Ada"}
 		now := noon
-		said := map[Outcome]int{}
+		outcomes := map[Outcome]int{}
 		do := map[string]func(*rapid.T){
-			"hear":           func(t *rapid.T) { o.Hear(rapid.SampledFrom(words).Draw(t, "word")) },
-			"wait":           func(*rapid.T) { now = now.Add(20 * time.Second); o.LookAtClock(now) },
-			"cancel":         func(*rapid.T) { _ = o.Cancel(ByCustomer) },
-			"cancel, admin":  func(*rapid.T) { _ = o.Cancel(ByAdmin) },
-			"ship":           func(t *rapid.T) { shipOnlyWhatIsPaid(t, &o) },
-			"deliver":        func(*rapid.T) { _ = o.Deliver() },
-			"customer leave": func(*rapid.T) { o.CustomerLeft() },
+			"record":          func(t *rapid.T) { o.Record(rapid.SampledFrom(facts).Draw(t, "fact")) },
+			"wait":            func(*rapid.T) { now = now.Add(20 * time.Second); o.CheckDeadline(now) },
+			"cancel":          func(*rapid.T) { _ = o.Cancel(ByCustomer) },
+			"cancel, admin":   func(*rapid.T) { _ = o.Cancel(ByAdmin) },
+			"ship":            func(t *rapid.T) { shipOnlyIfPaid(t, &o) },
+			"deliver":         func(*rapid.T) { _ = o.Deliver() },
+			"delete customer": func(*rapid.T) { o.CustomerDeleted() },
 		}
 		for name, act := range do {
 			do[name] = func(t *rapid.T) {
 				before := o
 				act(t)
-				for _, out := range conclusions(&o) {
-					said[out]++
+				for _, out := range applyAll(&o) {
+					outcomes[out]++
 				}
 				requireForward(t, before.Status, o.Status)
-				requireSound(t, o, said)
+				requireInvariants(t, o, outcomes)
 			}
 		}
 		t.Repeat(do)
 	})
 }
 
-func shipOnlyWhatIsPaid(t *rapid.T, o *Order) {
+func shipOnlyIfPaid(t *rapid.T, o *Order) {
 	may := o.Status == Confirmed && o.Paid
 	if err := o.Ship(); (err == nil) != may {
 		t.Fatalf("ship %s, paid %t: %v", o.Status, o.Paid, err)
@@ -218,27 +220,27 @@ func requireForward(t *rapid.T, from, to Status) {
 	}
 }
 
-func requireSound(t *rapid.T, o Order, said map[Outcome]int) {
+func requireInvariants(t *rapid.T, o Order, outcomes map[Outcome]int) {
 	out, _ := Decide(o.State)
 	for what, broken := range map[string]bool{
-		"something is left to conclude":     out != Nothing,
-		"confirmed twice":                   said[Confirm] > 1,
-		"paid twice, or without confirming": said[Pay] > said[Confirm],
-		"cancelled twice":                   said[Cancel] > 1,
-		"cancelled without saying so":       (o.Status == Cancelled) != (said[Cancel] == 1),
+		"a decision is left to make":        out != Nothing,
+		"confirmed twice":                   outcomes[Confirm] > 1,
+		"paid twice, or without confirming": outcomes[Pay] > outcomes[Confirm],
+		"cancelled twice":                   outcomes[Cancel] > 1,
+		"cancelled without the outcome":     (o.Status == Cancelled) != (outcomes[Cancel] == 1),
 		"cancelled without a reason":        (o.Status == Cancelled) != (o.Reason != ""),
-		"paid without saying so":            o.Paid != (said[Pay] == 1),
-		"shipped without being paid":        rank[o.Status] >= 2 && o.Status != Cancelled && said[Pay] != 1,
-		"an address kept too long":          o.Forget && o.Over() && o.ShipTo != nil,
-		"an address forgotten too soon":     (!o.Forget || !o.Over()) && o.ShipTo == nil,
+		"paid without the outcome":          o.Paid != (outcomes[Pay] == 1),
+		"shipped without being paid":        rank[o.Status] >= 2 && o.Status != Cancelled && outcomes[Pay] != 1,
+		"an address kept too long":          o.Forget && o.IsFinal() && o.ShipTo != nil,
+		"an address erased too soon":        (!o.Forget || !o.IsFinal()) && o.ShipTo == nil,
 	} {
 		if broken {
-			t.Fatalf("%s: %+v, said %v", what, o, said)
+			t.Fatalf("%s: %+v, outcomes %v", what, o, outcomes)
 		}
 	}
 }
 
-func TestTheCustomerSeesTheirMoney(t *testing.T) {
+func TestThePaymentStateIsShownToTheCustomer(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		state State
@@ -247,7 +249,7 @@ func TestTheCustomerSeesTheirMoney(t *testing.T) {
 		{State{Status: Pending}, MoneyUnknown},
 		{State{Status: Pending, Facts: authorized}, MoneyAuthorized},
 		{State{Status: Confirmed, Facts: captured}, MoneyCaptured},
-		{State{Status: Cancelled, Facts: overdue}, moneyOpen},
+		{State{Status: Cancelled, Facts: overdue}, moneyUnresolved},
 		{State{Status: Cancelled, Facts: authorized}, MoneyAuthorized},
 		{State{Status: Cancelled, Facts: declined}, MoneyDeclined},
 		{State{Status: Cancelled, Facts: captureFailed}, MoneyVoided},
@@ -264,9 +266,9 @@ func TestTheCustomerSeesTheirMoney(t *testing.T) {
 func TestARefundAfterShippingOnlyChangesThePayment(t *testing.T) {
 	t.Parallel()
 	o := pendingOrder()
-	hears(&o, committed, captured)
+	recordEach(&o, committed, captured)
 	require.NoError(t, o.Ship())
-	require.Empty(t, hears(&o, refunded))
+	require.Empty(t, recordEach(&o, refunded))
 	require.Equal(t, Shipped, o.Status)
 	require.Equal(t, MoneyRefunded, o.PaymentState())
 }

@@ -1,14 +1,14 @@
-// Package order is the rules of an order's life: what a customer may ask for,
-// what is known of its stock and its money, and what follows from that. It knows
-// no database, no HTTP and no event.
+// Package order holds the rules of an order's life: what a customer may ask for, what
+// is known of the order's stock and money, and what follows from that. It knows no
+// database, no HTTP and no events.
 //
 //	pending -> confirmed -> shipped -> delivered
 //	   |           |
 //	   +-----------+-> cancelled
 //
-// What the participants say of an order can arrive in any order, late and twice.
-// It is therefore kept as Facts, whose Merge forgets nothing and does not care
-// for order or repetition, and Decide draws the conclusion from them.
+// The reports of other services about an order can arrive in any order, late and
+// twice. An order therefore keeps them as Facts: Facts.Merge loses nothing and does
+// not depend on order or repetition. Decide draws the conclusions.
 package order
 
 import (
@@ -22,16 +22,16 @@ import (
 // Status is how far an order has come.
 type Status string
 
-// The statuses.
+// The statuses of an order.
 const (
 	Pending   Status = "pending"   // waiting for stock and money
-	Confirmed Status = "confirmed" // both are promised
+	Confirmed Status = "confirmed" // stock is reserved and money authorized
 	Shipped   Status = "shipped"
 	Delivered Status = "delivered"
-	Cancelled Status = "cancelled" // off for good
+	Cancelled Status = "cancelled" // final
 )
 
-// next is where an order may go from each status.
+// next lists the statuses that may follow each status.
 var next = map[Status][]Status{
 	Pending:   {Confirmed, Cancelled},
 	Confirmed: {Shipped, Cancelled},
@@ -41,7 +41,7 @@ var next = map[Status][]Status{
 // Reason is why an order was cancelled.
 type Reason string
 
-// The reasons.
+// The reasons for a cancellation.
 const (
 	ByCustomer      Reason = "customer"
 	ByAdmin         Reason = "admin"
@@ -51,7 +51,7 @@ const (
 	DeadlinePassed  Reason = "deadline"
 )
 
-// Line is one product of an order at the price it was ordered for.
+// Line is one product of an order, at the price it was ordered for.
 type Line struct {
 	SKU       string      `json:"sku"`
 	Name      string      `json:"name"`
@@ -59,7 +59,7 @@ type Line struct {
 	UnitPrice money.Money `json:"unit_price"`
 }
 
-// Address is where the parcel goes.
+// Address is where an order is delivered.
 type Address struct {
 	Name       string `json:"name"`
 	Line1      string `json:"line1"`
@@ -69,40 +69,41 @@ type Address struct {
 	Country    string `json:"country"`
 }
 
-// Order is a customer's order: what was asked for, and what became of it.
+// Order is a customer's order: what was ordered, and what became of it.
 type Order struct {
 	ID            string
 	UserID        string
 	Lines         []Line
 	Total         money.Money
 	PaymentMethod string    // a provider's token, never card data
-	ShipTo        *Address  // nil if none was given, or it was forgotten
-	Deadline      time.Time // until when stock and money have time to answer
+	ShipTo        *Address  // nil if none was given, or if it was erased
+	Deadline      time.Time // a pending order is cancelled then
 	CreatedAt     time.Time
 
 	State
 	Reason    Reason // why it was cancelled
-	Forget    bool   // the customer is gone: forget the address once the order is over
+	Forget    bool   // the customer's account is deleted: erase the address once the order is final
 	UpdatedAt time.Time
 	Version   int64 // rises with every change
 }
 
-// Over says whether nothing more can become of the order.
-func (o *Order) Over() bool { return o.Status == Delivered || o.Status == Cancelled }
+// IsFinal reports whether the order can no longer change its status.
+func (o *Order) IsFinal() bool { return o.Status == Delivered || o.Status == Cancelled }
 
-// Hear takes in what somebody said of the order.
-func (o *Order) Hear(f Facts) { o.Facts = o.Facts.Merge(f) }
+// Record adds facts to what is known of the order.
+func (o *Order) Record(f Facts) { o.Facts = o.Facts.Merge(f) }
 
-// LookAtClock takes in that the deadline has passed, if it has.
-func (o *Order) LookAtClock(now time.Time) {
+// CheckDeadline records that the order is overdue, if it is pending and its deadline
+// has passed.
+func (o *Order) CheckDeadline(now time.Time) {
 	if o.Status == Pending && !now.Before(o.Deadline) {
-		o.Hear(Facts{Overdue: true})
+		o.Record(Facts{Overdue: true})
 	}
 }
 
-// Advance moves the order on by one conclusion from what is known, and says
-// which one; Nothing if there is none to draw.
-func (o *Order) Advance() Outcome {
+// Apply makes the next decision that follows from what is known, changes the order
+// accordingly, and returns the outcome: Nothing if there is nothing to decide.
+func (o *Order) Apply() Outcome {
 	outcome, reason := Decide(o.State)
 	switch outcome {
 	case Confirm:
@@ -117,23 +118,23 @@ func (o *Order) Advance() Outcome {
 	return outcome
 }
 
-// Cancel asks for the end of the order on behalf of the customer or an admin.
-// It is no mistake to ask again, or for an order that is cancelled already.
-// Fails with fault.Conflict once the parcel has left.
+// Cancel records a request of the customer or an admin to cancel the order. It has
+// no effect if the order is cancelled already. It fails with fault.Conflict once the
+// order has been shipped.
 func (o *Order) Cancel(by Reason) error {
 	switch o.Status {
 	case Shipped, Delivered:
 		return fault.New(fault.Conflict, "order_shipped",
-			"the order is %s and can not be cancelled any more; send the parcel back instead", o.Status)
+			"the order is %s and cannot be cancelled any more; send the parcel back instead", o.Status)
 	case Pending, Confirmed:
-		o.Hear(Facts{Cancel: by})
+		o.Record(Facts{Cancel: by})
 	case Cancelled:
 	}
 	return nil
 }
 
-// Ship says that the parcel is on its way. Fails with fault.Conflict unless the
-// order is confirmed and paid, with its stock taken off the shelf.
+// Ship moves the order to Shipped. It fails with fault.Conflict unless the order is
+// confirmed and paid, which includes that its stock is committed.
 func (o *Order) Ship() error {
 	switch {
 	case o.Status == Pending || o.Status == Confirmed && !o.Paid:
@@ -147,8 +148,8 @@ func (o *Order) Ship() error {
 	return nil
 }
 
-// Deliver says that the parcel has arrived. Fails with fault.Conflict unless it
-// is on its way.
+// Deliver moves the order to Delivered. It fails with fault.Conflict unless the order
+// is shipped.
 func (o *Order) Deliver() error {
 	if o.Status != Shipped {
 		return fault.New(fault.Conflict, "order_not_shipped",
@@ -158,27 +159,27 @@ func (o *Order) Deliver() error {
 	return nil
 }
 
-// CustomerLeft takes in that the customer's account is gone. What is not agreed
-// on yet is cancelled as if they had asked for it; what is confirmed still
-// reaches them. Either way the address is forgotten once the order is over.
-func (o *Order) CustomerLeft() {
+// CustomerDeleted records that the customer's account is deleted. A pending order is
+// cancelled as if the customer had asked for it; a confirmed one is still delivered.
+// In both cases the address is erased once the order is final.
+func (o *Order) CustomerDeleted() {
 	o.Forget = true
 	if o.Status == Pending {
-		o.Hear(Facts{Cancel: ByCustomer})
+		o.Record(Facts{Cancel: ByCustomer})
 	}
-	o.forgetIfOver()
+	o.eraseIfFinal()
 }
 
 func (o *Order) move(to Status) {
 	if !slices.Contains(next[o.Status], to) {
-		panic("order: no way from " + string(o.Status) + " to " + string(to))
+		panic("order: an order cannot go from " + string(o.Status) + " to " + string(to))
 	}
 	o.Status = to
-	o.forgetIfOver()
+	o.eraseIfFinal()
 }
 
-func (o *Order) forgetIfOver() {
-	if o.Forget && o.Over() {
+func (o *Order) eraseIfFinal() {
+	if o.Forget && o.IsFinal() {
 		o.ShipTo = nil
 	}
 }

@@ -9,51 +9,51 @@ import (
 	"troupe/platform/money"
 )
 
-// Item is what a customer asks for.
+// Item is a quantity of a product that a customer requests.
 type Item struct {
 	SKU      string
 	Quantity int64
 }
 
-// Product is what can be ordered, at its present price.
+// Product is a product that can be ordered, at its current price.
 type Product struct {
 	SKU    string
 	Name   string
 	Price  money.Money
 	Active bool
-	// Available is how many there were when inventory last said so, which it has
-	// if StockKnown. It is a hint: whether there are enough is for inventory to say.
+	// Available is how many pieces inventory last reported, if StockKnown. It is only a
+	// hint: inventory decides whether there are enough.
 	Available  int64
 	StockKnown bool
 }
 
-// Wish is a customer's request for an order.
-type Wish struct {
+// PlaceOrder is a customer's request to place an order.
+type PlaceOrder struct {
 	UserID        string
 	Items         []Item
 	PaymentMethod string
 	ShipTo        *Address
 }
 
-// Unique refuses a wish that names a product twice: whether that means the sum
-// or was a slip is the customer's to say.
-func (w Wish) Unique() error {
-	seen := make(map[string]bool, len(w.Items))
-	for i, item := range w.Items {
+// ValidateItems refuses a request that names a product twice: only the customer knows
+// whether the sum is meant or it is a mistake.
+func (p PlaceOrder) ValidateItems() error {
+	seen := make(map[string]bool, len(p.Items))
+	for i, item := range p.Items {
 		if seen[item.SKU] {
-			return fault.New(fault.Invalid, "sku_repeated", "a product is listed twice; add the quantities up into one item").
-				WithField(field(i, "sku"), fmt.Sprintf("%s is listed before", item.SKU))
+			return fault.New(fault.Invalid, "sku_repeated", "a product is listed twice; combine the quantities into one item").
+				WithField(field(i, "sku"), fmt.Sprintf("%s is listed in an earlier item", item.SKU))
 		}
 		seen[item.SKU] = true
 	}
 	return nil
 }
 
-// Place makes a pending order of a wish, at the prices of products, that waits
-// for its stock and money for as long as patience says. Fails with fault.Invalid
-// for a product that is not on offer and for a total that can not be reckoned.
-func Place(id string, w Wish, products map[string]Product, now time.Time, patience time.Duration) (*Order, error) {
-	lines, err := w.priced(products)
+// Place returns the pending order that p requests, at the prices of products, with a
+// deadline after timeout. It fails with fault.Invalid for a product that is not on
+// offer and for a total that cannot be computed.
+func Place(id string, p PlaceOrder, products map[string]Product, now time.Time, timeout time.Duration) (*Order, error) {
+	lines, err := p.price(products)
 	if err != nil {
 		return nil, err
 	}
@@ -62,31 +62,32 @@ func Place(id string, w Wish, products map[string]Product, now time.Time, patien
 		return nil, err
 	}
 	return &Order{
-		ID: id, UserID: w.UserID, Lines: lines, Total: total,
-		PaymentMethod: w.PaymentMethod, ShipTo: w.ShipTo,
-		Deadline: now.Add(patience), CreatedAt: now, UpdatedAt: now, Version: 1,
+		ID: id, UserID: p.UserID, Lines: lines, Total: total,
+		PaymentMethod: p.PaymentMethod, ShipTo: p.ShipTo,
+		Deadline: now.Add(timeout), CreatedAt: now, UpdatedAt: now, Version: 1,
 		State: State{Status: Pending, Facts: Facts{Stock: StockUnknown, Payment: MoneyUnknown}},
 	}, nil
 }
 
-func (w Wish) priced(products map[string]Product) ([]Line, error) {
-	lines := make([]Line, len(w.Items))
-	for i, item := range w.Items {
-		p, known := products[item.SKU]
+// price returns the order's lines at the prices of products.
+func (p PlaceOrder) price(products map[string]Product) ([]Line, error) {
+	lines := make([]Line, len(p.Items))
+	for i, item := range p.Items {
+		product, known := products[item.SKU]
 		switch {
 		case !known:
-			return nil, fault.New(fault.Invalid, "sku_unknown", "an item is no product of ours; see GET /products for what is").
+			return nil, fault.New(fault.Invalid, "sku_unknown", "an item is not in the catalogue; GET /products lists the products on offer").
 				WithField(field(i, "sku"), fmt.Sprintf("%s is unknown", item.SKU))
-		case !p.Active:
-			return nil, fault.New(fault.Invalid, "sku_inactive", "an item is not on sale at present; leave it out").
+		case !product.Active:
+			return nil, fault.New(fault.Invalid, "sku_inactive", "an item is not on sale at the moment; leave it out").
 				WithField(field(i, "sku"), fmt.Sprintf("%s is not on sale", item.SKU))
 		}
-		lines[i] = Line{SKU: p.SKU, Name: p.Name, Quantity: item.Quantity, UnitPrice: p.Price}
+		lines[i] = Line{SKU: product.SKU, Name: product.Name, Quantity: item.Quantity, UnitPrice: product.Price}
 	}
 	return lines, nil
 }
 
-// Total is the line's price.
+// Total returns the price of the line.
 func (l Line) Total() (money.Money, error) { return l.UnitPrice.Times(l.Quantity) }
 
 func totalOf(lines []Line) (money.Money, error) {

@@ -22,13 +22,13 @@ var onOffer = map[string]Product{
 	"moon":   {SKU: "moon", Name: "Moon", Price: money.Money{Amount: math.MaxInt64 - 100, Currency: "EUR"}, Active: true},
 }
 
-func wish(items ...Item) Wish {
-	return Wish{UserID: "ada", Items: items, PaymentMethod: "pm_card_visa"}
+func request(items ...Item) PlaceOrder {
+	return PlaceOrder{UserID: "ada", Items: items, PaymentMethod: "pm_card_visa"}
 }
 
-func TestAnOrderIsPlacedAtOurPrices(t *testing.T) {
+func TestAnOrderIsPlacedAtTheCurrentPrices(t *testing.T) {
 	t.Parallel()
-	o, err := Place("1", wish(Item{"tea", 2}, Item{"cup", 1}, Item{"sample", 3}), onOffer, noon, time.Minute)
+	o, err := Place("1", request(Item{"tea", 2}, Item{"cup", 1}, Item{"sample", 3}), onOffer, noon, time.Minute)
 	require.NoError(t, err)
 	require.Equal(t, money.Money{Amount: 1900, Currency: "EUR"}, o.Total)
 	require.Equal(t, Line{SKU: "tea", Name: "Tea", Quantity: 2, UnitPrice: money.Money{Amount: 350, Currency: "EUR"}}, o.Lines[0])
@@ -38,23 +38,23 @@ func TestAnOrderIsPlacedAtOurPrices(t *testing.T) {
 	require.Equal(t, StockUnknown, o.StockState())
 }
 
-func TestAWishThatCanNotBeFulfilled(t *testing.T) {
+func TestARequestThatCannotBeMetIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		items []Item
 		code  string
 		field string
 	}{
-		"unknown product":     {[]Item{{"tea", 1}, {"nothing", 1}}, "sku_unknown", "body.items[1].sku"},
-		"withdrawn product":   {[]Item{{"ghost", 1}}, "sku_inactive", "body.items[0].sku"},
-		"two currencies":      {[]Item{{"tea", 1}, {"scone", 1}}, "currency_mixed", "body.items[1]"},
-		"a line too dear":     {[]Item{{"moon", 2}}, "amount_too_large", "body.items[0]"},
-		"a total too dear":    {[]Item{{"moon", 1}, {"tea", 1}}, "amount_too_large", "body.items[1]"},
-		"free and two moneys": {[]Item{{"sample", 1}, {"scone", 1}}, "currency_mixed", "body.items[1]"},
+		"unknown product":         {[]Item{{"tea", 1}, {"nothing", 1}}, "sku_unknown", "body.items[1].sku"},
+		"withdrawn product":       {[]Item{{"ghost", 1}}, "sku_inactive", "body.items[0].sku"},
+		"two currencies":          {[]Item{{"tea", 1}, {"scone", 1}}, "currency_mixed", "body.items[1]"},
+		"a line too dear":         {[]Item{{"moon", 2}}, "amount_too_large", "body.items[0]"},
+		"a total too dear":        {[]Item{{"moon", 1}, {"tea", 1}}, "amount_too_large", "body.items[1]"},
+		"free and two currencies": {[]Item{{"sample", 1}, {"scone", 1}}, "currency_mixed", "body.items[1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Place("1", wish(c.items...), onOffer, noon, time.Minute)
+			_, err := Place("1", request(c.items...), onOffer, noon, time.Minute)
 			var f *fault.Error
 			require.True(t, errors.As(err, &f), "%v", err)
 			require.Equal(t, fault.Invalid, f.Kind)
@@ -64,10 +64,10 @@ func TestAWishThatCanNotBeFulfilled(t *testing.T) {
 	}
 }
 
-func TestAProductIsWishedForOnce(t *testing.T) {
+func TestAProductIsRequestedOnce(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, wish(Item{"tea", 1}, Item{"cup", 1}).Unique())
-	err := wish(Item{"tea", 1}, Item{"cup", 1}, Item{"tea", 2}).Unique()
+	require.NoError(t, request(Item{"tea", 1}, Item{"cup", 1}).ValidateItems())
+	err := request(Item{"tea", 1}, Item{"cup", 1}, Item{"tea", 2}).ValidateItems()
 	var f *fault.Error
 	require.ErrorAs(t, err, &f)
 	require.Equal(t, "body.items[2].sku", f.Fields[0].Location)
@@ -83,7 +83,7 @@ func TestTheTotalIsTheSumOfItsLines(t *testing.T) {
 			q := rapid.Int64Range(1, 1000).Draw(t, "quantity")
 			products[sku], items, sum = p, append(items, Item{sku, q}), sum+q*p.Price.Amount
 		}
-		o, err := Place("1", wish(items...), products, noon, time.Minute)
+		o, err := Place("1", request(items...), products, noon, time.Minute)
 		require.NoError(t, err)
 		require.Equal(t, money.Money{Amount: sum, Currency: "EUR"}, o.Total)
 	})

@@ -9,21 +9,21 @@ import (
 	"troupe/services/orders/internal/order"
 )
 
-// Product is a product on offer, as inventory said it with this version.
+// Product is a product as of this version, which inventory assigns.
 type Product struct {
 	order.Product
 	Version int64
 }
 
-// Stock is how many of a product could be ordered, as inventory said it with
-// this version.
+// Stock is how many pieces of a product could be ordered as of this version, which
+// inventory assigns.
 type Stock struct {
 	SKU       string
 	Available int64
 	Version   int64
 }
 
-// Products reads the products there are of items.
+// Products returns the products of items by SKU, without those that do not exist.
 func Products(ctx context.Context, q sqldb.Querier, items []order.Item) (map[string]order.Product, error) {
 	skus := make([]any, len(items))
 	for i, item := range items {
@@ -41,7 +41,7 @@ func Products(ctx context.Context, q sqldb.Querier, items []order.Item) (map[str
 	return products, err
 }
 
-// PutProducts takes products over, except where a newer version is known.
+// PutProducts stores products, except those of which a newer version is stored.
 func PutProducts(ctx context.Context, tx sqldb.Tx, products []Product) error {
 	products = newest(products, func(p Product) (string, int64) { return p.SKU, p.Version })
 	rows := make([][]any, len(products))
@@ -53,7 +53,7 @@ func PutProducts(ctx context.Context, tx sqldb.Tx, products []Product) error {
 		active = excluded.active, version = excluded.version WHERE excluded.version > products.version`, nil)
 }
 
-// PutStock takes stock levels over, except where a newer version is known.
+// PutStock stores stock levels, except those of which a newer version is stored.
 func PutStock(ctx context.Context, tx sqldb.Tx, levels []Stock) error {
 	levels = newest(levels, func(s Stock) (string, int64) { return s.SKU, s.Version })
 	rows := make([][]any, len(levels))
@@ -65,8 +65,9 @@ func PutStock(ctx context.Context, tx sqldb.Tx, levels []Stock) error {
 		WHERE excluded.version > stock_levels.version`, nil)
 }
 
-// newest keeps the highest version of each key, in the order of the keys: a
-// statement must not touch a row twice, and two must not touch rows crosswise.
+// newest returns the highest version of each key, sorted by key: a statement must not
+// touch a row twice, and two transactions must touch rows in the same sequence, or
+// they could deadlock.
 func newest[T any](all []T, key func(T) (string, int64)) []T {
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b T) int {

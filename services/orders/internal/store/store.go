@@ -1,10 +1,11 @@
-// Package store keeps orders, their timelines, and what is known of products.
+// Package store keeps orders, their timelines, and copies of prices and stock levels
+// in the service's database.
 //
-// Who changes an order holds its row until the end of the transaction: Lock
-// waits for it, the Claims take only rows that are free. A transaction that
-// claims never waits, and one that waits holds nothing another could wait for, so
-// that any number of replicas never deadlock. The version in Save's WHERE is the
-// proof that it worked.
+// A transaction that changes an order locks its row until the transaction ends. Lock
+// waits for the row; ClaimRecorded and ClaimOverdue take only rows that are free. A
+// transaction that claims never waits, and one that waits holds no row that another
+// could wait for. So any number of replicas cannot deadlock. Save also compares the
+// version of the row, which proves that the lock protected the order.
 package store
 
 import (
@@ -20,7 +21,7 @@ import (
 	"troupe/services/orders/internal/order"
 )
 
-// Migrations make the tables.
+// Migrations create the tables.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
@@ -28,7 +29,7 @@ var Migrations embed.FS
 const columns = "id, user_id, lines, amount, currency, payment_method, ship_to, status, stock, payment, " +
 	"cancel, paid, reason, forget, deadline_at, created_at, updated_at, version"
 
-// Insert has b write a new order.
+// Insert adds to b the statement that inserts a new order.
 func Insert(b *sqldb.Batch, o *order.Order) error {
 	row, err := rowOf(o, o.Version)
 	if err != nil {
@@ -64,15 +65,15 @@ func encodeAddress(a *order.Address) (string, error) {
 	return string(text), err
 }
 
-// onlyTheNext lets a row replace the version before it and no other: many changed
-// rows cost one statement, and one that was changed meanwhile is not returned.
-const onlyTheNext = `ON CONFLICT (id) DO UPDATE SET status = excluded.status, stock = excluded.stock,
+// compareAndSet replaces a row only if it has the version before the new one. Many
+// changed rows cost one statement; a row with another version is not returned.
+const compareAndSet = `ON CONFLICT (id) DO UPDATE SET status = excluded.status, stock = excluded.stock,
 	payment = excluded.payment, cancel = excluded.cancel, paid = excluded.paid, reason = excluded.reason,
 	forget = excluded.forget, ship_to = excluded.ship_to, updated_at = excluded.updated_at, version = excluded.version
 	WHERE orders.version = excluded.version - 1 RETURNING id`
 
-// Save writes what changed of orders. Fails if one of them is not the version that
-// was read any more.
+// Save stores changed orders and increments their versions. It fails if the stored
+// version of one of them is no longer the one that was read.
 func Save(ctx context.Context, tx sqldb.Tx, orders []*order.Order) error {
 	rows := make([][]any, len(orders))
 	for i, o := range orders {
@@ -82,13 +83,13 @@ func Save(ctx context.Context, tx sqldb.Tx, orders []*order.Order) error {
 		}
 	}
 	saved := 0
-	err := sqldb.InsertRows(ctx, tx, "INSERT INTO orders ("+columns+")", rows, onlyTheNext,
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO orders ("+columns+")", rows, compareAndSet,
 		func(r sqldb.Row) error { saved++; return r.Scan(new(string)) })
 	if err != nil {
 		return fmt.Errorf("save orders: %w", err)
 	}
 	if saved < len(rows) {
-		return fmt.Errorf("save orders: %d of %d are not the newest version any more", len(rows)-saved, len(rows))
+		return fmt.Errorf("save orders: %d of %d were changed since they were read", len(rows)-saved, len(rows))
 	}
 	for _, o := range orders {
 		o.Version++
@@ -96,13 +97,13 @@ func Save(ctx context.Context, tx sqldb.Tx, orders []*order.Order) error {
 	return nil
 }
 
-// Get reads an order. Fails with fault.NotFound.
+// Get returns the order with the id. It fails with fault.NotFound if there is none.
 func Get(ctx context.Context, q sqldb.Querier, id string) (*order.Order, error) {
 	return found(q.QueryRow(ctx, "SELECT "+columns+" FROM orders WHERE id = $1", id), id)
 }
 
-// Lock reads an order, waiting until nobody else is changing it, and keeps
-// others from it until tx ends. Fails with fault.NotFound.
+// Lock returns the order with the id and locks it until tx ends. It waits while another
+// transaction has the order locked. It fails with fault.NotFound if there is none.
 func Lock(ctx context.Context, tx sqldb.Tx, id string) (*order.Order, error) {
 	return found(tx.QueryRow(ctx, "UPDATE orders SET version = version WHERE id = $1 RETURNING "+columns, id), id)
 }
@@ -110,7 +111,7 @@ func Lock(ctx context.Context, tx sqldb.Tx, id string) (*order.Order, error) {
 func found(r sqldb.Row, id string) (*order.Order, error) {
 	o, err := scan(r)
 	if errors.Is(err, sqldb.ErrNoRows) {
-		return nil, NoOrder()
+		return nil, Missing(id)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read order %s: %w", id, err)
@@ -118,39 +119,37 @@ func found(r sqldb.Row, id string) (*order.Order, error) {
 	return o, nil
 }
 
-// NoOrder is the fault of asking for an order that is not there, or not the
-// caller's: which of the two is nobody's business.
-func NoOrder() error {
-	return fault.New(fault.NotFound, "order_not_found", "you have no order of this id; see GET /orders for those you have")
-}
+// Missing returns the error for an order that does not exist, or that the caller may
+// not see: the two look the same, so that ids cannot be probed.
+func Missing(id string) error { return fault.Missing("order", id, "GET /orders lists yours") }
 
-// ClaimSize is how many orders a claim takes at most.
+// ClaimSize is the largest number of orders in a claim.
 const ClaimSize = 256
 
-// ClaimHeard claims orders of which something was heard that is still pending, a
-// batch of them, leaving out those that another replica is working on. The size
-// is part of the text, for a planner to see.
-func ClaimHeard(ctx context.Context, tx sqldb.Tx) ([]*order.Order, error) {
+// ClaimRecorded locks and returns a batch of orders with recorded events that have not
+// been applied. It skips orders that another transaction has locked. The batch size is
+// part of the SQL text, so that the query planner knows it.
+func ClaimRecorded(ctx context.Context, tx sqldb.Tx) ([]*order.Order, error) {
 	return sqldb.All(ctx, tx, scan, "SELECT "+columns+` FROM orders WHERE id IN
 		(SELECT order_id FROM order_timeline WHERE pending ORDER BY order_id LIMIT 256)`+tx.SkipLocked())
 }
 
-// ClaimOverdue claims pending orders whose deadline has passed, a batch of them,
-// leaving out those that another replica is working on.
+// ClaimOverdue locks and returns a batch of pending orders whose deadline has passed.
+// It skips orders that another transaction has locked.
 func ClaimOverdue(ctx context.Context, tx sqldb.Tx, now time.Time) ([]*order.Order, error) {
 	return sqldb.All(ctx, tx, scan, "SELECT "+columns+` FROM orders WHERE status = 'pending' AND deadline_at <= $1
 		ORDER BY deadline_at LIMIT 256`+tx.SkipLocked(), sqldb.Micros(now))
 }
 
-// Filter says which orders a list shows. Zero fields do not restrict it.
+// Filter selects the orders of a list. Zero fields do not restrict it.
 type Filter struct {
 	UserID string
 	Status order.Status
-	Before string // only orders older than the one of this id
+	Before string // only orders older than the one with this id
 	Limit  int
 }
 
-// List reads orders, newest first.
+// List returns the orders that f selects, newest first.
 func List(ctx context.Context, q sqldb.Querier, f Filter) ([]*order.Order, error) {
 	sql, args := "SELECT "+columns+" FROM orders", []any{}
 	word := " WHERE "

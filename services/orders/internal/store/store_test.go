@@ -44,9 +44,9 @@ func TestAnOrderIsReadAsItWasWritten(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, anOrder("1"), o)
 
-		o.Hear(order.Facts{Stock: order.StockShort, Cancel: order.ByAdmin})
-		require.Equal(t, order.Cancel, o.Advance())
-		o.CustomerLeft()
+		o.Record(order.Facts{Stock: order.StockShort, Cancel: order.ByAdmin})
+		require.Equal(t, order.Cancel, o.Apply())
+		o.CustomerDeleted()
 		o.UpdatedAt = noon.Add(time.Hour)
 		require.NoError(t, save(ctx, db, o))
 		again, err := Get(ctx, db, "1")
@@ -56,11 +56,11 @@ func TestAnOrderIsReadAsItWasWritten(t *testing.T) {
 	})
 }
 
-func TestAnOldVersionIsNotSaved(t *testing.T) {
+func TestAnOutdatedVersionIsNotSaved(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
 		o := anOrder("1")
 		o.Version = 7
-		require.ErrorContains(t, save(ctx, db, o), "1 of 1 are not the newest version any more")
+		require.ErrorContains(t, save(ctx, db, o), "1 of 1 were changed since they were read")
 	})
 }
 
@@ -68,10 +68,10 @@ func save(ctx context.Context, db sqldb.DB, o *order.Order) error {
 	return db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error { return Save(ctx, tx, []*order.Order{o}) })
 }
 
-func TestWhatIsHeardOfAnUnknownOrderIsRefused(t *testing.T) {
+func TestAnEventAboutAnUnknownOrderIsNotRecorded(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
 		err := db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-			return Heard(ctx, tx, []Entry{{OrderID: "1", ID: "a"}, {OrderID: "2", ID: "b"}})
+			return Record(ctx, tx, []Entry{{OrderID: "1", EventID: "a"}, {OrderID: "2", EventID: "b"}})
 		})
 		require.ErrorContains(t, err, "order 2 is not in this database")
 		entries, err := Timeline(ctx, db, "1")
@@ -80,29 +80,29 @@ func TestWhatIsHeardOfAnUnknownOrderIsRefused(t *testing.T) {
 	})
 }
 
-func TestWhatIsHeardIsTakenOnce(t *testing.T) {
+func TestARecordedEventIsTakenOnce(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
-		later := Entry{OrderID: "1", ID: "a", At: noon.Add(time.Second), What: "later"}
-		sooner := Entry{OrderID: "1", ID: "b", At: noon, What: "sooner"}
+		later := Entry{OrderID: "1", EventID: "a", At: noon.Add(time.Second), Type: "later"}
+		sooner := Entry{OrderID: "1", EventID: "b", At: noon, Type: "sooner"}
 		var first, second, third []*order.Order
 		var taken, nothing map[string][]Entry
 		require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
-			if first, err = ClaimHeard(ctx, tx); err != nil {
+			if first, err = ClaimRecorded(ctx, tx); err != nil {
 				return err
 			}
-			if err = Heard(ctx, tx, []Entry{later, sooner, sooner}); err != nil {
+			if err = Record(ctx, tx, []Entry{later, sooner, sooner}); err != nil {
 				return err
 			}
-			if second, err = ClaimHeard(ctx, tx); err != nil {
+			if second, err = ClaimRecorded(ctx, tx); err != nil {
 				return err
 			}
-			if taken, err = Take(ctx, tx, second); err != nil {
+			if taken, err = TakeRecorded(ctx, tx, second); err != nil {
 				return err
 			}
-			if nothing, err = Take(ctx, tx, second); err != nil {
+			if nothing, err = TakeRecorded(ctx, tx, second); err != nil {
 				return err
 			}
-			third, err = ClaimHeard(ctx, tx)
+			third, err = ClaimRecorded(ctx, tx)
 			return err
 		}))
 		require.Empty(t, first)
@@ -113,14 +113,14 @@ func TestWhatIsHeardIsTakenOnce(t *testing.T) {
 	})
 }
 
-func TestAClaimLeavesOutWhatAnotherHolds(t *testing.T) {
+func TestAClaimSkipsLockedOrders(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
 		if severalWriters(ctx, t, db) {
 			require.NoError(t, db.Tx(ctx, func(inside context.Context, tx sqldb.Tx) error {
 				if _, err := Lock(inside, tx, "1"); err != nil {
 					return err
 				}
-				require.Empty(t, overdue(ctx, t, db), "the order is held")
+				require.Empty(t, overdue(ctx, t, db), "the order is locked")
 				return nil
 			}))
 		}

@@ -11,33 +11,36 @@ import (
 	"troupe/services/orders/internal/order"
 )
 
-// Entry is one thing that happened to an order.
+// Entry is one event in an order's timeline: one that this service published, or one
+// that it consumed.
 type Entry struct {
 	OrderID     string
-	ID          string // the event's
+	EventID     string
 	At          time.Time
-	What        string // an event type
-	Who         string // the service, the customer or the admin behind it
+	Type        string // the event type
+	By          string // the service, customer or admin who caused it
 	Detail      string // a sentence for people
-	Cause       string // the id of the event that led to it; empty if a request did
+	Cause       string // the id of the event that caused it; empty if a request or the clock did
 	Traceparent string
 }
 
 const entryColumns = "order_id, id, at, what, who, detail, cause, traceparent"
 
-// Note writes entries of what this service did.
-func Note(ctx context.Context, tx sqldb.Tx, entries []Entry) error {
+// Append inserts entries for events that this service publishes.
+func Append(ctx context.Context, tx sqldb.Tx, entries []Entry) error {
 	return sqldb.InsertRows(ctx, tx, insertEntry, entryRows(entries, false), "", nil)
 }
 
-// NoteIn has b write an entry of what this service did.
-func NoteIn(b *sqldb.Batch, e Entry) {
+// AppendIn adds to b the statement that inserts an entry for an event that this service
+// publishes.
+func AppendIn(b *sqldb.Batch, e Entry) {
 	b.Exec(nil, insertEntry+" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", e.row(false)...)
 }
 
-// Heard writes entries of what others said, pending until Take. It fails if
-// there is no such order. An entry that is there already stays as it is.
-func Heard(ctx context.Context, tx sqldb.Tx, entries []Entry) error {
+// Record inserts entries for events that this service consumes. They are pending until
+// TakeRecorded. Record fails if an order does not exist. An entry that exists already
+// is not changed.
+func Record(ctx context.Context, tx sqldb.Tx, entries []Entry) error {
 	return sqldb.InsertRows(ctx, tx, insertEntry, entryRows(entries, true),
 		`ON CONFLICT (order_id, id) DO NOTHING
 		RETURNING order_id, EXISTS (SELECT 1 FROM orders WHERE orders.id = order_timeline.order_id)`,
@@ -54,12 +57,12 @@ func Heard(ctx context.Context, tx sqldb.Tx, entries []Entry) error {
 		})
 }
 
-// HeardOfUser writes e for every order of a user, pending until Take.
-func HeardOfUser(ctx context.Context, tx sqldb.Tx, userID string, e Entry) error {
+// RecordForUser inserts e for every order of a user, pending until TakeRecorded.
+func RecordForUser(ctx context.Context, tx sqldb.Tx, userID string, e Entry) error {
 	_, err := tx.Exec(ctx, "INSERT INTO order_timeline ("+entryColumns+`, pending)
 		SELECT id, $1, $2, $3, $4, $5, $6, $7, $8 FROM orders WHERE user_id = $9
 		ON CONFLICT (order_id, id) DO NOTHING`,
-		e.ID, sqldb.Micros(e.At), e.What, e.Who, e.Detail, e.Cause, e.Traceparent, true, userID)
+		e.EventID, sqldb.Micros(e.At), e.Type, e.By, e.Detail, e.Cause, e.Traceparent, true, userID)
 	return err
 }
 
@@ -74,12 +77,12 @@ func entryRows(entries []Entry, pending bool) [][]any {
 }
 
 func (e Entry) row(pending bool) []any {
-	return []any{e.OrderID, e.ID, sqldb.Micros(e.At), e.What, e.Who, e.Detail, e.Cause, e.Traceparent, pending}
+	return []any{e.OrderID, e.EventID, sqldb.Micros(e.At), e.Type, e.By, e.Detail, e.Cause, e.Traceparent, pending}
 }
 
-// Take gives what was heard of orders and is pending, by order and in the order
-// it came, and marks it as done. The caller holds the orders.
-func Take(ctx context.Context, tx sqldb.Tx, orders []*order.Order) (map[string][]Entry, error) {
+// TakeRecorded returns the pending entries of orders, by order id and in chronological
+// order, and marks them as applied. The caller has locked the orders.
+func TakeRecorded(ctx context.Context, tx sqldb.Tx, orders []*order.Order) (map[string][]Entry, error) {
 	ids := make([]any, len(orders))
 	for i, o := range orders {
 		ids[i] = o.ID
@@ -97,8 +100,8 @@ func Take(ctx context.Context, tx sqldb.Tx, orders []*order.Order) (map[string][
 	return taken, err
 }
 
-// Timeline reads all that happened to an order, oldest first. What was heard shows
-// once it has been considered, so that it never runs ahead of the order's state.
+// Timeline returns the entries of an order, oldest first. Pending entries are left out,
+// so that the timeline is never ahead of the order's state.
 func Timeline(ctx context.Context, q sqldb.Querier, orderID string) ([]Entry, error) {
 	entries, err := sqldb.All(ctx, q, scanEntry, "SELECT "+entryColumns+" FROM order_timeline WHERE order_id = $1 AND NOT pending", orderID)
 	chronological(entries)
@@ -107,14 +110,14 @@ func Timeline(ctx context.Context, q sqldb.Querier, orderID string) ([]Entry, er
 
 func chronological(entries []Entry) {
 	slices.SortFunc(entries, func(a, b Entry) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.EventID, b.EventID))
 	})
 }
 
 func scanEntry(r sqldb.Row) (Entry, error) {
 	var e Entry
 	var at int64
-	err := r.Scan(&e.OrderID, &e.ID, &at, &e.What, &e.Who, &e.Detail, &e.Cause, &e.Traceparent)
+	err := r.Scan(&e.OrderID, &e.EventID, &at, &e.Type, &e.By, &e.Detail, &e.Cause, &e.Traceparent)
 	e.At = sqldb.Time(at)
 	return e, err
 }

@@ -1,5 +1,5 @@
 -- +goose Up
--- What is on offer, as inventory last said it.
+-- A copy of inventory's products.
 CREATE TABLE products (
     sku      TEXT PRIMARY KEY,
     name     TEXT NOT NULL,
@@ -9,7 +9,7 @@ CREATE TABLE products (
     version  BIGINT NOT NULL
 );
 
--- What could be ordered of it. A hint: only inventory's hold decides.
+-- A copy of inventory's stock levels. Only a hint: inventory decides.
 CREATE TABLE stock_levels (
     sku       TEXT PRIMARY KEY,
     available BIGINT NOT NULL,
@@ -17,13 +17,13 @@ CREATE TABLE stock_levels (
 );
 
 CREATE TABLE orders (
-    id             TEXT PRIMARY KEY, -- UUIDv7: by id is by age
+    id             TEXT PRIMARY KEY, -- UUIDv7: sorted by id is sorted by age
     user_id        TEXT NOT NULL,
     lines          TEXT NOT NULL,    -- JSON
     amount         BIGINT NOT NULL,
     currency       TEXT NOT NULL,
     payment_method TEXT NOT NULL,
-    ship_to        TEXT NOT NULL,    -- JSON; empty: none, or forgotten
+    ship_to        TEXT NOT NULL,    -- JSON; empty: none was given, or it was erased
     status         TEXT NOT NULL,
     stock          TEXT NOT NULL,    -- the facts: see package order
     payment        TEXT NOT NULL,
@@ -40,16 +40,16 @@ CREATE INDEX orders_by_user ON orders (user_id, id);
 CREATE INDEX orders_by_status ON orders (status, id);
 CREATE INDEX orders_undecided ON orders (deadline_at) WHERE status = 'pending';
 
--- Everything that happened to an order: what was asked, heard and said. What was
--- heard is pending until the decider has drawn its conclusions from it.
+-- Everything that happened to an order: the events that the service published and
+-- those that it consumed. A consumed event is pending until the decider has applied it.
 CREATE TABLE order_timeline (
     order_id    TEXT NOT NULL,
-    id          TEXT NOT NULL, -- the event's
+    id          TEXT NOT NULL, -- of the event
     at          BIGINT NOT NULL,
-    what        TEXT NOT NULL,
-    who         TEXT NOT NULL,
-    detail      TEXT NOT NULL,
-    cause       TEXT NOT NULL, -- the event that led to this
+    what        TEXT NOT NULL, -- the event type
+    who         TEXT NOT NULL, -- the service, customer or admin
+    detail      TEXT NOT NULL, -- a sentence for people
+    cause       TEXT NOT NULL, -- the id of the event that caused this one
     traceparent TEXT NOT NULL,
     pending     BOOLEAN NOT NULL,
     PRIMARY KEY (order_id, id)

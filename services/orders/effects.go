@@ -1,0 +1,79 @@
+package orders
+
+import (
+	"fmt"
+
+	"troupe/events"
+	"troupe/patterns/event"
+	"troupe/patterns/inbox"
+	"troupe/services/orders/internal/order"
+)
+
+// effect is what a type of event about orders does to an order.
+type effect struct {
+	eventType string
+	facts     order.Facts // what the order learns from it
+	deletes   bool        // the event deletes the customer, instead of adding facts
+	handler   func(*service) inbox.Handler
+}
+
+// eventEffects are the effects of all events that become part of an order's
+// timeline. The handlers that record these events and the decider that applies them
+// both use this table.
+var eventEffects = []effect{
+	effectOf(order.Facts{Stock: order.StockReserved}, stockReservedSentence),
+	effectOf(order.Facts{Stock: order.StockShort}, stockRejectedSentence),
+	effectOf(order.Facts{Stock: order.StockCommitted}, stockCommittedSentence),
+	effectOf(order.Facts{Stock: order.StockReleased}, stockReleasedSentence),
+	effectOf(order.Facts{Payment: order.MoneyAuthorized}, paymentAuthorizedSentence),
+	effectOf(order.Facts{Payment: order.MoneyDeclined}, paymentDeclinedSentence),
+	effectOf(order.Facts{Payment: order.MoneyCaptured}, paymentCapturedSentence),
+	effectOf(order.Facts{Payment: order.MoneyCaptureFailed}, paymentCaptureFailedSentence),
+	effectOf(order.Facts{Payment: order.MoneyVoided}, paymentVoidedSentence),
+	effectOf(order.Facts{Payment: order.MoneyRefunded}, paymentRefundedSentence),
+	{
+		eventType: events.UserDeleted{}.EventType(), deletes: true,
+		handler: func(s *service) inbox.Handler { return inbox.Handle(s.recordUserDeleted) },
+	},
+}
+
+var effectsByType = indexEffects(eventEffects)
+
+// effectOf returns the effect of an event of type E: the facts, and the sentence for
+// the timeline.
+func effectOf[E event.Payload](facts order.Facts, sentence func(E) string) effect {
+	var e E
+	return effect{
+		eventType: e.EventType(), facts: facts,
+		handler: func(s *service) inbox.Handler { return record(s, sentence) },
+	}
+}
+
+func indexEffects(effects []effect) map[string]effect {
+	byType := make(map[string]effect, len(effects))
+	for _, e := range effects {
+		byType[e.eventType] = e
+	}
+	return byType
+}
+
+// checkEffects returns an error if an event would be recorded without any effect on
+// its order.
+func checkEffects(effects []effect) error {
+	for _, e := range effects {
+		if e.facts == (order.Facts{}) && !e.deletes {
+			return fmt.Errorf("orders consumes %s but learns nothing from it: "+
+				"add its facts to eventEffects in services/orders/effects.go", e.eventType)
+		}
+	}
+	return nil
+}
+
+// apply lets o know what the event means.
+func (e effect) apply(o *order.Order) {
+	if e.deletes {
+		o.CustomerDeleted()
+		return
+	}
+	o.Record(e.facts)
+}
