@@ -25,9 +25,7 @@ import (
 	"troupe/services"
 )
 
-var (
-	servers = []string{"postgres", "rabbitmq", "mailpit", "jaeger"}
-)
+var servers = []string{"postgres", "rabbitmq", "mailpit", "jaeger"}
 
 // servicePort returns the port that a service listens on by itself.
 func servicePort(s app.Service) string { return strconv.Itoa(s.Port) }
