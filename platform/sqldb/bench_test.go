@@ -33,7 +33,8 @@ CREATE TABLE outbox (
 
 var body = `{"lines":"` + strings.Repeat("x", 280) + `"}`
 
-// BenchmarkOrder writes an order and its event, durably, from that many callers.
+// BenchmarkOrder measures durable transactions of an order and its event, for several
+// numbers of concurrent callers.
 func BenchmarkOrder(b *testing.B) {
 	for _, c := range []struct {
 		name    string
@@ -49,7 +50,7 @@ func BenchmarkOrder(b *testing.B) {
 	}
 }
 
-// BenchmarkInsertRows writes 256 events at once.
+// BenchmarkInsertRows measures the insertion of 256 events at once.
 func BenchmarkInsertRows(b *testing.B) {
 	onEach(b, func(b *testing.B, db sqldb.DB) {
 		for b.Loop() {
@@ -63,7 +64,7 @@ func BenchmarkInsertRows(b *testing.B) {
 	})
 }
 
-// BenchmarkRead looks one order up by its key.
+// BenchmarkRead measures the lookup of one order by its key.
 func BenchmarkRead(b *testing.B) {
 	onEach(b, func(b *testing.B, db sqldb.DB) {
 		require.NoError(b, db.Run(b.Context(), order()))
@@ -77,7 +78,7 @@ func BenchmarkRead(b *testing.B) {
 	})
 }
 
-// BenchmarkWarmMigrate is what every start pays when nothing is due.
+// BenchmarkWarmMigrate measures what Migrate costs a start with nothing to apply.
 func BenchmarkWarmMigrate(b *testing.B) {
 	onEach(b, func(b *testing.B, db sqldb.DB) {
 		for b.Loop() {
@@ -88,6 +89,7 @@ func BenchmarkWarmMigrate(b *testing.B) {
 
 const insertEvent = "INSERT INTO outbox (event_id, type, body, created_at)"
 
+// order returns the statements that write one order and its event.
 func order() *sqldb.Batch {
 	var batch sqldb.Batch
 	id := newID()
@@ -99,6 +101,7 @@ func order() *sqldb.Batch {
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
+// onEach runs a benchmark on each available kind of database.
 func onEach(b *testing.B, run func(b *testing.B, db sqldb.DB)) {
 	for _, dialect := range []string{"sqlite", "postgres"} {
 		b.Run(dialect, func(b *testing.B) {
@@ -111,7 +114,7 @@ func onEach(b *testing.B, run func(b *testing.B, db sqldb.DB)) {
 	}
 }
 
-// parallel has that many callers do b.N things in all.
+// parallel calls do b.N times in all, from that many goroutines.
 func parallel(b *testing.B, callers int, do func() error) {
 	var started atomic.Int64
 	var failed atomic.Pointer[error]

@@ -7,14 +7,16 @@ import (
 	"strings"
 )
 
+// The largest statement that InsertRows and In send.
 const (
 	maxRows = 256
-	maxArgs = 16384 // SQLite takes 32766, PostgreSQL 65535
+	maxArgs = 16384 // SQLite accepts 32766, PostgreSQL 65535
 )
 
-// InsertRows runs "insert" + " VALUES (...), (...) " + "suffix" for all rows, in
-// chunks whose sizes are powers of two, so that few different statements are
-// ever prepared. each, if not nil, gets every row that RETURNING gives.
+// InsertRows runs insert + " VALUES (...), (...) " + suffix for all rows, which must
+// have the same number of columns. It sends them in chunks whose sizes are powers of
+// two, so that only few different statements are ever prepared. each, if not nil, is
+// called with every row that RETURNING returns.
 //
 //	InsertRows(ctx, tx, "INSERT INTO inbox (event_id, consumer)", rows,
 //		"ON CONFLICT DO NOTHING RETURNING event_id", each)
@@ -22,7 +24,7 @@ func InsertRows(ctx context.Context, q Querier, insert string, rows [][]any, suf
 	var b Batch
 	for len(rows) > 0 {
 		columns := len(rows[0])
-		n := chunk(len(rows), columns)
+		n := chunkSize(len(rows), columns)
 		args := make([]any, 0, n*columns)
 		for _, row := range rows[:n] {
 			args = append(args, row...)
@@ -36,6 +38,7 @@ func InsertRows(ctx context.Context, q Querier, insert string, rows [][]any, suf
 	return q.Run(ctx, &b)
 }
 
+// insertText returns the statement that inserts that many rows.
 func insertText(insert string, rows, columns int, suffix string) string {
 	var s strings.Builder
 	s.Grow(len(insert) + len(suffix) + rows*(columns*6+4) + 10)
@@ -52,19 +55,19 @@ func insertText(insert string, rows, columns int, suffix string) string {
 	return s.String()
 }
 
-// In runs "before" + " IN ($k, ...) " + after for all values, in chunks like
-// InsertRows; args are $1..$k-1. each, if not nil, gets every row. It returns
-// how many rows were touched.
+// In runs before + " IN ($k, ...) " + after for all values, in chunks as InsertRows
+// does; args are $1..$k-1. each, if not nil, is called with every row. In returns the
+// number of rows that were returned or affected.
 //
 //	In(ctx, tx, "DELETE FROM outbox WHERE event_id", nil, ids, "", nil)
 func In(ctx context.Context, q Querier, before string, args []any, values []any, after string, each func(Row) error) (int64, error) {
-	var touched int64
+	var total int64
 	var b Batch
 	for len(values) > 0 {
-		n := chunk(len(values), 1)
+		n := chunkSize(len(values), 1)
 		all := append(append(make([]any, 0, len(args)+n), args...), values[:n]...)
-		b.add(counted(each, &touched), func(affected int64) error {
-			touched += affected
+		b.add(counted(each, &total), func(affected int64) error {
+			total += affected
 			return nil
 		}, inText(before, len(args)+1, n, after), all)
 		values = values[n:]
@@ -72,9 +75,10 @@ func In(ctx context.Context, q Querier, before string, args []any, values []any,
 	if b.Len() == 0 {
 		return 0, nil
 	}
-	return touched, q.Run(ctx, &b)
+	return total, q.Run(ctx, &b)
 }
 
+// inText returns the statement for n values, the first of which is $first.
 func inText(before string, first, n int, after string) string {
 	var s strings.Builder
 	s.Grow(len(before) + len(after) + n*6 + 8)
@@ -86,6 +90,7 @@ func inText(before string, first, n int, after string) string {
 	return s.String()
 }
 
+// counted returns each with every call counted in n; nil stays nil.
 func counted(each func(Row) error, n *int64) func(Row) error {
 	if each == nil {
 		return nil
@@ -96,13 +101,13 @@ func counted(each func(Row) error, n *int64) func(Row) error {
 	}
 }
 
-// add adds a Query if somebody wants the rows, else an Exec.
-func (b *Batch) add(each func(Row) error, then func(int64) error, sql string, args []any) {
+// add adds a query if each is to be called with its rows, else an exec.
+func (b *Batch) add(each func(Row) error, done func(int64) error, sql string, args []any) {
 	if each != nil {
 		b.Query(each, sql, args...)
 		return
 	}
-	b.Exec(then, sql, args...)
+	b.Exec(done, sql, args...)
 }
 
 // placeholders writes "($first, ..., $last)".
@@ -119,14 +124,14 @@ func placeholders(s *strings.Builder, first, n int) {
 	s.WriteByte(')')
 }
 
-// chunk is the largest power of two that is not more than n and whose
-// arguments fit into one statement.
-func chunk(n, columns int) int {
+// chunkSize returns how many of n rows the next statement takes: the largest power of
+// two whose arguments fit into one statement.
+func chunkSize(n, columns int) int {
 	most := min(n, maxRows, max(1, maxArgs/max(1, columns)))
 	return 1 << (bits.Len(uint(most)) - 1)
 }
 
-// All collects the rows of a query with scan.
+// All runs a query and returns its rows, each read by scan.
 func All[T any](ctx context.Context, q Querier, scan func(Row) (T, error), sql string, args ...any) ([]T, error) {
 	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {

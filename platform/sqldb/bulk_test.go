@@ -12,52 +12,52 @@ import (
 	"troupe/platform/sqldb/sqldbtest"
 )
 
-func TestBatchRunsInOrderAndTellsEachResult(t *testing.T) {
+func TestABatchRunsInOrderAndReportsEachResult(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
-		var told []string
-		tell := func(what string) func(int64) error {
+		var results []string
+		report := func(what string) func(int64) error {
 			return func(n int64) error {
-				told = append(told, fmt.Sprint(what, " ", n))
+				results = append(results, fmt.Sprint(what, " ", n))
 				return nil
 			}
 		}
 		var b sqldb.Batch
-		b.Exec(tell("opened"), "INSERT INTO accounts (id) VALUES ($1), ($2)", "a", "b")
+		b.Exec(report("opened"), "INSERT INTO accounts (id) VALUES ($1), ($2)", "a", "b")
 		b.Exec(nil, "UPDATE accounts SET balance = $1 WHERE id = $2", 7, "b")
 		b.Query(func(r sqldb.Row) error {
 			var id string
 			err := r.Scan(&id)
-			told = append(told, "rich "+id)
+			results = append(results, "rich "+id)
 			return err
 		}, "SELECT id FROM accounts WHERE balance > 0")
-		b.Exec(tell("closed"), "DELETE FROM accounts")
+		b.Exec(report("closed"), "DELETE FROM accounts")
 		require.NoError(t, db.Run(t.Context(), &b))
-		require.Equal(t, []string{"opened 2", "rich b", "closed 2"}, told)
+		require.Equal(t, []string{"opened 2", "rich b", "closed 2"}, results)
 
-		told = nil
+		results = nil
 		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error { return tx.Run(ctx, &b) }))
-		require.Equal(t, []string{"opened 2", "rich b", "closed 2"}, told)
+		require.Equal(t, []string{"opened 2", "rich b", "closed 2"}, results)
 	}, bank)
 }
 
-func TestBatchIsAllOrNothing(t *testing.T) {
+func TestABatchIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(b *sqldb.Batch){
-		"a statement fails":        func(b *sqldb.Batch) { b.Exec(nil, openAccount, "a") },
-		"a statement is nonsense":  func(b *sqldb.Batch) { b.Exec(nil, "NONSENSE") },
-		"a result is not accepted": func(b *sqldb.Batch) { b.Exec(func(int64) error { return errRefused }, openAccount, "b") },
-		"a row is not accepted": func(b *sqldb.Batch) {
+		"a statement fails":      func(b *sqldb.Batch) { b.Exec(nil, openAccount, "a") },
+		"a statement is not SQL": func(b *sqldb.Batch) { b.Exec(nil, "NONSENSE") },
+		"a result is refused":    func(b *sqldb.Batch) { b.Exec(func(int64) error { return errRefused }, openAccount, "b") },
+		"a row is refused": func(b *sqldb.Batch) {
 			b.Query(func(sqldb.Row) error { return errRefused }, "SELECT id FROM accounts")
 		},
 	}
-	for name, spoil := range tests {
+	for name, addFailure := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 				var b sqldb.Batch
 				b.Exec(nil, openAccount, "a")
-				spoil(&b)
+				addFailure(&b)
 				b.Exec(nil, openAccount, "c")
 				require.Error(t, db.Run(t.Context(), &b))
 				require.Empty(t, accounts(t, db))
@@ -72,7 +72,7 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 	}
 }
 
-func TestBatchOfReadsSeesWhatIsThere(t *testing.T) {
+func TestABatchMayOnlyReadOrBeEmpty(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Tx(t.Context(), opening("a", "b")))
@@ -83,11 +83,11 @@ func TestBatchOfReadsSeesWhatIsThere(t *testing.T) {
 		}
 		require.NoError(t, db.Run(t.Context(), &b))
 		require.Equal(t, 4, count)
-		require.NoError(t, db.Run(t.Context(), &sqldb.Batch{}), "nothing to do is no error")
+		require.NoError(t, db.Run(t.Context(), &sqldb.Batch{}), "an empty batch is not an error")
 	}, bank)
 }
 
-func TestInsertRowsSkipsWhatIsThereAndTellsWhatIsNew(t *testing.T) {
+func TestInsertRowsReturnsOnlyTheNewRows(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Tx(t.Context(), opening("id-7", "id-700")))
@@ -109,7 +109,7 @@ func TestInsertRowsSkipsWhatIsThereAndTellsWhatIsNew(t *testing.T) {
 	}, bank)
 }
 
-func TestInReachesEveryValue(t *testing.T) {
+func TestInAppliesToEveryValue(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		var ids []any
@@ -137,7 +137,7 @@ func TestInReachesEveryValue(t *testing.T) {
 		require.EqualValues(t, 388, n)
 		n, err = sqldb.In(t.Context(), db, "DELETE FROM accounts WHERE id", nil, nil, "", nil)
 		require.NoError(t, err)
-		require.Zero(t, n, "no values, no statement")
+		require.Zero(t, n, "without values no statement runs")
 	}, bank)
 }
 
@@ -161,7 +161,7 @@ func TestOptimisticUpdatesLoseNoUpdate(t *testing.T) {
 	}, bank)
 }
 
-// deposit reads, decides and writes; false means that somebody else was faster.
+// deposit adds 1 by an optimistic update. It reports false if another one was faster.
 func deposit(t *testing.T, db sqldb.DB, id string) bool {
 	var balance, version int
 	err := db.QueryRow(t.Context(), "SELECT balance, version FROM accounts WHERE id = $1", id).Scan(&balance, &version)
@@ -177,7 +177,7 @@ func deposit(t *testing.T, db sqldb.DB, id string) bool {
 	return n == 1 || err != nil
 }
 
-func TestWhoReadsForUpdateLosesNothing(t *testing.T) {
+func TestReadsForUpdateLoseNoUpdate(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Tx(t.Context(), opening("jar")))
@@ -233,7 +233,8 @@ func TestClaimsNeverOverlap(t *testing.T) {
 	}, bank)
 }
 
-// claim takes some accounts for itself, as a relay does.
+// claim takes some accounts for itself, as the outbox relay takes events, and returns
+// how many.
 func claim(t *testing.T, db sqldb.DB, claimed chan<- string) int {
 	var ids []string
 	err := db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) (err error) {

@@ -31,6 +31,7 @@ CREATE TABLE entries (
     account TEXT NOT NULL REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED
 );`)
 
+// schema returns a set of one migration.
 func schema(file, sql string) fstest.MapFS {
 	return fstest.MapFS{"migrations/" + file: {Data: []byte("-- +goose Up\n" + sql + "\n")}}
 }
@@ -39,16 +40,16 @@ var errRefused = errors.New("refused")
 
 const openAccount = "INSERT INTO accounts (id) VALUES ($1)"
 
-// contract is what every database promises, whichever it is.
+// contract is what both databases promise.
 var contract = []struct {
 	promise string
 	test    func(t *testing.T, db sqldb.DB)
 }{
-	{"a transaction that returns nil is kept", func(t *testing.T, db sqldb.DB) {
+	{"a transaction that returns nil is committed", func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Tx(t.Context(), opening("a", "b")))
 		require.Equal(t, []string{"a", "b"}, accounts(t, db))
 	}},
-	{"a transaction that fails leaves nothing and gives its own error", func(t *testing.T, db sqldb.DB) {
+	{"a transaction that fails leaves nothing and returns its own error", func(t *testing.T, db sqldb.DB) {
 		err := db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 			require.NoError(t, opening("a")(ctx, tx))
 			return errRefused
@@ -56,18 +57,18 @@ var contract = []struct {
 		require.Equal(t, errRefused, err)
 		require.Empty(t, accounts(t, db))
 	}},
-	{"a relaxed transaction is kept too", func(t *testing.T, db sqldb.DB) {
+	{"a relaxed transaction is committed too", func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.TxRelaxed(t.Context(), opening("a")))
 		require.NoError(t, db.Tx(t.Context(), opening("b")))
 		require.Equal(t, []string{"a", "b"}, accounts(t, db))
 	}},
 	{"a transaction without statements succeeds", func(t *testing.T, db sqldb.DB) {
-		told := false
+		committed := false
 		require.NoError(t, db.Tx(t.Context(), func(_ context.Context, tx sqldb.Tx) error {
-			tx.OnCommit(func() { told = true })
+			tx.OnCommit(func() { committed = true })
 			return nil
 		}))
-		require.True(t, told)
+		require.True(t, committed)
 	}},
 	{"others see nothing before the commit", func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
@@ -77,7 +78,7 @@ var contract = []struct {
 		}))
 		require.Equal(t, []string{"a"}, accounts(t, db))
 	}},
-	{"OnCommit is called when everybody can see the commit", func(t *testing.T, db sqldb.DB) {
+	{"OnCommit is called when others can see the commit", func(t *testing.T, db sqldb.DB) {
 		var seen []string
 		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 			tx.OnCommit(func() { seen = accounts(t, db) })
@@ -97,24 +98,24 @@ var contract = []struct {
 			if err := opening("a")(ctx, tx); err != nil {
 				return err
 			}
-			_, err := tx.Exec(ctx, "INSERT INTO entries (id, account) VALUES ($1, $2)", "e", "nobody")
+			_, err := tx.Exec(ctx, "INSERT INTO entries (id, account) VALUES ($1, $2)", "e", "missing")
 			return err
 		}))
 		require.Empty(t, accounts(t, db))
-		require.NoError(t, db.Tx(t.Context(), opening("b")), "the next is not harmed")
+		require.NoError(t, db.Tx(t.Context(), opening("b")), "the next transaction is not harmed")
 	}},
 	{"after a failed statement the transaction can only fail", func(t *testing.T, db sqldb.DB) {
 		err := db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 			require.NoError(t, opening("a")(ctx, tx))
 			_, err := tx.Exec(ctx, openAccount, "a")
 			require.True(t, sqldb.IsDuplicate(err), err)
-			require.Error(t, opening("b")(ctx, tx), "nothing runs any more")
+			require.Error(t, opening("b")(ctx, tx), "no further statement runs")
 			return nil
 		})
 		require.True(t, sqldb.IsDuplicate(err), err)
 		require.Empty(t, accounts(t, db))
 	}},
-	{"a duplicate key is told from other errors", func(t *testing.T, db sqldb.DB) {
+	{"a duplicate key is distinguished from other errors", func(t *testing.T, db sqldb.DB) {
 		exec := func(sql string, args ...any) error {
 			_, err := db.Exec(t.Context(), sql, args...)
 			return err
@@ -126,7 +127,7 @@ var contract = []struct {
 		require.False(t, sqldb.IsDuplicate(exec("INSERT INTO nowhere (id) VALUES ($1)", "a")), "no such table")
 		require.False(t, sqldb.IsDuplicate(nil))
 	}},
-	{"a panic is the caller's and harms nobody else", func(t *testing.T, db sqldb.DB) {
+	{"a panic surfaces in its caller and harms no other transaction", func(t *testing.T, db sqldb.DB) {
 		require.PanicsWithValue(t, "oh", func() {
 			_ = db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 				require.NoError(t, opening("a")(ctx, tx))
@@ -136,7 +137,7 @@ var contract = []struct {
 		require.Empty(t, accounts(t, db))
 		require.NoError(t, db.Tx(t.Context(), opening("b")))
 	}},
-	{"a goroutine that ends inside a transaction harms nobody else", func(t *testing.T, db sqldb.DB) {
+	{"a goroutine that ends inside a transaction harms no other", func(t *testing.T, db sqldb.DB) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_ = db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
@@ -149,7 +150,7 @@ var contract = []struct {
 		require.Empty(t, accounts(t, db))
 		require.NoError(t, db.Tx(t.Context(), opening("b")))
 	}},
-	{"a context that is over starts nothing", func(t *testing.T, db sqldb.DB) {
+	{"a context that has ended starts nothing", func(t *testing.T, db sqldb.DB) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.ErrorIs(t, db.Tx(ctx, func(context.Context, sqldb.Tx) error { panic("started") }), context.Canceled)
@@ -159,7 +160,7 @@ var contract = []struct {
 		require.ErrorIs(t, err, context.Canceled)
 		require.Empty(t, accounts(t, db))
 	}},
-	{"a context that ends in a transaction undoes it", func(t *testing.T, db sqldb.DB) {
+	{"a context that ends in a transaction rolls it back", func(t *testing.T, db sqldb.DB) {
 		ctx, cancel := context.WithCancel(t.Context())
 		err := db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 			require.NoError(t, opening("a")(ctx, tx))
@@ -178,13 +179,13 @@ var contract = []struct {
 		}))
 		require.Equal(t, []string{"b"}, accounts(t, db))
 	}},
-	{"a transaction that is over does nothing", func(t *testing.T, db sqldb.DB) {
+	{"a transaction that has ended runs no statement", func(t *testing.T, db sqldb.DB) {
 		var kept sqldb.Tx
 		require.NoError(t, db.Tx(t.Context(), func(_ context.Context, tx sqldb.Tx) error {
 			kept = tx
 			return nil
 		}))
-		require.ErrorContains(t, opening("a")(t.Context(), kept), "over")
+		require.ErrorContains(t, opening("a")(t.Context(), kept), "has ended")
 		require.Empty(t, accounts(t, db))
 	}},
 	{"rows are closed before the next statement", func(t *testing.T, db sqldb.DB) {
@@ -200,7 +201,7 @@ var contract = []struct {
 		}))
 		require.Equal(t, []string{"a", "b", "c"}, accounts(t, db))
 	}},
-	{"rows left open do not stop the commit", func(t *testing.T, db sqldb.DB) {
+	{"rows left open do not prevent the commit", func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 			require.NoError(t, opening("a", "b")(ctx, tx))
 			rows, err := tx.Query(ctx, "SELECT id FROM accounts")
@@ -210,10 +211,10 @@ var contract = []struct {
 		}))
 		require.Equal(t, []string{"a", "b"}, accounts(t, db))
 	}},
-	{"no row is ErrNoRows and no failure", func(t *testing.T, db sqldb.DB) {
+	{"no row is ErrNoRows and does not fail the transaction", func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 			var id string
-			err := tx.QueryRow(ctx, "SELECT id FROM accounts WHERE id = $1", "nobody").Scan(&id)
+			err := tx.QueryRow(ctx, "SELECT id FROM accounts WHERE id = $1", "missing").Scan(&id)
 			require.ErrorIs(t, err, sqldb.ErrNoRows)
 			return opening("a")(ctx, tx)
 		}))
@@ -224,13 +225,13 @@ var contract = []struct {
 		require.ErrorContains(t, err, "INSERT INTO nowhere (id)")
 		require.ErrorContains(t, db.QueryRow(t.Context(), "SELECT nothing FROM accounts").Scan(new(string)), "SELECT nothing")
 	}},
-	{"Exec says how many rows it touched", func(t *testing.T, db sqldb.DB) {
+	{"Exec returns the number of rows it affected", func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Tx(t.Context(), opening("a", "b", "c")))
 		n, err := db.Exec(t.Context(), "UPDATE accounts SET balance = $1 WHERE id <> $2", 5, "b")
 		require.NoError(t, err)
 		require.EqualValues(t, 2, n)
 	}},
-	{"arguments go by their number", func(t *testing.T, db sqldb.DB) {
+	{"arguments are bound by their number", func(t *testing.T, db sqldb.DB) {
 		_, err := db.Exec(t.Context(), "INSERT INTO accounts (id, iban, notes) VALUES ($2, $1, $1)", "one", "two")
 		require.NoError(t, err)
 		var id, iban, notes string
@@ -238,7 +239,7 @@ var contract = []struct {
 		require.Equal(t, []string{"two", "one", "one"}, []string{id, iban, notes})
 	}},
 	{"values come back as they went in", roundTrip},
-	{"RETURNING gives rows in a transaction", func(t *testing.T, db sqldb.DB) {
+	{"RETURNING returns rows in a transaction", func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Tx(t.Context(), opening("a", "b")))
 		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 			ids, err := sqldb.All(ctx, tx, scanText, "DELETE FROM accounts RETURNING id")
@@ -254,7 +255,7 @@ var contract = []struct {
 		require.NoError(t, err)
 		require.Empty(t, ids)
 	}},
-	{"text that a database cannot keep is the caller's mistake", badText},
+	{"text that PostgreSQL cannot store is refused", badText},
 	{"a closed database refuses everything", func(t *testing.T, db sqldb.DB) {
 		require.NoError(t, db.Close())
 		require.NoError(t, db.Close(), "twice is fine")
@@ -265,7 +266,7 @@ var contract = []struct {
 		require.ErrorIs(t, err, sqldb.ErrClosed)
 		require.Error(t, db.Ping(t.Context()))
 	}},
-	{"closing lets what runs end", func(t *testing.T, db sqldb.DB) {
+	{"Close waits for the transaction that runs", func(t *testing.T, db sqldb.DB) {
 		running, proceed, done := make(chan struct{}), make(chan struct{}), make(chan error)
 		go func() {
 			done <- db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
@@ -296,6 +297,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
+// roundTrip writes values of every type and reads them back.
 func roundTrip(t *testing.T, db sqldb.DB) {
 	type kind string
 	note := "naïve ☃"
@@ -327,6 +329,7 @@ func roundTrip(t *testing.T, db sqldb.DB) {
 	require.Equal(t, 1, count)
 }
 
+// badText passes text that cannot be stored to every method.
 func badText(t *testing.T, db sqldb.DB) {
 	type kind string
 	null := "a\x00b"
@@ -353,7 +356,7 @@ func badText(t *testing.T, db sqldb.DB) {
 	require.Empty(t, accounts(t, db))
 }
 
-// opening opens accounts.
+// opening returns the function of a transaction that opens accounts.
 func opening(ids ...string) func(context.Context, sqldb.Tx) error {
 	return func(ctx context.Context, tx sqldb.Tx) error {
 		for _, id := range ids {
@@ -365,6 +368,7 @@ func opening(ids ...string) func(context.Context, sqldb.Tx) error {
 	}
 }
 
+// accounts returns the ids of all accounts that are committed.
 func accounts(t *testing.T, db sqldb.DB) []string {
 	t.Helper()
 	ids, err := sqldb.All(t.Context(), db, scanText, "SELECT id FROM accounts ORDER BY id")

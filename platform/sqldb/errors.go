@@ -18,22 +18,22 @@ import (
 	"troupe/platform/fault"
 )
 
-// ErrClosed is what everything returns after Close.
+// ErrClosed is the error of every call after Close.
 var ErrClosed = errors.New("sqldb: database is closed")
 
 var (
-	errRowsOpen = errors.New("sqldb: the rows of the last query are still open: close them first")
-	errNested   = errors.New("sqldb: a transaction inside a transaction: use the Tx at hand")
-	errOver     = errors.New("sqldb: the transaction is over")
-	errReads    = errors.New("sqldb: a query that writes needs a Tx")
-	errAway     = &fault.Error{
+	errRowsOpen    = errors.New("sqldb: the rows of the last query are still open: close them first")
+	errNested      = errors.New("sqldb: a transaction inside a transaction: use the Tx you have")
+	errTxEnded     = errors.New("sqldb: the transaction has ended: use its Tx only inside the function given to DB.Tx")
+	errNeedsTx     = errors.New("sqldb: a query that writes needs a Tx: run it inside DB.Tx")
+	errUnavailable = &fault.Error{
 		Kind: fault.Unavailable, Code: "data_unavailable", RetryAfter: time.Second,
-		Message: "The service can not reach its data now. Try again in a moment.",
+		Message: "the service cannot reach its database now; try again in a moment",
 	}
-	errBadText = fault.New(fault.Invalid, "bad_text", "Text must be valid UTF-8 without null characters.")
+	errBadText = fault.New(fault.Invalid, "bad_text", "text must be valid UTF-8 without null characters")
 )
 
-// IsDuplicate says whether err is a violated primary key or unique index.
+// IsDuplicate reports whether err is a violation of a primary key or a unique index.
 func IsDuplicate(err error) bool {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code == pgUniqueViolation
@@ -42,54 +42,56 @@ func IsDuplicate(err error) bool {
 	return ok && (e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY || e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE)
 }
 
-// failed says which statement err comes from. It leaves alone what is no
-// statement's fault.
-func failed(sql string, err error) error {
+// withStatement adds the beginning of the statement to its error. It leaves a fault
+// and the error of a context as they are: the statement did not cause those.
+func withStatement(sql string, err error) error {
 	var f *fault.Error
 	if errors.As(err, &f) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	const enough = 60
+	const shown = 60
 	sql = strings.Join(strings.Fields(sql), " ")
-	if len(sql) > enough {
-		sql = strings.ToValidUTF8(sql[:enough], "") + "..."
+	if len(sql) > shown {
+		sql = strings.ToValidUTF8(sql[:shown], "") + "..."
 	}
 	return fmt.Errorf("%s: %w", sql, err)
 }
 
-// checked refuses text that PostgreSQL cannot store, on both databases, and has
-// JSON stored as text on both.
-func checked(args []any) ([]any, error) {
+// checkArgs returns args as both databases can store them: JSON becomes text. It
+// refuses, on both, text that PostgreSQL cannot store.
+func checkArgs(args []any) ([]any, error) {
 	copied := false
 	for i, arg := range args {
-		good := true
+		valid := true
 		switch v := arg.(type) {
 		case nil, int, int64, bool, []byte:
 		case string:
-			good = goodText(v)
+			valid = isValidText(v)
 		case json.RawMessage:
 			if !copied {
 				args, copied = slices.Clone(args), true
 			}
-			args[i], good = string(v), goodText(string(v))
+			args[i], valid = string(v), isValidText(string(v))
 		default:
-			good = goodValue(reflect.ValueOf(arg))
+			valid = isValidValue(reflect.ValueOf(arg))
 		}
-		if !good {
+		if !valid {
 			return nil, errBadText
 		}
 	}
 	return args, nil
 }
 
-// goodValue judges a pointer to a string and a type made of string.
-func goodValue(v reflect.Value) bool {
+// isValidValue is isValidText for pointers to strings and for types whose underlying
+// type is string. It reports true for every other type.
+func isValidValue(v reflect.Value) bool {
 	for v.Kind() == reflect.Pointer && !v.IsNil() {
 		v = v.Elem()
 	}
-	return v.Kind() != reflect.String || goodText(v.String())
+	return v.Kind() != reflect.String || isValidText(v.String())
 }
 
-func goodText(s string) bool {
+// isValidText reports whether PostgreSQL can store s.
+func isValidText(s string) bool {
 	return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s)
 }

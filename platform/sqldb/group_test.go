@@ -13,237 +13,241 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// crowd is callers that queue up, in order, behind one transaction that holds
-// the writer, so that all of them are one group.
-type crowd struct {
+// queue is a database with callers that queue up, in order, behind a first transaction
+// that holds the writer until release, so that all of them form one group.
+type queue struct {
 	t       *testing.T
 	db      sqldb.DB
 	proceed chan struct{}
 	wg      sync.WaitGroup
 
 	mu  sync.Mutex
-	log []string
+	log []string // what happened, in order
 }
 
-// gather runs test in a bubble where "everybody is queued" can be waited for.
-func gather(t *testing.T, o sqldb.Options, test func(t *testing.T, c *crowd)) {
+// withQueue runs test in a synctest bubble, in which synctest.Wait returns once every
+// caller waits in the queue.
+func withQueue(t *testing.T, o sqldb.Options, test func(t *testing.T, q *queue)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		db, err := sqldb.Open(t.Context(), "sqlite::memory:", o)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, db.Close()) }()
 		require.NoError(t, sqldb.Migrate(t.Context(), db, bank))
-		c := &crowd{t: t, db: db, proceed: make(chan struct{})}
-		c.joins("first", func(ctx context.Context, tx sqldb.Tx) error {
-			<-c.proceed
+		q := &queue{t: t, db: db, proceed: make(chan struct{})}
+		q.enqueue("first", func(ctx context.Context, tx sqldb.Tx) error {
+			<-q.proceed
 			return opening("first")(ctx, tx)
 		})
-		test(t, c)
+		test(t, q)
 	})
 }
 
-func (c *crowd) note(format string, args ...any) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.log = append(c.log, fmt.Sprintf(format, args...))
+// record adds to the log.
+func (q *queue) record(format string, args ...any) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.log = append(q.log, fmt.Sprintf(format, args...))
 }
 
-// joins queues a transaction up and notes its beginning, commit and outcome.
-func (c *crowd) joins(name string, fn func(context.Context, sqldb.Tx) error) {
-	c.joinsWith(c.t.Context(), name, fn)
+// enqueue adds a transaction to the queue and logs its start, its commit and its failure.
+func (q *queue) enqueue(name string, fn func(context.Context, sqldb.Tx) error) {
+	q.enqueueWith(q.t.Context(), name, fn)
 }
 
-func (c *crowd) joinsWith(ctx context.Context, name string, fn func(context.Context, sqldb.Tx) error) {
-	c.wg.Go(func() {
+// enqueueWith is enqueue with the context of the caller.
+func (q *queue) enqueueWith(ctx context.Context, name string, fn func(context.Context, sqldb.Tx) error) {
+	q.wg.Go(func() {
 		defer func() {
 			if v := recover(); v != nil {
-				c.note("%s panics", name)
+				q.record("%s panics", name)
 			}
 		}()
-		err := c.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-			c.note("%s runs", name)
-			tx.OnCommit(func() { c.note("%s is told", name) })
+		err := q.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			q.record("%s runs", name)
+			tx.OnCommit(func() { q.record("%s commits", name) })
 			return fn(ctx, tx)
 		})
 		if err != nil {
-			c.note("%s fails", name)
+			q.record("%s fails", name)
 		}
 	})
 	synctest.Wait()
 }
 
-func (c *crowd) goAhead() {
-	close(c.proceed)
-	c.wg.Wait()
+// release lets the first transaction go on and waits until all have ended.
+func (q *queue) release() {
+	close(q.proceed)
+	q.wg.Wait()
 }
 
-// before demands that everything in early was noted before anything in late.
-func (c *crowd) before(early, late []string) {
-	c.t.Helper()
+// before requires that everything in early was logged before anything in late.
+func (q *queue) before(early, late []string) {
+	q.t.Helper()
 	at := map[string]int{}
-	for i, what := range c.log {
+	for i, what := range q.log {
 		at[what] = i
 	}
 	for _, e := range early {
 		for _, l := range late {
-			require.Contains(c.t, c.log, e)
-			require.Contains(c.t, c.log, l)
-			require.Less(c.t, at[e], at[l], "%s, then %s: %s", e, l, strings.Join(c.log, "; "))
+			require.Contains(q.t, q.log, e)
+			require.Contains(q.t, q.log, l)
+			require.Less(q.t, at[e], at[l], "%s, then %s: %s", e, l, strings.Join(q.log, "; "))
 		}
 	}
 }
 
-func TestCallersThatQueueUpShareOneCommit(t *testing.T) {
-	gather(t, sqldb.Options{}, func(t *testing.T, c *crowd) {
-		c.joins("second", opening("b"))
-		c.joins("third", opening("c"))
-		c.goAhead()
-		c.before([]string{"first runs", "second runs", "third runs"}, []string{"first is told", "second is told", "third is told"})
-		c.before([]string{"second runs"}, []string{"third runs"})
-		require.Equal(t, []string{"b", "c", "first"}, accounts(t, c.db))
+func TestCallersInTheQueueShareOneCommit(t *testing.T) {
+	withQueue(t, sqldb.Options{}, func(t *testing.T, q *queue) {
+		q.enqueue("second", opening("b"))
+		q.enqueue("third", opening("c"))
+		q.release()
+		q.before([]string{"first runs", "second runs", "third runs"}, []string{"first commits", "second commits", "third commits"})
+		q.before([]string{"second runs"}, []string{"third runs"})
+		require.Equal(t, []string{"b", "c", "first"}, accounts(t, q.db))
 	})
 }
 
-func TestWithoutGroupCommitEachIsCommittedByItself(t *testing.T) {
-	gather(t, sqldb.Options{NoGroupCommit: true}, func(t *testing.T, c *crowd) {
-		c.joins("second", func(ctx context.Context, tx sqldb.Tx) error {
-			require.Equal(t, []string{"first"}, accounts(t, c.db), "the first is committed already")
+func TestWithoutGroupCommitEachCommitsByItself(t *testing.T) {
+	withQueue(t, sqldb.Options{NoGroupCommit: true}, func(t *testing.T, q *queue) {
+		q.enqueue("second", func(ctx context.Context, tx sqldb.Tx) error {
+			require.Equal(t, []string{"first"}, accounts(t, q.db), "the first is committed already")
 			return opening("b")(ctx, tx)
 		})
-		c.goAhead()
-		require.Equal(t, []string{"b", "first"}, accounts(t, c.db))
+		q.release()
+		require.Equal(t, []string{"b", "first"}, accounts(t, q.db))
 	})
 }
 
-func TestOneThatFailsLeavesTheGroupAlone(t *testing.T) {
-	gather(t, sqldb.Options{}, func(t *testing.T, c *crowd) {
-		c.joins("second", opening("b"))
-		c.joins("failing", func(ctx context.Context, tx sqldb.Tx) error {
+func TestAFailedTransactionDoesNotHarmItsGroup(t *testing.T) {
+	withQueue(t, sqldb.Options{}, func(t *testing.T, q *queue) {
+		q.enqueue("second", opening("b"))
+		q.enqueue("failing", func(ctx context.Context, tx sqldb.Tx) error {
 			require.NoError(t, opening("x")(ctx, tx))
 			return errRefused
 		})
-		c.joins("duplicate", opening("y", "b"))
-		c.joins("panicking", func(ctx context.Context, tx sqldb.Tx) error {
+		q.enqueue("duplicate", opening("y", "b"))
+		q.enqueue("panicking", func(ctx context.Context, tx sqldb.Tx) error {
 			require.NoError(t, opening("z")(ctx, tx))
 			panic("oh")
 		})
-		c.joins("last", opening("c"))
-		c.goAhead()
-		require.Equal(t, []string{"b", "c", "first"}, accounts(t, c.db))
-		c.before([]string{"last runs"}, []string{"first is told", "second is told", "last is told"})
-		require.Subset(t, c.log, []string{"failing fails", "duplicate fails", "panicking panics"})
-		require.NotContains(t, c.log, "failing is told")
-		require.NotContains(t, c.log, "panicking is told")
+		q.enqueue("last", opening("c"))
+		q.release()
+		require.Equal(t, []string{"b", "c", "first"}, accounts(t, q.db))
+		q.before([]string{"last runs"}, []string{"first commits", "second commits", "last commits"})
+		require.Subset(t, q.log, []string{"failing fails", "duplicate fails", "panicking panics"})
+		require.NotContains(t, q.log, "failing commits")
+		require.NotContains(t, q.log, "panicking commits")
 	})
 }
 
-func TestTheFirstMayFailAndTheLast(t *testing.T) {
-	gather(t, sqldb.Options{}, func(t *testing.T, c *crowd) {
-		c.joins("duplicate of first", opening("first"))
-		c.joins("good", opening("good"))
-		c.joins("last", func(ctx context.Context, tx sqldb.Tx) error {
+func TestTheFirstAndTheLastOfAGroupMayFail(t *testing.T) {
+	withQueue(t, sqldb.Options{}, func(t *testing.T, q *queue) {
+		q.enqueue("duplicate of first", opening("first"))
+		q.enqueue("good", opening("good"))
+		q.enqueue("last", func(ctx context.Context, tx sqldb.Tx) error {
 			require.NoError(t, opening("x")(ctx, tx))
 			return errRefused
 		})
-		c.goAhead()
-		require.Equal(t, []string{"first", "good"}, accounts(t, c.db))
-		require.Contains(t, c.log, "good is told")
+		q.release()
+		require.Equal(t, []string{"first", "good"}, accounts(t, q.db))
+		require.Contains(t, q.log, "good commits")
 	})
 }
 
-func TestACommitThatFailsFailsAll(t *testing.T) {
-	gather(t, sqldb.Options{}, func(t *testing.T, c *crowd) {
-		c.joins("second", func(ctx context.Context, tx sqldb.Tx) error {
-			_, err := tx.Exec(ctx, "INSERT INTO entries (id, account) VALUES ($1, $2)", "e", "nobody")
-			return err // the foreign key is looked at on commit
+func TestAFailedCommitFailsTheWholeGroup(t *testing.T) {
+	withQueue(t, sqldb.Options{}, func(t *testing.T, q *queue) {
+		q.enqueue("second", func(ctx context.Context, tx sqldb.Tx) error {
+			_, err := tx.Exec(ctx, "INSERT INTO entries (id, account) VALUES ($1, $2)", "e", "missing")
+			return err // the foreign key is checked at the commit
 		})
-		c.joins("third", opening("c"))
-		c.goAhead()
+		q.enqueue("third", opening("c"))
+		q.release()
 		for _, name := range []string{"first", "second", "third"} {
-			require.Contains(t, c.log, name+" fails")
-			require.NotContains(t, c.log, name+" is told")
+			require.Contains(t, q.log, name+" fails")
+			require.NotContains(t, q.log, name+" commits")
 		}
-		require.Empty(t, accounts(t, c.db))
-		require.NoError(t, c.db.Tx(t.Context(), opening("d")), "the next group is not harmed")
+		require.Empty(t, accounts(t, q.db))
+		require.NoError(t, q.db.Tx(t.Context(), opening("d")), "the next group is not harmed")
 	})
 }
 
-func TestOneWhoseContextEndsInTheQueueNeverRuns(t *testing.T) {
-	gather(t, sqldb.Options{}, func(t *testing.T, c *crowd) {
+func TestAContextThatEndsInTheQueuePreventsTheRun(t *testing.T) {
+	withQueue(t, sqldb.Options{}, func(t *testing.T, q *queue) {
 		ctx, cancel := context.WithCancel(t.Context())
-		c.joinsWith(ctx, "impatient", opening("x"))
-		c.joins("patient", opening("b"))
+		q.enqueueWith(ctx, "canceled", opening("x"))
+		q.enqueue("other", opening("b"))
 		cancel()
 		synctest.Wait()
-		require.Equal(t, []string{"first runs", "impatient fails"}, c.log)
-		c.goAhead()
-		require.NotContains(t, c.log, "impatient runs")
-		require.Equal(t, []string{"b", "first"}, accounts(t, c.db))
+		require.Equal(t, []string{"first runs", "canceled fails"}, q.log)
+		q.release()
+		require.NotContains(t, q.log, "canceled runs")
+		require.Equal(t, []string{"b", "first"}, accounts(t, q.db))
 	})
 }
 
-func TestAContextThatEndsAfterwardsTakesNothingBack(t *testing.T) {
-	gather(t, sqldb.Options{}, func(t *testing.T, c *crowd) {
+func TestAContextThatEndsAfterTheRunUndoesNothing(t *testing.T) {
+	withQueue(t, sqldb.Options{}, func(t *testing.T, q *queue) {
 		ctx, cancel := context.WithCancel(t.Context())
-		c.joinsWith(ctx, "second", func(ctx context.Context, tx sqldb.Tx) error {
+		q.enqueueWith(ctx, "second", func(ctx context.Context, tx sqldb.Tx) error {
 			err := opening("b")(ctx, tx)
 			cancel()
 			return err
 		})
-		c.joins("third", opening("c"))
-		c.goAhead()
-		require.Equal(t, []string{"b", "c", "first"}, accounts(t, c.db))
-		require.Contains(t, c.log, "second is told")
+		q.enqueue("third", opening("c"))
+		q.release()
+		require.Equal(t, []string{"b", "c", "first"}, accounts(t, q.db))
+		require.Contains(t, q.log, "second commits")
 	})
 }
 
-func TestAFlushedTransactionStartsItsOwnGroupAfterARelaxedOne(t *testing.T) {
-	gather(t, sqldb.Options{}, func(t *testing.T, c *crowd) {
+func TestAFlushedTransactionNeverJoinsARelaxedGroup(t *testing.T) {
+	withQueue(t, sqldb.Options{}, func(t *testing.T, q *queue) {
 		held := make(chan struct{})
-		c.wg.Go(func() {
-			_ = c.db.TxRelaxed(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
-				c.note("relaxed runs")
-				tx.OnCommit(func() { c.note("relaxed is told") })
+		q.wg.Go(func() {
+			_ = q.db.TxRelaxed(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+				q.record("relaxed runs")
+				tx.OnCommit(func() { q.record("relaxed commits") })
 				<-held
 				return opening("r")(ctx, tx)
 			})
 		})
 		synctest.Wait()
-		close(c.proceed) // the first and the relaxed one are a flushed group
+		close(q.proceed) // the first and the relaxed one are a flushed group
 		synctest.Wait()
-		require.NotContains(t, c.log, "first is told")
+		require.NotContains(t, q.log, "first commits")
 		close(held)
-		c.wg.Wait()
-		c.before([]string{"first runs", "relaxed runs"}, []string{"first is told", "relaxed is told"})
+		q.wg.Wait()
+		q.before([]string{"first runs", "relaxed runs"}, []string{"first commits", "relaxed commits"})
 
 		held = make(chan struct{})
-		c.wg.Go(func() {
-			_ = c.db.TxRelaxed(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+		q.wg.Go(func() {
+			_ = q.db.TxRelaxed(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 				<-held
 				return opening("r2")(ctx, tx)
 			})
 		})
 		synctest.Wait()
-		c.joins("flushed", func(ctx context.Context, tx sqldb.Tx) error {
-			require.Contains(t, accounts(t, c.db), "r2", "the relaxed group is committed already")
+		q.enqueue("flushed", func(ctx context.Context, tx sqldb.Tx) error {
+			require.Contains(t, accounts(t, q.db), "r2", "the relaxed group is committed already")
 			return opening("f")(ctx, tx)
 		})
 		close(held)
-		c.wg.Wait()
-		require.Equal(t, []string{"f", "first", "r", "r2"}, accounts(t, c.db))
+		q.wg.Wait()
+		require.Equal(t, []string{"f", "first", "r", "r2"}, accounts(t, q.db))
 	})
 }
 
-func TestClosingRefusesThoseWhoWait(t *testing.T) {
-	gather(t, sqldb.Options{}, func(t *testing.T, c *crowd) {
-		c.joins("second", opening("b"))
+func TestCloseRefusesTheCallersInTheQueue(t *testing.T) {
+	withQueue(t, sqldb.Options{}, func(t *testing.T, q *queue) {
+		q.enqueue("second", opening("b"))
 		closed := make(chan error, 1)
-		go func() { closed <- c.db.Close() }()
+		go func() { closed <- q.db.Close() }()
 		synctest.Wait()
-		require.Contains(t, c.log, "second fails")
+		require.Contains(t, q.log, "second fails")
 		require.Empty(t, closed, "the first still runs")
-		c.goAhead()
+		q.release()
 		require.NoError(t, <-closed)
-		require.Contains(t, c.log, "first is told")
+		require.Contains(t, q.log, "first commits")
 	})
 }

@@ -14,47 +14,49 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
+// versionTable is the table of the migrations that are applied.
 const versionTable = "schema_migrations"
 
-// migratable is what Migrate needs of an adapter beyond DB.
+// migratable is a DB with what Migrate needs beyond that.
 type migratable interface {
 	DB
 	dialect() goose.Dialect
-	// hasTable says whether the current schema has a table of that name.
+	// hasTable reports whether the current schema has a table of that name.
 	hasTable(ctx context.Context, name string) (bool, error)
-	// exclusively runs f while nobody else does, in any process.
+	// exclusively runs f while no other program migrates this schema.
 	exclusively(ctx context.Context, f func(*sql.DB) error) error
 }
 
-// Migrate brings the schema up to date: the *.sql files (goose format) of all
-// sets, whose version numbers do not overlap. A file *.postgres.sql or
-// *.sqlite.sql is for that database only. Replicas that start together take
-// turns. It fails if the database is newer than the code.
+// Migrate brings the schema up to date: it applies the *.sql files (goose format) of
+// all sets that are not applied yet. Version numbers must not occur twice. A file
+// *.postgres.sql or *.sqlite.sql is for that database only. Replicas that start
+// together take turns. Migrate fails if the database is newer than the code.
 //
-// A version may be added below others that are applied already: the sets of
+// A version may be added below others that are applied already, because the sets of
 // several packages grow independently.
 func Migrate(ctx context.Context, db DB, sets ...fs.FS) error {
 	m, ok := db.(migratable)
 	if !ok {
 		return fmt.Errorf("migrate: %T is not a database made by Open", db)
 	}
-	files, err := gather(m.dialect(), sets)
+	files, err := collect(m.dialect(), sets)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	// The usual start has nothing to do; this costs it one query and no lock.
-	if due, err := isDue(ctx, m, files); err != nil || !due {
+	// A usual start has nothing to apply, and costs one query and no lock.
+	if pending, err := hasPending(ctx, m, files); err != nil || !pending {
 		return err
 	}
 	return m.exclusively(ctx, func(conns *sql.DB) error {
-		if due, err := isDue(ctx, m, files); err != nil || !due {
+		if pending, err := hasPending(ctx, m, files); err != nil || !pending {
 			return err
 		}
-		return up(ctx, m.dialect(), conns, files)
+		return apply(ctx, m.dialect(), conns, files)
 	})
 }
 
-func up(ctx context.Context, dialect goose.Dialect, conns *sql.DB, files migrations) error {
+// apply runs the migrations that are not applied yet.
+func apply(ctx context.Context, dialect goose.Dialect, conns *sql.DB, files migrations) error {
 	p, err := goose.NewProvider(dialect, conns, files,
 		goose.WithTableName(versionTable),
 		goose.WithAllowOutofOrder(true),
@@ -76,8 +78,9 @@ func up(ctx context.Context, dialect goose.Dialect, conns *sql.DB, files migrati
 	return nil
 }
 
-// isDue compares what is applied with what there is.
-func isDue(ctx context.Context, m migratable, files migrations) (bool, error) {
+// hasPending reports whether files contains a migration that is not applied. It fails
+// if the database has one that files does not contain.
+func hasPending(ctx context.Context, m migratable, files migrations) (bool, error) {
 	applied, err := appliedVersions(ctx, m)
 	if err != nil {
 		return false, fmt.Errorf("read which migrations are applied: %w", err)
@@ -93,6 +96,7 @@ func isDue(ctx context.Context, m migratable, files migrations) (bool, error) {
 	return len(known) > 0, nil
 }
 
+// appliedVersions returns the versions that the database has, none if it is new.
 func appliedVersions(ctx context.Context, m migratable) ([]int64, error) {
 	if ok, err := m.hasTable(ctx, versionTable); err != nil || !ok {
 		return nil, err
@@ -101,7 +105,8 @@ func appliedVersions(ctx context.Context, m migratable) ([]int64, error) {
 		"SELECT version_id FROM "+versionTable+" WHERE version_id > 0 AND is_applied")
 }
 
-// migrations are the files of several sets as one flat file system, by name.
+// migrations are the files of several sets, by name. They are one flat file system,
+// which is what goose reads.
 type migrations map[string]migration
 
 type migration struct {
@@ -110,8 +115,8 @@ type migration struct {
 	version int64
 }
 
-// gather collects the files that are for the dialect.
-func gather(dialect goose.Dialect, sets []fs.FS) (migrations, error) {
+// collect returns the files that are for the dialect.
+func collect(dialect goose.Dialect, sets []fs.FS) (migrations, error) {
 	all := migrations{}
 	for _, set := range sets {
 		err := fs.WalkDir(set, ".", func(p string, e fs.DirEntry, err error) error {
@@ -127,6 +132,7 @@ func gather(dialect goose.Dialect, sets []fs.FS) (migrations, error) {
 	return all, nil
 }
 
+// isFor reports whether a file is for the dialect.
 func isFor(dialect goose.Dialect, file string) bool {
 	switch path.Ext(strings.TrimSuffix(file, ".sql")) {
 	case ".postgres":
@@ -137,10 +143,11 @@ func isFor(dialect goose.Dialect, file string) bool {
 	return true
 }
 
+// add adds a file, whose version must be new.
 func (m migrations) add(set fs.FS, p string) error {
 	version, err := goose.NumericComponent(path.Base(p))
 	if err != nil {
-		return fmt.Errorf("%s: a migration's name starts with its version, as in 01001_orders.sql: %w", p, err)
+		return fmt.Errorf("%s: the name of a migration must start with its version, as in 01001_orders.sql: %w", p, err)
 	}
 	for name, other := range m {
 		if other.version == version {
@@ -151,6 +158,7 @@ func (m migrations) add(set fs.FS, p string) error {
 	return nil
 }
 
+// versions returns the names of the files by version.
 func (m migrations) versions() map[int64]string {
 	all := make(map[int64]string, len(m))
 	for name, one := range m {

@@ -26,8 +26,8 @@ var (
 	}
 )
 
-// empty gives a fresh database per dialect, not migrated.
-func empty(t *testing.T, test func(t *testing.T, dialect, url string, db sqldb.DB)) {
+// onEmpty runs test on a new database of each dialect, without tables.
+func onEmpty(t *testing.T, test func(t *testing.T, dialect, url string, db sqldb.DB)) {
 	t.Parallel()
 	for dialect := range sqldbtest.URLs(t) {
 		t.Run(dialect, func(t *testing.T) {
@@ -38,6 +38,7 @@ func empty(t *testing.T, test func(t *testing.T, dialect, url string, db sqldb.D
 	}
 }
 
+// exists reports whether there is a table of that name.
 func exists(t *testing.T, db sqldb.DB, table string) bool {
 	t.Helper()
 	var n int
@@ -45,7 +46,7 @@ func exists(t *testing.T, db sqldb.DB, table string) bool {
 }
 
 func TestMigrateMergesSetsAndPicksTheDialect(t *testing.T) {
-	empty(t, func(t *testing.T, dialect, _ string, db sqldb.DB) {
+	onEmpty(t, func(t *testing.T, dialect, _ string, db sqldb.DB) {
 		require.NoError(t, sqldb.Migrate(t.Context(), db, apples, pears, special))
 		require.True(t, exists(t, db, "apples"))
 		require.True(t, exists(t, db, "pears"))
@@ -56,9 +57,9 @@ func TestMigrateMergesSetsAndPicksTheDialect(t *testing.T) {
 }
 
 func TestMigrateAppliesEachOnceAndInAnyOrder(t *testing.T) {
-	empty(t, func(t *testing.T, _, url string, db sqldb.DB) {
+	onEmpty(t, func(t *testing.T, _, url string, db sqldb.DB) {
 		require.NoError(t, sqldb.Migrate(t.Context(), db, pears))
-		require.NoError(t, sqldb.Migrate(t.Context(), db, pears), "nothing is due")
+		require.NoError(t, sqldb.Migrate(t.Context(), db, pears), "nothing is left to apply")
 		again := sqldbtest.Open(t, url, sqldb.Options{}, pears, apples)
 		require.True(t, exists(t, again, "apples"), "a lower version may come later")
 		var n int
@@ -67,8 +68,8 @@ func TestMigrateAppliesEachOnceAndInAnyOrder(t *testing.T) {
 	})
 }
 
-func TestMigrateRefusesADatabaseThatIsNewer(t *testing.T) {
-	empty(t, func(t *testing.T, _, _ string, db sqldb.DB) {
+func TestMigrateRefusesANewerDatabase(t *testing.T) {
+	onEmpty(t, func(t *testing.T, _, _ string, db sqldb.DB) {
 		require.NoError(t, sqldb.Migrate(t.Context(), db, apples, pears))
 		err := sqldb.Migrate(t.Context(), db, apples)
 		require.ErrorContains(t, err, "has migration 01001, which this program does not know")
@@ -76,24 +77,24 @@ func TestMigrateRefusesADatabaseThatIsNewer(t *testing.T) {
 	})
 }
 
-func TestMigrateUndoesTheOneThatFailsAndGoesOnFromThere(t *testing.T) {
-	empty(t, func(t *testing.T, _, _ string, db sqldb.DB) {
+func TestAFailedMigrationIsRolledBackAndCanBeRepaired(t *testing.T) {
+	onEmpty(t, func(t *testing.T, _, _ string, db sqldb.DB) {
 		broken := schema("01002_broken.sql", "CREATE TABLE plums (id TEXT);\nNONSENSE;")
-		mended := schema("01002_broken.sql", "CREATE TABLE plums (id TEXT);")
+		repaired := schema("01002_broken.sql", "CREATE TABLE plums (id TEXT);")
 		require.ErrorContains(t, sqldb.Migrate(t.Context(), db, pears, broken), "01002_broken.sql")
 		require.True(t, exists(t, db, "pears"))
 		require.False(t, exists(t, db, "plums"))
-		require.NoError(t, sqldb.Migrate(t.Context(), db, pears, mended))
+		require.NoError(t, sqldb.Migrate(t.Context(), db, pears, repaired))
 		require.True(t, exists(t, db, "plums"))
 	})
 }
 
-func TestMigrateRefusesWhatItCannotOrder(t *testing.T) {
+func TestMigrateRefusesVersionsItCannotOrder(t *testing.T) {
 	t.Parallel()
 	db := sqldbtest.SQLite(t)
 	for want, sets := range map[string][]fs.FS{
-		"same version": {apples, schema("00101_other.sql", "SELECT 1;")},
-		"starts with":  {schema("orders.sql", "SELECT 1;")},
+		"same version":    {apples, schema("00101_other.sql", "SELECT 1;")},
+		"must start with": {schema("orders.sql", "SELECT 1;")},
 	} {
 		require.ErrorContains(t, sqldb.Migrate(t.Context(), db, sets...), want)
 	}
@@ -116,20 +117,20 @@ func TestReplicasThatStartTogetherMigrateOnce(t *testing.T) {
 	require.NoError(t, g.Wait())
 }
 
-// Since PostgreSQL 15 this is what a role finds that is not the database's owner.
-func TestARoleThatMayMakeNoTablesIsToldWhatItNeeds(t *testing.T) {
+// Since PostgreSQL 15 this is the case of every role that does not own the database.
+func TestTheErrorForAMissingPrivilegeNamesTheGrant(t *testing.T) {
 	t.Parallel()
 	server, role := postgres(t), "migrate_"+strings.ReplaceAll(uuid.NewString(), "-", "")
 	schema := server.Query().Get("search_path")
 	admin := sqldbtest.Open(t, server.String(), sqldb.Options{MaxConns: 1})
-	makeRole(t, admin, role, "secret")
+	createRole(t, admin, role, "secret")
 	_, err := admin.Exec(t.Context(), "GRANT USAGE ON SCHEMA "+schema+" TO "+role)
 	require.NoError(t, err)
 	server.User = url.UserPassword(role, "secret")
 	db := sqldbtest.Open(t, server.String(), sqldb.Options{MaxConns: 1})
 
 	err = sqldb.Migrate(t.Context(), db, apples)
-	require.ErrorContains(t, err, fmt.Sprintf("does not let user %q make tables in schema %q", role, schema))
+	require.ErrorContains(t, err, fmt.Sprintf("does not let user %q create tables in schema %q", role, schema))
 	require.ErrorContains(t, err, "permission denied for schema "+schema)
 	advice := fmt.Sprintf("GRANT CREATE ON SCHEMA %q TO %q", schema, role)
 	require.ErrorContains(t, err, advice)

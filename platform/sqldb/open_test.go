@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
+func TestOpenRefusesAURLThatIsNotADatabase(t *testing.T) {
 	t.Parallel()
 	for bad, want := range map[string]string{
 		"":                                  "use sqlite:///path/to/file.db or postgres://",
@@ -39,8 +39,8 @@ func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
 	}
 }
 
-// Whoever pastes a password into the URL as it is gets told how to write it, and
-// finds no piece of it in the log.
+// Someone who pastes a password into the URL without encoding it learns how to encode
+// it, and finds no part of it in the log.
 func TestAPasswordThatBreaksTheURLIsNotShown(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{
@@ -48,7 +48,7 @@ func TestAPasswordThatBreaksTheURLIsNotShown(t *testing.T) {
 		"open:sesame/", "open%sesame", "#open/sesame", "[open/sesame",
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
-		cancel() // a URL that seems good is not waited for
+		cancel() // so that Open does not wait for the server of a URL that seems valid
 		_, err := sqldb.Open(ctx, "postgres://orders:"+password+"@db.example:5432/orders", sqldb.Options{})
 		require.ErrorContains(t, err, "use postgres://user:password@host:5432/database", password)
 		require.ErrorContains(t, err, "percent-encoded", password)
@@ -57,30 +57,30 @@ func TestAPasswordThatBreaksTheURLIsNotShown(t *testing.T) {
 	}
 }
 
-func TestAParameterThatCanNotBeUsedIsNamed(t *testing.T) {
+func TestTheErrorNamesAParameterThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	for parameter, want := range map[string]string{
-		"pool_max_conns=many":              "the value of its parameter pool_max_conns can not be used",
-		"pool_max_conns=0":                 "the value of its parameter pool_max_conns can not be used",
-		"sslmode=perhaps":                  "the value of its parameter sslmode can not be used",
-		"sslmode=perhaps&pool_max_conns=0": "what follows its ? can not be used",
+		"pool_max_conns=many":              "the value of its parameter pool_max_conns cannot be used",
+		"pool_max_conns=0":                 "the value of its parameter pool_max_conns cannot be used",
+		"sslmode=perhaps":                  "the value of its parameter sslmode cannot be used",
+		"sslmode=perhaps&pool_max_conns=0": "the parameters after its ? cannot be used",
 	} {
 		_, err := sqldb.Open(t.Context(), "postgres://orders:secret@db.example/orders?connect_timeout=1&"+parameter, sqldb.Options{})
 		require.EqualError(t, err, "database URL: "+want)
 	}
 }
 
-func TestASpecialCharacterIsPercentEncoded(t *testing.T) {
+func TestPercentEncodedPasswordsWork(t *testing.T) {
 	t.Parallel()
 	server, role := postgres(t), "open_"+strings.ReplaceAll(uuid.NewString(), "-", "")
 	admin := sqldbtest.Open(t, server.String(), sqldb.Options{MaxConns: 1})
-	makeRole(t, admin, role, "s/e@c:r?e%t#")
+	createRole(t, admin, role, "s/e@c:r?e%t#")
 	server.User = url.UserPassword(role, "s/e@c:r?e%t#")
 	require.NoError(t, sqldbtest.Open(t, server.String(), sqldb.Options{MaxConns: 1}).Ping(t.Context()))
 }
 
-// makeRole makes a role that may connect, and nothing else, until the test ends.
-func makeRole(t *testing.T, admin sqldb.DB, role, password string) {
+// createRole creates a role that may only connect. It is dropped when the test ends.
+func createRole(t *testing.T, admin sqldb.DB, role, password string) {
 	t.Helper()
 	_, err := admin.Exec(t.Context(), "CREATE ROLE "+role+" LOGIN PASSWORD '"+password+"'")
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func makeRole(t *testing.T, admin sqldb.DB, role, password string) {
 	})
 }
 
-func TestAFileIsMadeWithItsFoldersAndKept(t *testing.T) {
+func TestAFileIsCreatedWithItsFolders(t *testing.T) {
 	t.Parallel()
 	file := "sqlite://" + filepath.Join(t.TempDir(), "new folder", "50% off", "orders.db")
 	db := sqldbtest.Open(t, file, sqldb.Options{}, bank)
@@ -110,31 +110,32 @@ func TestAPrivateDatabaseLeavesNothingBehind(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// firstWarning is a log that says when it has heard something.
+// firstWarning is a log handler that signals its first record.
 type firstWarning struct {
 	slog.Handler
-	heard chan struct{}
+	logged chan struct{}
 }
 
 func (w firstWarning) Handle(_ context.Context, r slog.Record) error {
 	select {
-	case w.heard <- struct{}{}:
+	case w.logged <- struct{}{}:
 	default:
 	}
 	return nil
 }
 
-func listening() (*slog.Logger, <-chan struct{}) {
-	heard := make(chan struct{}, 1)
-	return slog.New(firstWarning{slog.DiscardHandler, heard}), heard
+// warningLog returns a log and a channel that receives a value when something is logged.
+func warningLog() (*slog.Logger, <-chan struct{}) {
+	logged := make(chan struct{}, 1)
+	return slog.New(firstWarning{slog.DiscardHandler, logged}), logged
 }
 
 func (w firstWarning) Enabled(context.Context, slog.Level) bool { return true }
 func (w firstWarning) WithAttrs([]slog.Attr) slog.Handler       { return w }
 
-func TestOpenWaitsForPostgresUntilToldToStop(t *testing.T) {
+func TestOpenWaitsForPostgresUntilItsContextEnds(t *testing.T) {
 	t.Parallel()
-	log, warned := listening()
+	log, warned := warningLog()
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-warned
@@ -145,16 +146,16 @@ func TestOpenWaitsForPostgresUntilToldToStop(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret")
 }
 
-func TestOpenGoesOnWhenPostgresComesUp(t *testing.T) {
+func TestOpenContinuesWhenPostgresComesUp(t *testing.T) {
 	t.Parallel()
 	server := postgres(t)
-	log, warned := listening()
-	addr, there := freePort(t), server.Host
+	log, warned := warningLog()
+	addr, target := freePort(t), server.Host
 	server.Host = addr
 	up := make(chan io.Closer, 1)
 	go func() {
 		<-warned
-		up <- forward(addr, there)
+		up <- forward(addr, target)
 	}()
 	db, err := sqldb.Open(t.Context(), server.String(), sqldb.Options{Log: log})
 	require.NoError(t, err)
@@ -163,9 +164,9 @@ func TestOpenGoesOnWhenPostgresComesUp(t *testing.T) {
 	require.NoError(t, (<-up).Close())
 }
 
-func TestOpenDoesNotWaitForWhatOnlyAPersonCanMend(t *testing.T) {
+func TestOpenDoesNotWaitForWhatOnlyAPersonCanCorrect(t *testing.T) {
 	t.Parallel()
-	for want, spoil := range map[string]func(*url.URL){
+	for want, change := range map[string]func(*url.URL){
 		"check user and password":   func(u *url.URL) { u.User = url.UserPassword("troupe", "wrong") },
 		`has no database "nowhere"`: func(u *url.URL) { u.Path = "/nowhere" },
 		"sslmode=disable":           func(u *url.URL) { u.RawQuery = "sslmode=require" },
@@ -174,16 +175,16 @@ func TestOpenDoesNotWaitForWhatOnlyAPersonCanMend(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
 			server := postgres(t)
-			spoil(server)
-			log, warned := listening()
+			change(server)
+			log, warned := warningLog()
 			_, err := sqldb.Open(t.Context(), server.String(), sqldb.Options{Log: log})
 			require.ErrorContains(t, err, want)
-			require.Empty(t, warned, "it did not wait")
+			require.Empty(t, warned, "Open must not have waited")
 		})
 	}
 }
 
-// postgres is a fresh database's URL; without a server the test is left out.
+// postgres returns the URL of a new database. It skips the test if there is no server.
 func postgres(t *testing.T) *url.URL {
 	t.Helper()
 	at, ok := sqldbtest.URLs(t)["postgres"]
@@ -195,7 +196,7 @@ func postgres(t *testing.T) *url.URL {
 	return u
 }
 
-// freePort is an address where nobody listens.
+// freePort returns an address at which no server listens.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -204,9 +205,9 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// forward listens at one address and passes everything on to the other.
-func forward(here, there string) io.Closer {
-	l, err := net.Listen("tcp", here)
+// forward listens at one address and forwards every connection to the other.
+func forward(from, to string) io.Closer {
+	l, err := net.Listen("tcp", from)
 	if err != nil {
 		panic(err)
 	}
@@ -216,7 +217,7 @@ func forward(here, there string) io.Closer {
 			if err != nil {
 				return
 			}
-			out, err := net.Dial("tcp", there)
+			out, err := net.Dial("tcp", to)
 			if err != nil {
 				_ = in.Close()
 				continue

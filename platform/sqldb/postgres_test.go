@@ -15,7 +15,7 @@ import (
 	"troupe/platform/sqldb/sqldbtest"
 )
 
-func TestADeadlockIsRunAgain(t *testing.T) {
+func TestADeadlockIsRetried(t *testing.T) {
 	t.Parallel()
 	db := sqldbtest.Open(t, postgres(t).String(), sqldb.Options{}, bank)
 	require.NoError(t, db.Tx(t.Context(), opening("a", "b")))
@@ -23,23 +23,23 @@ func TestADeadlockIsRunAgain(t *testing.T) {
 	var bothHoldOne sync.WaitGroup
 	bothHoldOne.Add(2)
 	runs := make(chan string, 20)
-	told := make(chan string, 20)
+	committed := make(chan string, 20)
 	transfer := func(from, to string) func() {
 		var once sync.Once
 		return func() {
 			err := db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 				runs <- from
-				tx.OnCommit(func() { told <- from })
+				tx.OnCommit(func() { committed <- from })
 				if _, err := tx.Exec(ctx, "UPDATE accounts SET balance = balance - 1 WHERE id = $1", from); err != nil {
 					return err
 				}
-				once.Do(func() { // only the first time, or the second run would wait for ever
+				once.Do(func() { // only in the first run, or the second would wait forever
 					bothHoldOne.Done()
 					bothHoldOne.Wait()
 				})
 				_, err := tx.Exec(ctx, "UPDATE accounts SET balance = balance + 1 WHERE id = $1", to)
 				if err != nil {
-					return errRefused // even if fn hides it
+					return errRefused // the deadlock is retried even if fn hides it
 				}
 				return nil
 			})
@@ -52,13 +52,13 @@ func TestADeadlockIsRunAgain(t *testing.T) {
 	wg.Go(transfer("a", "b"))
 	wg.Go(transfer("b", "a"))
 	wg.Wait()
-	require.GreaterOrEqual(t, len(runs), 3, "at least one of the two was run again")
-	require.Len(t, told, 2, "and each was told once")
+	require.GreaterOrEqual(t, len(runs), 3, "at least one of the two must run again")
+	require.Len(t, committed, 2, "OnCommit is called once for each")
 	require.Equal(t, 0, balance(t, db, "a"))
 	require.Equal(t, 0, balance(t, db, "b"))
 }
 
-func TestATransactionOnADeadConnectionIsRunAgain(t *testing.T) {
+func TestATransactionOnALostConnectionIsRetried(t *testing.T) {
 	t.Parallel()
 	db := sqldbtest.Open(t, postgres(t).String(), sqldb.Options{MaxConns: 1}, bank)
 	other := sqldbtest.Open(t, postgres(t).String(), sqldb.Options{MaxConns: 1})
@@ -71,7 +71,7 @@ func TestATransactionOnADeadConnectionIsRunAgain(t *testing.T) {
 	require.Equal(t, []string{"a"}, accounts(t, db))
 }
 
-func TestARelaxedCommitIsRelaxedOnlyForItself(t *testing.T) {
+func TestARelaxedCommitDoesNotAffectTheNext(t *testing.T) {
 	t.Parallel()
 	db := sqldbtest.Open(t, postgres(t).String(), sqldb.Options{MaxConns: 1})
 	mode := func(ctx context.Context, q sqldb.Querier) (mode string) {
@@ -85,21 +85,23 @@ func TestARelaxedCommitIsRelaxedOnlyForItself(t *testing.T) {
 	require.Equal(t, "on", mode(t.Context(), db))
 }
 
+// balance returns the committed balance of an account.
 func balance(t *testing.T, db sqldb.DB, id string) (n int) {
 	t.Helper()
 	require.NoError(t, db.QueryRow(t.Context(), "SELECT balance FROM accounts WHERE id = $1", id).Scan(&n))
 	return n
 }
 
-// Who asks while the server restarts is told to try again, not that we are broken.
-func TestAServerThatIsAwayIsNobodysFault(t *testing.T) {
+// While the server restarts callers are asked to try again: the service is unavailable,
+// not broken.
+func TestAServerThatIsDownMeansUnavailable(t *testing.T) {
 	t.Parallel()
 	at := postgres(t)
-	d := newDoor(t, at.Host)
-	at.Host = d.Addr().String()
+	p := newProxy(t, at.Host)
+	at.Host = p.Addr().String()
 	db := sqldbtest.Open(t, at.String(), sqldb.Options{MaxConns: 2}, bank)
 	require.NoError(t, db.Tx(t.Context(), opening("a")))
-	d.shut()
+	p.close()
 
 	_, exec := db.Exec(t.Context(), "DELETE FROM accounts")
 	for call, err := range map[string]error{
@@ -114,25 +116,25 @@ func TestAServerThatIsAwayIsNobodysFault(t *testing.T) {
 		require.Equal(t, time.Second, f.RetryAfter, call)
 		require.NotNil(t, f.Cause, call)
 	}
-	gone, cancel := context.WithCancel(t.Context())
+	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := db.Exec(gone, "DELETE FROM accounts")
+	_, err := db.Exec(ended, "DELETE FROM accounts")
 	require.ErrorIs(t, err, context.Canceled)
-	require.False(t, fault.Is(err, fault.Unavailable), "who has hung up needs no answer")
+	require.False(t, fault.Is(err, fault.Unavailable), "the caller ended the call, not the server")
 }
 
-// door is the way to a server, until it is shut.
-type door struct {
+// proxy forwards connections to a server until it is closed.
+type proxy struct {
 	net.Listener
 	mu    sync.Mutex
 	conns []net.Conn
 }
 
-func newDoor(t *testing.T, server string) *door {
+func newProxy(t *testing.T, server string) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	d := &door{Listener: listener}
+	p := &proxy{Listener: listener}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -145,23 +147,24 @@ func newDoor(t *testing.T, server string) *door {
 				_ = in.Close() // as the server would
 				continue
 			}
-			d.mu.Lock()
-			d.conns = append(d.conns, in, out)
-			d.mu.Unlock()
-			for _, way := range [][2]net.Conn{{in, out}, {out, in}} {
-				wg.Go(func() { _, _ = io.Copy(way[0], way[1]); _ = way[0].Close() })
+			p.mu.Lock()
+			p.conns = append(p.conns, in, out)
+			p.mu.Unlock()
+			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
+				wg.Go(func() { _, _ = io.Copy(pair[0], pair[1]); _ = pair[0].Close() })
 			}
 		}
 	})
-	t.Cleanup(func() { d.shut(); wg.Wait() })
-	return d
+	t.Cleanup(func() { p.close(); wg.Wait() })
+	return p
 }
 
-func (d *door) shut() {
-	_ = d.Close() // maybe for the second time
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, c := range d.conns {
-		_ = c.Close() // likewise
+// close closes the listener and all connections. It may be called twice.
+func (p *proxy) close() {
+	_ = p.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		_ = c.Close()
 	}
 }

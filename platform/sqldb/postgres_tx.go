@@ -8,11 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// patience bounds the end of a transaction, which no context interrupts: a
-// commit cut off halfway would leave its outcome unknown.
-const patience = 30 * time.Second
+// endTimeout bounds COMMIT and ROLLBACK, which no caller's context interrupts: a commit
+// that is cut off halfway has an unknown outcome.
+const endTimeout = 30 * time.Second
 
-// postgresTx begins with its first statement, in the same round trip.
+// postgresTx is a transaction whose BEGIN is sent with its first statement, in the same
+// round trip.
 type postgresTx struct {
 	txState
 	conn    *pgx.Conn
@@ -20,53 +21,55 @@ type postgresTx struct {
 	tx      pgx.Tx // nil until begun
 }
 
-// run runs fn and ends the transaction.
+// run runs fn, then commits or rolls back.
 func (t *postgresTx) run(ctx context.Context, fn func(context.Context, Tx) error) error {
 	defer t.rollback(ctx) // does nothing after a commit
 	if err := t.call(ctx, fn, t); err != nil {
-		return t.again(ctx, err)
+		return t.asRetryable(ctx, err)
 	}
 	if err := t.commit(ctx); err != nil {
 		return err
 	}
-	t.committed()
+	t.runOnCommit()
 	return nil
 }
 
-// undoneError is the failure of a transaction that is certainly undone, through
-// no fault of its own.
-type undoneError struct{ error }
+// uncommittedError is the failure of a transaction that certainly was not committed,
+// through no fault of its function. Such a transaction is run again.
+type uncommittedError struct{ error }
 
-func (e undoneError) Unwrap() error { return e.error }
+func (e uncommittedError) Unwrap() error { return e.error }
 
-// again says of fn's error whether the transaction is to be run again, whatever
-// fn made of the failure: it lost a race, or its connection before the commit.
-func (t *postgresTx) again(ctx context.Context, err error) error {
+// asRetryable marks err, the error of fn, if the transaction should be run again because
+// one of its statements failed for a retryable reason or its connection was lost. What
+// fn made of that failure does not matter.
+func (t *postgresTx) asRetryable(ctx context.Context, err error) error {
 	if t.failure == nil || ctx.Err() != nil {
 		return err
 	}
-	if lostRace(t.failure) || t.conn.IsClosed() {
-		return undoneError{t.failure}
+	if isRetryable(t.failure) || t.conn.IsClosed() {
+		return uncommittedError{t.failure}
 	}
 	return err
 }
 
+// commit commits what was begun.
 func (t *postgresTx) commit(ctx context.Context) error {
 	if t.tx == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	return explained("COMMIT", t.tx.Commit(ctx))
+	return wrapPostgres("COMMIT", t.tx.Commit(ctx))
 }
 
-// rollback ends what was begun. If even that fails, pgx closes the connection
-// and the server forgets the transaction with it.
+// rollback rolls back what was begun. If even that fails pgx closes the connection, and
+// the server rolls back by itself.
 func (t *postgresTx) rollback(ctx context.Context) {
 	if t.tx == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	_ = t.tx.Rollback(ctx)
 }
@@ -81,29 +84,29 @@ func (t *postgresTx) Exec(ctx context.Context, text string, args ...any) (n int6
 }
 
 func (t *postgresTx) Query(ctx context.Context, text string, args ...any) (Rows, error) {
-	if err := t.ready(ctx); err != nil {
+	if err := t.canRun(ctx); err != nil {
 		return nil, err
 	}
-	args, err := checked(args)
+	args, err := checkArgs(args)
 	if err != nil {
-		return nil, t.note(err)
+		return nil, t.remember(err)
 	}
 	var out pgx.Batch
 	begins := t.begin(&out)
 	out.Queue(text, args...)
 	results := t.send(ctx, &out)
-	if err := skip(results, begins); err != nil {
-		return nil, t.note(explained(text, errors.Join(err, results.Close())))
+	if err := skipResults(results, begins); err != nil {
+		return nil, t.remember(wrapPostgres(text, errors.Join(err, results.Close())))
 	}
-	rows, _ := results.Query() // an error is in rows too
-	t.reading = &postgresRows{Rows: rows, text: text, after: func(err error) error {
+	rows, _ := results.Query() // rows holds the error too
+	t.openRows = &postgresRows{Rows: rows, text: text, onClose: func(err error) error {
 		if closed := results.Close(); err == nil {
-			err = explained(text, closed)
+			err = wrapPostgres(text, closed)
 		}
-		t.read(err)
+		t.rowsClosed(err)
 		return err
 	}}
-	return t.reading, nil
+	return t.openRows, nil
 }
 
 func (t *postgresTx) QueryRow(ctx context.Context, text string, args ...any) Row {
@@ -112,29 +115,31 @@ func (t *postgresTx) QueryRow(ctx context.Context, text string, args ...any) Row
 }
 
 func (t *postgresTx) Run(ctx context.Context, b *Batch) error {
-	if err := t.ready(ctx); err != nil {
+	if err := t.canRun(ctx); err != nil {
 		return err
 	}
 	var out pgx.Batch
 	begins := t.begin(&out)
 	if err := b.queue(&out); err != nil {
-		return t.note(err)
+		return t.remember(err)
 	}
 	results := t.send(ctx, &out)
-	if err := skip(results, begins); err != nil {
-		return t.note(explained("BEGIN", errors.Join(err, results.Close())))
+	if err := skipResults(results, begins); err != nil {
+		return t.remember(wrapPostgres("BEGIN", errors.Join(err, results.Close())))
 	}
-	return t.note(b.receive(results))
+	return t.remember(b.receive(results))
 }
 
-// SkipLocked lets several replicas claim different rows.
+// SkipLocked returns the clause by which several replicas claim different rows at the
+// same time.
 func (t *postgresTx) SkipLocked() string { return " FOR UPDATE SKIP LOCKED" }
 
-// ForUpdate lets several replicas change the same rows in turn.
+// ForUpdate returns the clause by which several replicas change the same rows one after
+// the other.
 func (t *postgresTx) ForUpdate() string { return " FOR UPDATE" }
 
-// begin puts the beginning of the transaction in front, if it is yet to come,
-// and says how many statements that is.
+// begin queues the statements that begin the transaction, unless they were sent already,
+// and returns how many there are.
 func (t *postgresTx) begin(out *pgx.Batch) int {
 	if t.tx != nil {
 		return 0
@@ -146,6 +151,7 @@ func (t *postgresTx) begin(out *pgx.Batch) int {
 	return out.Len()
 }
 
+// send sends out in one round trip, and keeps the transaction that it begins.
 func (t *postgresTx) send(ctx context.Context, out *pgx.Batch) pgx.BatchResults {
 	results := t.conn.SendBatch(ctx, out)
 	if tx := results.Tx(); tx != nil {
@@ -154,7 +160,8 @@ func (t *postgresTx) send(ctx context.Context, out *pgx.Batch) pgx.BatchResults 
 	return results
 }
 
-func skip(results pgx.BatchResults, n int) error {
+// skipResults reads the results of the n statements that begin the transaction.
+func skipResults(results pgx.BatchResults, n int) error {
 	for range n {
 		if _, err := results.Exec(); err != nil {
 			return err
@@ -163,10 +170,10 @@ func skip(results pgx.BatchResults, n int) error {
 	return nil
 }
 
-// hears says whether anybody listens to b's results, and could object.
-func (b *Batch) hears() bool {
+// hasCallbacks reports whether b has a callback, which could fail.
+func (b *Batch) hasCallbacks() bool {
 	for _, item := range b.items {
-		if item.each != nil || item.exec != nil {
+		if item.onRow != nil || item.onExec != nil {
 			return true
 		}
 	}
@@ -176,7 +183,7 @@ func (b *Batch) hears() bool {
 // queue adds b's statements to out.
 func (b *Batch) queue(out *pgx.Batch) error {
 	for _, item := range b.items {
-		args, err := checked(item.args)
+		args, err := checkArgs(item.args)
 		if err != nil {
 			return err
 		}
@@ -185,7 +192,7 @@ func (b *Batch) queue(out *pgx.Batch) error {
 	return nil
 }
 
-// receive hands out the results of b's statements and closes them.
+// receive passes the results of b's statements to their callbacks and closes them.
 func (b *Batch) receive(results pgx.BatchResults) error {
 	for _, item := range b.items {
 		if err := item.receive(results); err != nil {
@@ -196,20 +203,21 @@ func (b *Batch) receive(results pgx.BatchResults) error {
 	return results.Close()
 }
 
+// receive passes the next result to the callback of the item.
 func (item batchItem) receive(results pgx.BatchResults) error {
-	if item.each == nil {
+	if item.onRow == nil {
 		tag, err := results.Exec()
-		if err != nil || item.exec == nil {
-			return explained(item.sql, err)
+		if err != nil || item.onExec == nil {
+			return wrapPostgres(item.sql, err)
 		}
-		return item.exec(tag.RowsAffected())
+		return item.onExec(tag.RowsAffected())
 	}
-	rows, _ := results.Query() // an error is in rows too
+	rows, _ := results.Query() // rows holds the error too
 	defer rows.Close()
 	for rows.Next() {
-		if err := item.each(rows); err != nil {
+		if err := item.onRow(rows); err != nil {
 			return err
 		}
 	}
-	return explained(item.sql, rows.Err())
+	return wrapPostgres(item.sql, rows.Err())
 }

@@ -17,12 +17,13 @@ const (
 	maxConnsInURL   = "pool_max_conns"
 )
 
-// errPostgresURL repeats nothing of the URL: where one is broken, nobody can say
-// which part of it is the password.
+// errPostgresURL contains no part of the URL: in a broken one it is impossible to know
+// which part is the password.
 var errPostgresURL = errors.New("database URL is not understood: use postgres://user:password@host:5432/database, " +
 	"with special characters in user and password percent-encoded (%40 for @, %2F for /, %3A for :, %3F for ?, %25 for %)")
 
-// urlParameters are those with values that can be wrong, whose names may be shown.
+// urlParameters are the parameters whose values can be wrong. Only these names may be
+// shown, because in a broken URL a name may be part of a password.
 var urlParameters = []string{
 	"sslmode", "sslrootcert", "sslcert", "sslkey", "sslnegotiation", "connect_timeout", "target_session_attrs",
 	"default_query_exec_mode", "statement_cache_capacity", "description_cache_capacity",
@@ -30,14 +31,14 @@ var urlParameters = []string{
 	"pool_max_conn_idle_time", "pool_health_check_period", "pool_ping_timeout",
 }
 
-// parsePostgres reads a database URL, with pgx's parameters of the pool.
+// parsePostgres reads a database URL, which may have pgx's pool parameters.
 func parsePostgres(url string, maxConns int) (*pgxpool.Config, error) {
 	if !isUnambiguous(url) {
 		return nil, errPostgresURL
 	}
 	c, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, refused(url)
+		return nil, parameterError(url)
 	}
 	inURL, err := maxConnsOf(url)
 	if err != nil {
@@ -47,9 +48,9 @@ func parsePostgres(url string, maxConns int) (*pgxpool.Config, error) {
 	return c, nil
 }
 
-// isUnambiguous refuses what the driver would take for a URL with a password cut
-// short at its first / or @, and the rest of it for the name of a host or a
-// database, which everybody may read in errors and logs.
+// isUnambiguous reports whether it is clear where the password in the URL ends. If a
+// password contains an unescaped / or @, the driver ends it there and takes the rest for
+// the name of a host or a database, which errors and logs show.
 func isUnambiguous(url string) bool {
 	scheme, rest, _ := strings.Cut(url, "://")
 	before, after, ok := strings.Cut(rest, "@")
@@ -57,8 +58,9 @@ func isUnambiguous(url string) bool {
 		(!ok || !strings.Contains(before, "/") && !strings.Contains(after, "@"))
 }
 
-// refused names the parameter that is wrong, if it is one, and no value.
-func refused(url string) error {
+// parameterError returns the error for a URL that the driver refuses. It names the
+// parameter whose value is wrong, if it is a single one, and shows no value.
+func parameterError(url string) error {
 	base, query, _ := strings.Cut(url, "?")
 	if _, err := pgxpool.ParseConfig(base); err != nil {
 		return errPostgresURL
@@ -71,22 +73,22 @@ func refused(url string) error {
 		}
 		others := slices.Delete(slices.Clone(all), i, i+1)
 		if _, err := pgxpool.ParseConfig(base + "?" + strings.Join(others, "&")); err == nil {
-			return fmt.Errorf("database URL: the value of its parameter %s can not be used", name)
+			return fmt.Errorf("database URL: the value of its parameter %s cannot be used", name)
 		}
 	}
-	return errors.New("database URL: what follows its ? can not be used")
+	return errors.New("database URL: the parameters after its ? cannot be used")
 }
 
-// maxConnsOf is what the URL says about the size of the pool, 0 if nothing.
-// The pool's own configuration does not tell that from a default.
+// maxConnsOf returns the size of the pool that the URL asks for, 0 if it asks for none.
+// The pool's own configuration has a default in that case.
 func maxConnsOf(url string) (int, error) {
 	c, err := pgx.ParseConfig(url)
 	if err != nil {
 		return 0, errPostgresURL
 	}
-	said, ok := c.RuntimeParams[maxConnsInURL]
+	value, ok := c.RuntimeParams[maxConnsInURL]
 	if !ok {
 		return 0, nil
 	}
-	return strconv.Atoi(said)
+	return strconv.Atoi(value)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheURLSaysHowManyConnectionsAReplicaTakes(t *testing.T) {
+func TestTheURLCanSetTheSizeOfThePool(t *testing.T) {
 	t.Parallel()
 	const server = "postgres://orders:own@h/orders"
 	for _, c := range []struct {
@@ -25,7 +25,7 @@ func TestTheURLSaysHowManyConnectionsAReplicaTakes(t *testing.T) {
 		config, err := parsePostgres(c.url, c.maxConns)
 		require.NoError(t, err)
 		require.Equal(t, c.want, config.MaxConns, c.url)
-		require.NotContains(t, config.ConnConfig.RuntimeParams, "pool_max_conns", "the server does not know it")
+		require.NotContains(t, config.ConnConfig.RuntimeParams, "pool_max_conns", "the server does not know this parameter")
 	}
 	config, err := parsePostgres(server+"?pool_min_conns=2&pool_max_conn_lifetime=5m", 0)
 	require.NoError(t, err)

@@ -1,17 +1,3 @@
-// Package sqldb is a small seam over two databases: SQLite (one file, group
-// commit) and PostgreSQL (native pgx, pipelined batches). SQL is written once,
-// in the subset that both take:
-//
-//   - $1..$n for arguments; ids are text made in Go; times are BIGINT
-//     microseconds passed from Go; JSON is TEXT; bool is BOOLEAN
-//   - ON CONFLICT and RETURNING; an optimistic version column instead of FOR UPDATE
-//   - no now(), no arrays, no dialect functions; lists by InsertRows and In
-//
-// What the two would do differently is made alike, so that a test on one says
-// something about the other: a statement that fails dooms its transaction, rows
-// are closed before the next statement, text with null characters or broken
-// UTF-8 is refused (fault.Invalid, code bad_text), a statement whose context is
-// over is not begun, and only a Tx writes RETURNING.
 package sqldb
 
 import (
@@ -21,10 +7,11 @@ import (
 	"time"
 )
 
-// ErrNoRows is what Row.Scan returns when there is none.
+// ErrNoRows is the error of Row.Scan when the query found no row.
 var ErrNoRows = errors.New("sqldb: no rows")
 
-// Rows are the rows of a query. Close may be called twice.
+// Rows are the rows of a query: call Next until it returns false, then look at Err.
+// Close may be called more than once.
 type Rows interface {
 	Next() bool
 	Scan(dest ...any) error
@@ -37,89 +24,99 @@ type Row interface {
 	Scan(dest ...any) error
 }
 
-// Querier runs statements: on a DB each by itself, on a Tx all or nothing.
+// Querier runs statements: on a DB each is a transaction of its own, on a Tx all of
+// them are one.
 type Querier interface {
-	// Exec runs a statement and says how many rows it touched.
+	// Exec runs a statement and returns the number of rows it affected.
 	Exec(ctx context.Context, sql string, args ...any) (int64, error)
 	// Query runs a statement that returns rows. On a DB it may only read.
 	Query(ctx context.Context, sql string, args ...any) (Rows, error)
+	// QueryRow runs a query for its first row. Its error is returned by Scan.
 	QueryRow(ctx context.Context, sql string, args ...any) Row
-	// Run sends the statements of b, in one round trip where the database can.
-	// It returns the first error; on a DB the statements are one transaction.
+	// Run runs the statements of b in order, in one round trip on PostgreSQL. It
+	// returns the first error. On a DB the statements are one transaction.
 	Run(ctx context.Context, b *Batch) error
 }
 
 // Tx is a transaction. Statements of one Tx must not run concurrently.
 type Tx interface {
 	Querier
-	// OnCommit has f called once the transaction is durable, and never if it is
-	// not. f must be quick.
+	// OnCommit registers f to be called once, when the transaction is committed.
+	// f is never called if the transaction fails. f must be quick.
 	OnCommit(f func())
-	// SkipLocked is what a SELECT ends with that claims rows for this
-	// transaction: " FOR UPDATE SKIP LOCKED" where several writers can meet,
-	// nothing where there is only one.
+	// SkipLocked returns the end of a SELECT that claims rows for this
+	// transaction and leaves out those that others have locked:
+	// " FOR UPDATE SKIP LOCKED" on PostgreSQL, "" on SQLite, which has one writer.
 	SkipLocked() string
-	// ForUpdate is the same for a SELECT that waits for the rows instead of
-	// leaving out those that others have: " FOR UPDATE", or nothing.
+	// ForUpdate returns the end of a SELECT that waits for locked rows instead of
+	// leaving them out: " FOR UPDATE" on PostgreSQL, "" on SQLite.
 	ForUpdate() string
 }
 
-// DB is one service's database. A duplicate key is reported so that
-// IsDuplicate holds; a lost race (serialization, deadlock) is retried inside Tx.
+// DB is one service's database. IsDuplicate recognizes the error for a duplicate
+// key; serialization failures and deadlocks are retried inside Tx.
 type DB interface {
 	Querier
-	// Tx runs fn in a transaction: committed, durably, if fn returns nil; undone
-	// otherwise, and Tx returns fn's error. fn may run more than once and must
-	// not call the outside. On SQLite many callers' transactions share one disk
-	// flush (group commit), each still succeeding or failing alone.
+	// Tx runs fn in a transaction. If fn returns nil the transaction is committed
+	// durably; otherwise it is rolled back and Tx returns fn's error. fn may run
+	// more than once and must not call other systems. On SQLite the transactions
+	// of many callers share one disk flush (group commit); one that fails does not
+	// harm the others.
 	Tx(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
-	// TxRelaxed is Tx whose commit a power loss may undo. Only for work that
-	// is safe to repeat: the outbox relay's delete.
+	// TxRelaxed is like Tx, but a power loss may undo the commit. Use it only for
+	// work that is safe to repeat, such as the outbox relay's delete.
 	TxRelaxed(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
-	// Ping says whether the database answers.
+	// Ping returns nil if the database answers.
 	Ping(ctx context.Context) error
+	// Close waits for the transactions that run, refuses those that have not begun,
+	// and closes all connections. It may be called more than once.
 	Close() error
 }
 
-// Options tune Open.
+// Options are optional settings of Open.
 type Options struct {
-	// NoGroupCommit runs each SQLite transaction by itself on the caller's
-	// goroutine: for simulations that crash in the middle of one.
+	// NoGroupCommit commits each SQLite transaction by itself. It is for
+	// simulations that crash in the middle of one.
 	NoGroupCommit bool
-	// Log hears of a PostgreSQL that is waited for; nil means slog.Default().
+	// Log receives a warning each time PostgreSQL does not answer while Open waits
+	// for it; nil means slog.Default().
 	Log *slog.Logger
-	// MaxConns limits PostgreSQL connections and SQLite readers; 0 means what a
-	// PostgreSQL URL says in pool_max_conns, or else a sensible default.
+	// MaxConns limits the PostgreSQL connections or the SQLite readers. 0 means the
+	// value of pool_max_conns in a PostgreSQL URL, or else a default: 16 PostgreSQL
+	// connections, or twice as many SQLite readers as CPUs (4 at least).
 	MaxConns int
 }
 
-// Batch is a list of statements to be sent together.
+// Batch is a list of statements that are sent together and run in order. An error of
+// a callback fails the batch like an error of a statement.
 type Batch struct {
 	items []batchItem
 }
 
+// batchItem is one statement of a batch: a query if onRow is set, else an exec.
 type batchItem struct {
-	sql  string
-	args []any
-	exec func(affected int64) error
-	each func(Row) error
+	sql    string
+	args   []any
+	onExec func(affected int64) error
+	onRow  func(Row) error
 }
 
-// Exec adds a statement; then, if not nil, hears how many rows it touched.
-func (b *Batch) Exec(then func(affected int64) error, sql string, args ...any) {
-	b.items = append(b.items, batchItem{sql: sql, args: args, exec: then})
+// Exec adds a statement. done, if not nil, is called with the number of rows that
+// the statement affected.
+func (b *Batch) Exec(done func(affected int64) error, sql string, args ...any) {
+	b.items = append(b.items, batchItem{sql: sql, args: args, onExec: done})
 }
 
-// Query adds a statement; each is called with every row it returns.
+// Query adds a query. each is called with every row it returns.
 func (b *Batch) Query(each func(Row) error, sql string, args ...any) {
-	b.items = append(b.items, batchItem{sql: sql, args: args, each: each})
+	b.items = append(b.items, batchItem{sql: sql, args: args, onRow: each})
 }
 
-// Len is the number of statements.
+// Len returns the number of statements.
 func (b *Batch) Len() int { return len(b.items) }
 
-// Micros is how a time is stored.
+// Micros returns t as it is stored: in microseconds since 1970.
 func Micros(t time.Time) int64 { return t.UnixMicro() }
 
-// Time is the reverse of Micros, in UTC.
+// Time is the reverse of Micros: it returns the stored time, in UTC.
 func Time(micros int64) time.Time { return time.UnixMicro(micros).UTC() }

@@ -14,15 +14,15 @@ import (
 	"sync"
 )
 
-// sqliteDB writes on one connection and reads on a few others, which never wait
-// for the writer nor it for them.
+// sqliteDB writes on one connection and reads on a few others. Readers never wait for
+// the writer, and it never waits for them.
 type sqliteDB struct {
 	writer  *writer
 	pool    *sql.DB    // all connections
-	readers chan *conn // nil for one not yet opened
+	readers chan *conn // idle; nil stands for one that is not open yet
 	closed  chan struct{}
 	once    sync.Once
-	remove  string // directory to be removed in the end, if any
+	tempDir string // of a private database, removed by Close; else ""
 }
 
 func openSQLite(ctx context.Context, url string, o Options) (DB, error) {
@@ -33,10 +33,10 @@ func openSQLite(ctx context.Context, url string, o Options) (DB, error) {
 	d := &sqliteDB{closed: make(chan struct{})}
 	flush := "FULL"
 	if path == "" {
-		if d.remove, err = os.MkdirTemp("", "sqldb-"); err != nil {
-			return nil, fmt.Errorf("make a directory for a private database: %w", err)
+		if d.tempDir, err = os.MkdirTemp("", "sqldb-"); err != nil {
+			return nil, fmt.Errorf("create a directory for a private database: %w", err)
 		}
-		path, flush = filepath.Join(d.remove, "private.db"), "OFF"
+		path, flush = filepath.Join(d.tempDir, "private.db"), "OFF"
 	}
 	if err := d.connect(ctx, path, flush, o); err != nil {
 		_ = d.cleanup()
@@ -45,20 +45,21 @@ func openSQLite(ctx context.Context, url string, o Options) (DB, error) {
 	return d, nil
 }
 
-// sqlitePath is the file a URL names, "" for a private database.
+// sqlitePath returns the file that a URL names, "" for a private database.
 func sqlitePath(url string) (string, error) {
 	if url == "sqlite::memory:" {
 		return "", nil
 	}
 	path, ok := strings.CutPrefix(url, "sqlite://")
 	if !ok || path == "" || strings.ContainsAny(path, "?#") {
-		return "", fmt.Errorf("database URL %q names no file: use sqlite:///path/to/file.db, or sqlite::memory: for none", url)
+		return "", fmt.Errorf("database URL %q names no file: use sqlite:///path/to/file.db, or sqlite::memory: for a private database", url)
 	}
 	return path, nil
 }
 
-// sqliteDSN sets up every connection alike. The wait for a lock comes first, so
-// that the switch to WAL can wait for another process too.
+// sqliteDSN returns the driver's name of the file, with the settings of every
+// connection. busy_timeout comes first, so that the switch to WAL already waits for a
+// lock of another process.
 func sqliteDSN(path, flush string) string {
 	file := (&neturl.URL{Path: path}).EscapedPath()
 	return "file:" + file + "?" + neturl.Values{"_pragma": {
@@ -71,6 +72,7 @@ func sqliteDSN(path, flush string) string {
 	}}.Encode()
 }
 
+// connect opens the file and the connection that writes.
 func (d *sqliteDB) connect(ctx context.Context, path, flush string, o Options) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
@@ -83,7 +85,7 @@ func (d *sqliteDB) connect(ctx context.Context, path, flush string, o Options) e
 	if err != nil {
 		return err
 	}
-	d.writer = &writer{conn: c, limit: maxGroup, flushes: true, scrap: d.remove != ""}
+	d.writer = &writer{conn: c, limit: maxGroup, flushes: true, inMemory: d.tempDir != ""}
 	if o.NoGroupCommit {
 		d.writer.limit = 1
 	}
@@ -94,6 +96,7 @@ func (d *sqliteDB) connect(ctx context.Context, path, flush string, o Options) e
 	return nil
 }
 
+// dial opens one more connection.
 func (d *sqliteDB) dial(ctx context.Context) (*conn, error) {
 	c, err := d.pool.Conn(ctx)
 	if err != nil {
@@ -112,18 +115,18 @@ func (d *sqliteDB) Exec(ctx context.Context, text string, args ...any) (n int64,
 
 func (d *sqliteDB) Query(ctx context.Context, text string, args ...any) (Rows, error) {
 	if !isSelect(text) {
-		return nil, errReads
+		return nil, errNeedsTx
 	}
-	c, err := d.reader(ctx)
+	c, err := d.acquireReader(ctx)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := c.query(ctx, text, args...)
 	if err != nil {
-		d.release(c)
-		return nil, failed(text, err)
+		d.releaseReader(c)
+		return nil, withStatement(text, err)
 	}
-	return &sqliteRows{Rows: rows, text: text, after: func(error) { d.release(c) }}, nil
+	return &sqliteRows{Rows: rows, text: text, onClose: func(error) { d.releaseReader(c) }}, nil
 }
 
 func (d *sqliteDB) QueryRow(ctx context.Context, text string, args ...any) Row {
@@ -146,16 +149,17 @@ func (d *sqliteDB) TxRelaxed(ctx context.Context, fn func(context.Context, Tx) e
 	return d.transact(ctx, true, fn)
 }
 
+// transact runs fn as part of a group and then its OnCommit functions.
 func (d *sqliteDB) transact(ctx context.Context, relaxed bool, fn func(context.Context, Tx) error) error {
-	inside, err := enter(ctx)
+	inside, err := markInTx(ctx)
 	if err != nil {
 		return err
 	}
 	t := &sqliteTx{conn: d.writer.conn}
-	if err := d.writer.do(ctx, relaxed, func() error { return t.run(inside, fn) }); err != nil {
+	if err := d.writer.transact(ctx, relaxed, func() error { return t.run(inside, fn) }); err != nil {
 		return err
 	}
-	t.committed()
+	t.runOnCommit()
 	return nil
 }
 
@@ -164,31 +168,34 @@ func (d *sqliteDB) Ping(ctx context.Context) error {
 	return d.QueryRow(ctx, "SELECT 1").Scan(&one)
 }
 
-// Close lets the transactions that run end and refuses those that wait.
+// Close waits until the transactions that run have ended, and refuses those that wait
+// in the queue.
 func (d *sqliteDB) Close() error {
 	var err error
 	d.once.Do(func() {
 		err = d.writer.close()
 		close(d.closed)
-		d.dropReaders()
+		d.closeIdleReaders()
 		err = errors.Join(err, d.cleanup())
 	})
 	return err
 }
 
+// cleanup closes the pool and removes a private database.
 func (d *sqliteDB) cleanup() error {
 	var err error
 	if d.pool != nil {
 		err = d.pool.Close()
 	}
-	if d.remove != "" {
-		err = errors.Join(err, os.RemoveAll(d.remove))
+	if d.tempDir != "" {
+		err = errors.Join(err, os.RemoveAll(d.tempDir))
 	}
 	return err
 }
 
-// reader waits for a connection to read on.
-func (d *sqliteDB) reader(ctx context.Context) (*conn, error) {
+// acquireReader waits for a connection to read on, and opens it if it is new. The
+// caller must release it.
+func (d *sqliteDB) acquireReader(ctx context.Context) (*conn, error) {
 	select {
 	case <-d.closed:
 		return nil, ErrClosed
@@ -207,11 +214,12 @@ func (d *sqliteDB) reader(ctx context.Context) (*conn, error) {
 	}
 }
 
+// dialReader opens a connection that cannot write.
 func (d *sqliteDB) dialReader(ctx context.Context) (*conn, error) {
 	c, err := d.dial(ctx)
 	if err != nil {
 		d.readers <- nil
-		return nil, fmt.Errorf("open a connection to read: %w", err)
+		return nil, fmt.Errorf("open a connection for reading: %w", err)
 	}
 	if _, err := c.exec(ctx, "PRAGMA query_only = 1"); err != nil {
 		_ = c.close()
@@ -221,17 +229,18 @@ func (d *sqliteDB) dialReader(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
-func (d *sqliteDB) release(c *conn) {
+// releaseReader puts a connection back, or closes it if the database is closed.
+func (d *sqliteDB) releaseReader(c *conn) {
 	d.readers <- c
 	select {
 	case <-d.closed:
-		d.dropReaders()
+		d.closeIdleReaders()
 	default:
 	}
 }
 
-// dropReaders closes the readers that are idle. Others close when released.
-func (d *sqliteDB) dropReaders() {
+// closeIdleReaders closes the idle readers. The others are closed when released.
+func (d *sqliteDB) closeIdleReaders() {
 	for {
 		select {
 		case c := <-d.readers:

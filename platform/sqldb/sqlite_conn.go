@@ -10,13 +10,14 @@ import (
 // maxStatements bounds the prepared statements of one connection.
 const maxStatements = 256
 
-// conn is one SQLite connection with its prepared statements. One goroutine
-// uses it at a time.
+// conn is one SQLite connection with its prepared statements. Only one goroutine at a
+// time may use it.
 type conn struct {
 	*sql.Conn
-	prepared map[string]*sql.Stmt
+	prepared map[string]*sql.Stmt // by the text of the statement
 }
 
+// prepare returns the prepared statement, from the cache if it is there.
 func (c *conn) prepare(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s, ok := c.prepared[text]; ok {
 		return s, nil
@@ -26,15 +27,15 @@ func (c *conn) prepare(ctx context.Context, text string) (*sql.Stmt, error) {
 		return nil, err
 	}
 	if len(c.prepared) >= maxStatements {
-		c.forgetOne()
+		c.evictOne()
 	}
 	c.prepared[text] = s
 	return s, nil
 }
 
-// forgetOne drops any one statement; which one hardly matters, for a program
-// has far fewer statements than there is room.
-func (c *conn) forgetOne() {
+// evictOne closes any one prepared statement. Which one hardly matters, because a
+// program has far fewer statements than the cache has room for.
+func (c *conn) evictOne() {
 	for text, s := range c.prepared {
 		_ = s.Close()
 		delete(c.prepared, text)
@@ -42,8 +43,9 @@ func (c *conn) forgetOne() {
 	}
 }
 
+// exec runs a statement and returns the number of rows it affected.
 func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	args, err := checked(args)
+	args, err := checkArgs(args)
 	if err != nil {
 		return 0, err
 	}
@@ -58,8 +60,9 @@ func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error
 	return r.RowsAffected()
 }
 
+// query runs a statement that returns rows.
 func (c *conn) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	args, err := checked(args)
+	args, err := checkArgs(args)
 	if err != nil {
 		return nil, err
 	}
@@ -70,23 +73,24 @@ func (c *conn) query(ctx context.Context, text string, args ...any) (*sql.Rows, 
 	return s.QueryContext(ctx, args...)
 }
 
+// close closes the prepared statements and the connection.
 func (c *conn) close() error {
 	for _, s := range c.prepared {
-		_ = s.Close() // they end with the connection anyway
+		_ = s.Close() // they are freed with the connection anyway
 	}
 	return c.Conn.Close()
 }
 
-// sqliteRows are Rows that tell, once, when they are through.
+// sqliteRows are Rows that call onClose once, when they are read to the end or closed.
 type sqliteRows struct {
 	*sql.Rows
-	text  string
-	err   error
-	after func(error)
+	text    string // of the statement, for errors
+	err     error
+	onClose func(error) // nil once called
 }
 
 func (r *sqliteRows) Next() bool {
-	if r.after == nil {
+	if r.onClose == nil {
 		return false
 	}
 	if r.Rows.Next() {
@@ -96,7 +100,7 @@ func (r *sqliteRows) Next() bool {
 	return false
 }
 
-// Scan also reads text into json.RawMessage, which database/sql alone would not.
+// Scan also scans text into a json.RawMessage, which database/sql by itself does not.
 func (r *sqliteRows) Scan(dest ...any) error {
 	for i, d := range dest {
 		if raw, ok := d.(*json.RawMessage); ok {
@@ -109,13 +113,13 @@ func (r *sqliteRows) Scan(dest ...any) error {
 func (r *sqliteRows) Err() error { return r.err }
 
 func (r *sqliteRows) Close() {
-	if r.after == nil {
+	if r.onClose == nil {
 		return
 	}
-	after := r.after
-	r.after = nil
+	onClose := r.onClose
+	r.onClose = nil
 	if err := errors.Join(r.Rows.Err(), r.Rows.Close()); err != nil {
-		r.err = failed(r.text, err)
+		r.err = withStatement(r.text, err)
 	}
-	after(r.err)
+	onClose(r.err)
 }

@@ -15,8 +15,8 @@ func (d *sqliteDB) hasTable(ctx context.Context, name string) (bool, error) {
 	return n > 0, err
 }
 
-// exclusively holds the writer's turn meanwhile. The file belongs to one
-// process, so there is nobody else.
+// exclusively runs f while it holds the writer's turn. That is enough, because the
+// file belongs to one process.
 func (d *sqliteDB) exclusively(ctx context.Context, f func(*sql.DB) error) error {
-	return d.writer.idle(ctx, func() error { return f(d.pool) })
+	return d.writer.exclusively(ctx, func() error { return f(d.pool) })
 }

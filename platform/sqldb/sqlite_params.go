@@ -2,10 +2,10 @@ package sqldb
 
 import "strings"
 
-// positional writes $1, $2, ... as ? where each comes once and in order, which
-// is nearly everywhere. To SQLite it is the same statement, but $n is a name: to
-// bind n of them, the driver's look-ups read the list of names n times over,
-// which for a statement of 256 rows costs more than to run it.
+// positional replaces $1, $2, ... by ? if each occurs once and in order, as in nearly
+// every statement; other statements it returns as they are. SQLite takes $n for a
+// name, and to bind n names the driver searches the list of names n times. For a
+// statement of 256 rows that costs more than to run it.
 func positional(text string) string {
 	var b strings.Builder
 	next := 1
@@ -14,7 +14,7 @@ func positional(text string) string {
 		case '\'':
 			end := i + 1 + strings.IndexByte(text[i+1:], '\'') + 1
 			if end == i+1 {
-				return text // an unclosed literal: SQLite will say so
+				return text // an unclosed literal, which SQLite refuses
 			}
 			b.WriteString(text[i:end])
 			i = end
@@ -34,7 +34,7 @@ func positional(text string) string {
 	return b.String()
 }
 
-// number reads the digits that s starts with.
+// number returns the number that s starts with and how many digits it has.
 func number(s string) (n, width int) {
 	for width < len(s) && s[width] >= '0' && s[width] <= '9' {
 		n = n*10 + int(s[width]-'0')

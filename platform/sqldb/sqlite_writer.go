@@ -9,70 +9,64 @@ import (
 // maxGroup is how many transactions may share one commit.
 const maxGroup = 256
 
-// writer is the one connection that writes, and the queue for it.
+// writer is the one connection that writes, the queue for it, and the group of
+// transactions that share its next commit. The package comment describes the group
+// commit. This file has the queue and the turn; sqlite_group.go has the statements.
 //
-// There is no goroutine behind it: each caller runs its own transaction on its
-// own goroutine (so a panic is the caller's panic) while it holds the turn, and
-// hands the turn on. Callers that queue up meanwhile join the group of the first:
-//
-//	first:   BEGIN IMMEDIATE, fn,                 turn ->
-//	second:  SAVEPOINT, fn, RELEASE,              turn ->
-//	last:    SAVEPOINT, fn, RELEASE, COMMIT, answer all, turn -> first of the next group
-//
-// One that fails rolls back to its savepoint and leaves the group; the others
-// never notice. A savepoint is made only if there is something before it to keep.
+// Who holds the turn may use the connection. It passes from caller to caller without
+// a goroutine in between: acquire takes it and handOver passes it on.
 type writer struct {
-	conn  *conn
-	limit int  // of a group
-	scrap bool // a private database: nothing is ever flushed to disk
+	conn     *conn
+	limit    int  // of a group, in transactions
+	inMemory bool // a private database: nothing is ever flushed to disk
 
 	mu      sync.Mutex
-	busy    bool      // somebody holds the turn
-	queue   []*member // in order of arrival
-	closing chan struct{}
+	busy    bool          // a caller holds the turn
+	queue   []*groupTx    // in order of arrival
+	closing chan struct{} // not nil once close is called; closed when the turn ends
 
-	// The rest belongs to whoever holds the turn.
-	begun   bool
-	relaxed bool // this group does without the flush to disk
-	flushes bool // commits flush to disk as the connection stands
-	group   []*member
-	broken  error // why the whole group cannot commit
+	// Only the holder of the turn uses the rest.
+	begun   bool       // a BEGIN is waiting for its COMMIT or ROLLBACK
+	relaxed bool       // the commit of this group is not flushed to disk
+	flushes bool       // the connection's present setting: commits are flushed
+	group   []*groupTx // those that have run and wait for the commit
+	broken  error      // why the whole group cannot commit
 }
 
-// member is one transaction in the queue or in a group.
-type member struct {
+// groupTx is one transaction in the queue or in a group.
+type groupTx struct {
 	relaxed bool
-	// answer says twice how it goes: nil for "your turn" (or an error instead),
-	// then the outcome of the commit.
+	// answer receives two values: first nil for the turn, or an error if the
+	// transaction will not run; then, after the group's commit, its result.
 	answer chan error
 }
 
-// do runs fn in a transaction and returns once it is durable or undone.
-func (w *writer) do(ctx context.Context, relaxed bool, fn func() error) error {
+// transact runs fn in a transaction and returns once it is durable or rolled back.
+func (w *writer) transact(ctx context.Context, relaxed bool, fn func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m := &member{relaxed: relaxed, answer: make(chan error, 1)}
-	if err := w.wait(ctx, m); err != nil {
+	t := &groupTx{relaxed: relaxed, answer: make(chan error, 1)}
+	if err := w.acquire(ctx, t); err != nil {
 		return err
 	}
-	if err := w.run(ctx, m, fn); err != nil {
+	if err := w.run(ctx, t, fn); err != nil {
 		return err
 	}
-	return <-m.answer
+	return <-t.answer
 }
 
-// idle runs f while nobody writes on this connection.
-func (w *writer) idle(ctx context.Context, f func() error) error {
-	if err := w.wait(ctx, &member{answer: make(chan error, 1)}); err != nil {
+// exclusively runs f while no transaction runs on this connection.
+func (w *writer) exclusively(ctx context.Context, f func() error) error {
+	if err := w.acquire(ctx, &groupTx{answer: make(chan error, 1)}); err != nil {
 		return err
 	}
-	defer w.pass()
+	defer w.handOver()
 	return f()
 }
 
-// wait returns nil when m holds the turn.
-func (w *writer) wait(ctx context.Context, m *member) error {
+// acquire waits in the queue. It returns nil when t holds the turn.
+func (w *writer) acquire(ctx context.Context, t *groupTx) error {
 	w.mu.Lock()
 	switch {
 	case w.closing != nil:
@@ -83,25 +77,25 @@ func (w *writer) wait(ctx context.Context, m *member) error {
 		w.mu.Unlock()
 		return nil
 	}
-	w.queue = append(w.queue, m)
+	w.queue = append(w.queue, t)
 	w.mu.Unlock()
 	select {
-	case err := <-m.answer:
+	case err := <-t.answer:
 		return err
 	case <-ctx.Done():
-		if w.leave(m) {
+		if w.leaveQueue(t) {
 			return ctx.Err()
 		}
-		return <-m.answer // too late, it is being answered
+		return <-t.answer // it is out of the queue already, and its answer on the way
 	}
 }
 
-// leave takes m out of the queue, if it is still there.
-func (w *writer) leave(m *member) bool {
+// leaveQueue removes t from the queue and reports whether it was still there.
+func (w *writer) leaveQueue(t *groupTx) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i, q := range w.queue {
-		if q == m {
+		if q == t {
 			w.queue = append(w.queue[:i], w.queue[i+1:]...)
 			return true
 		}
@@ -109,111 +103,47 @@ func (w *writer) leave(m *member) bool {
 	return false
 }
 
-// run runs fn as part of the group and hands the turn on. If it returns nil, m
-// is in the group and will be answered.
-func (w *writer) run(ctx context.Context, m *member, fn func() error) (err error) {
+// run runs fn as part of the group and hands the turn over. If it returns nil, t is
+// in the group and will get the result of the commit.
+func (w *writer) run(ctx context.Context, t *groupTx, fn func() error) (err error) {
 	finished := false
 	defer func() {
-		if !finished { // fn panicked, or ended its goroutine
-			w.undo()
+		if !finished { // fn panicked or called runtime.Goexit
+			w.rollbackOne()
 		}
-		w.pass()
+		w.handOver()
 	}()
 	if err := ctx.Err(); err != nil {
 		finished = true
 		return err
 	}
-	if err := w.begin(m); err != nil {
+	if err := w.begin(t); err != nil {
 		finished = true
 		return err
 	}
 	err = fn()
 	finished = true
 	if err != nil {
-		w.undo()
+		w.rollbackOne()
 		return err
 	}
-	return w.keep(m)
+	return w.join(t)
 }
 
-// begin starts a group, or m's part of one.
-func (w *writer) begin(m *member) error {
-	if len(w.group) > 0 {
-		return w.control("SAVEPOINT member")
-	}
-	w.relaxed = m.relaxed
-	if err := w.flush(!m.relaxed); err != nil {
-		return err
-	}
-	if err := w.control("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	w.begun = true
-	return nil
-}
-
-// flush has the commits from now on flushed to disk, or not.
-func (w *writer) flush(on bool) error {
-	if on == w.flushes || w.scrap {
-		return nil
-	}
-	mode := "PRAGMA synchronous = NORMAL"
-	if on {
-		mode = "PRAGMA synchronous = FULL"
-	}
-	if err := w.control(mode); err != nil {
-		return err
-	}
-	w.flushes = on
-	return nil
-}
-
-// keep adds m's part to the group.
-func (w *writer) keep(m *member) error {
-	if len(w.group) > 0 {
-		if err := w.control("RELEASE member"); err != nil {
-			w.broken = err
-			return err
-		}
-	}
-	w.group = append(w.group, m)
-	return nil
-}
-
-// undo takes back the part of the one who holds the turn.
-func (w *writer) undo() {
-	if len(w.group) == 0 {
-		w.rollback()
-		return
-	}
-	if err := w.control("ROLLBACK TO member"); err != nil {
-		w.broken = err
-		return
-	}
-	if err := w.control("RELEASE member"); err != nil {
-		w.broken = err
-	}
-}
-
-func (w *writer) rollback() {
-	_ = w.control("ROLLBACK") // fails only if the database has rolled back by itself
-	w.begun = false
-}
-
-// pass hands the turn to one who may join the group; else it ends the group and
-// starts the next.
-func (w *writer) pass() {
+// handOver passes the turn to the next caller that may join the group. If there is
+// none it commits the group and passes the turn to the first of the next group.
+func (w *writer) handOver() {
 	if w.begun {
-		if m := w.joiner(); m != nil {
-			m.answer <- nil
+		if t := w.nextInGroup(); t != nil {
+			t.answer <- nil
 			return
 		}
 		w.commit()
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if m := w.shift(); m != nil {
-		m.answer <- nil
+	if t := w.dequeue(); t != nil {
+		t.answer <- nil
 		return
 	}
 	w.busy = false
@@ -222,66 +152,44 @@ func (w *writer) pass() {
 	}
 }
 
-// joiner takes the next member out of the queue if it may join the group.
-func (w *writer) joiner() *member {
+// nextInGroup takes the first caller out of the queue if it may join the group. It
+// returns nil if the group must be committed now.
+func (w *writer) nextInGroup() *groupTx {
 	if w.broken != nil || len(w.group) >= w.limit {
 		return nil
 	}
-	if w.limit > 1 && !w.waiting() {
-		runtime.Gosched() // those who are ready to run may be about to queue up
+	if w.limit > 1 && !w.hasWaiting() {
+		runtime.Gosched() // goroutines that are ready to run may be about to queue up
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.queue) == 0 || w.relaxed && !w.queue[0].relaxed {
 		return nil
 	}
-	return w.shift()
+	return w.dequeue()
 }
 
-func (w *writer) waiting() bool {
+// hasWaiting reports whether a caller waits in the queue.
+func (w *writer) hasWaiting() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.queue) > 0
 }
 
-// shift takes the first member out of the queue. Needs mu.
-func (w *writer) shift() *member {
+// dequeue takes the first caller out of the queue, nil if there is none. The caller of
+// dequeue must hold mu.
+func (w *writer) dequeue() *groupTx {
 	if len(w.queue) == 0 {
 		return nil
 	}
-	m := w.queue[0]
+	t := w.queue[0]
 	w.queue[0] = nil
 	w.queue = w.queue[1:]
-	return m
+	return t
 }
 
-// commit ends the group and answers its members.
-func (w *writer) commit() {
-	err := w.broken
-	if err == nil {
-		err = w.control("COMMIT")
-	}
-	if err != nil {
-		w.rollback()
-	}
-	w.begun = false
-	w.broken = nil
-	for i, m := range w.group {
-		m.answer <- err
-		w.group[i] = nil
-	}
-	w.group = w.group[:0]
-}
-
-// control runs a statement that no context may interrupt: it is about others too.
-func (w *writer) control(text string) error {
-	if _, err := w.conn.exec(context.Background(), text); err != nil {
-		return failed(text, err)
-	}
-	return nil
-}
-
-// close refuses those who wait, lets the group that runs end, and closes the connection.
+// close refuses the callers in the queue, waits for the group that runs, and closes
+// the connection.
 func (w *writer) close() error {
 	w.mu.Lock()
 	if w.closing != nil {
@@ -289,8 +197,8 @@ func (w *writer) close() error {
 		return nil
 	}
 	w.closing = make(chan struct{})
-	for _, m := range w.queue {
-		m.answer <- ErrClosed
+	for _, t := range w.queue {
+		t.answer <- ErrClosed
 	}
 	w.queue = nil
 	busy := w.busy

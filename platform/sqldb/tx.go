@@ -5,82 +5,87 @@ import (
 	"strings"
 )
 
-type insideKey struct{}
+// inTxKey is the context key of the mark.
+type inTxKey struct{}
 
-// enter marks a context as inside a transaction. It refuses to do so twice: on
-// SQLite the inner transaction would wait for the outer one for ever.
-func enter(ctx context.Context) (context.Context, error) {
-	if ctx.Value(insideKey{}) != nil {
+// markInTx returns a context that is marked as inside a transaction. It fails if ctx
+// is marked already: on SQLite the inner transaction would wait for the outer one
+// forever.
+func markInTx(ctx context.Context) (context.Context, error) {
+	if ctx.Value(inTxKey{}) != nil {
 		return nil, errNested
 	}
-	return context.WithValue(ctx, insideKey{}, true), nil
+	return context.WithValue(ctx, inTxKey{}, true), nil
 }
 
-// txState makes transactions behave alike on every database: after a statement
-// has failed nothing but rolling back is left, a query's rows are closed before
-// the next statement, and nothing runs when the transaction is over.
+// txState makes transactions behave alike on every database: after a statement has
+// failed the transaction can only be rolled back, a query's rows must be closed
+// before the next statement, and nothing runs once the transaction has ended.
 type txState struct {
-	failure error
-	reading Rows // not yet closed
-	over    bool
-	then    []func()
+	failure  error // of the first statement that failed
+	openRows Rows  // of the last query, until they are closed
+	ended    bool
+	onCommit []func()
 }
 
-func (s *txState) OnCommit(f func()) { s.then = append(s.then, f) }
+func (s *txState) OnCommit(f func()) { s.onCommit = append(s.onCommit, f) }
 
-// ready says whether a statement may run.
-func (s *txState) ready(ctx context.Context) error {
+// canRun returns nil if a statement may run, or else the reason why not.
+func (s *txState) canRun(ctx context.Context) error {
 	switch {
-	case s.over:
-		return errOver
+	case s.ended:
+		return errTxEnded
 	case s.failure != nil:
 		return s.failure
-	case s.reading != nil:
+	case s.openRows != nil:
 		return errRowsOpen
 	}
 	return ctx.Err()
 }
 
-// note remembers that a statement failed.
-func (s *txState) note(err error) error {
+// remember keeps the error of a statement, which fails the transaction, and returns it.
+func (s *txState) remember(err error) error {
 	if err != nil && s.failure == nil {
 		s.failure = err
 	}
 	return err
 }
 
-// read notes the end of a query's rows.
-func (s *txState) read(err error) {
-	s.reading = nil
-	_ = s.note(err)
+// rowsClosed is called when a query's rows are closed, with the error of reading them.
+func (s *txState) rowsClosed(err error) {
+	s.openRows = nil
+	_ = s.remember(err)
 }
 
-// call runs fn on tx, whose state s is, and says whether to commit.
+// call runs fn on tx, whose state is s. It returns nil if tx can be committed, even if
+// fn ignored the error of a statement.
 func (s *txState) call(ctx context.Context, fn func(context.Context, Tx) error, tx Tx) error {
 	defer s.end()
 	if err := fn(ctx, tx); err != nil {
 		return err
 	}
-	if s.reading != nil {
-		s.reading.Close()
+	if s.openRows != nil {
+		s.openRows.Close()
 	}
 	return s.failure
 }
 
+// end closes rows that were left open and lets no more statements run.
 func (s *txState) end() {
-	if s.reading != nil {
-		s.reading.Close()
+	if s.openRows != nil {
+		s.openRows.Close()
 	}
-	s.over = true
+	s.ended = true
 }
 
-func (s *txState) committed() {
-	for _, f := range s.then {
+// runOnCommit calls the functions given to OnCommit, in that order.
+func (s *txState) runOnCommit() {
+	for _, f := range s.onCommit {
 		f()
 	}
 }
 
-// row is the first of rows, or why there is none.
+// row is the first of rows, or the error why there is none.
 type row struct {
 	rows Rows
 	err  error
@@ -104,16 +109,18 @@ func (r row) Scan(dest ...any) error {
 	return r.rows.Err()
 }
 
-// ReadsOnly says whether b does nothing but read.
+// ReadsOnly reports whether all statements of b are queries that only read.
 func (b *Batch) ReadsOnly() bool {
 	for _, item := range b.items {
-		if item.each == nil || !isSelect(item.sql) {
+		if item.onRow == nil || !isSelect(item.sql) {
 			return false
 		}
 	}
 	return true
 }
 
+// isSelect reports whether sql is a query that only reads. It takes a
+// WITH for one; outside a transaction SQLite refuses a WITH that writes.
 func isSelect(sql string) bool {
 	verb := strings.TrimLeft(sql, " \t\n(")
 	if end := strings.IndexAny(verb, " \t\n"); end > 0 {
@@ -122,8 +129,8 @@ func isSelect(sql string) bool {
 	return strings.EqualFold(verb, "SELECT") || strings.EqualFold(verb, "WITH")
 }
 
-// RunEach runs the statements of b on q one after the other: for those who wrap a
-// Querier and want to see each statement.
+// RunEach runs the statements of b on q one after the other. It is for wrappers of a
+// Querier that need to see each statement.
 func RunEach(ctx context.Context, q Querier, b *Batch) error {
 	for _, item := range b.items {
 		if err := runOne(ctx, q, item); err != nil {
@@ -133,13 +140,14 @@ func RunEach(ctx context.Context, q Querier, b *Batch) error {
 	return nil
 }
 
+// runOne runs one statement of a batch and its callback.
 func runOne(ctx context.Context, q Querier, item batchItem) error {
-	if item.each == nil {
+	if item.onRow == nil {
 		n, err := q.Exec(ctx, item.sql, item.args...)
-		if err != nil || item.exec == nil {
+		if err != nil || item.onExec == nil {
 			return err
 		}
-		return item.exec(n)
+		return item.onExec(n)
 	}
 	rows, err := q.Query(ctx, item.sql, item.args...)
 	if err != nil {
@@ -147,7 +155,7 @@ func runOne(ctx context.Context, q Querier, item batchItem) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := item.each(rows); err != nil {
+		if err := item.onRow(rows); err != nil {
 			return err
 		}
 	}

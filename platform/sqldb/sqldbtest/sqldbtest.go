@@ -1,5 +1,5 @@
-// Package sqldbtest gives tests databases of their own: SQLite always,
-// PostgreSQL where TEST_DATABASE_URL names a server.
+// Package sqldbtest provides each test with databases of its own: SQLite always, and
+// PostgreSQL if TEST_DATABASE_URL names a server.
 package sqldbtest
 
 import (
@@ -18,10 +18,11 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Variable names the PostgreSQL server that tests make their databases on.
+// Variable is the environment variable with the URL of the PostgreSQL server on which
+// tests create their databases.
 const Variable = "TEST_DATABASE_URL"
 
-// Each runs test as a parallel sub-test on each available database, fresh and
+// Each runs test as a parallel subtest on each available kind of database, new and
 // migrated with sets.
 func Each(t *testing.T, test func(t *testing.T, db sqldb.DB), sets ...fs.FS) {
 	t.Helper()
@@ -35,7 +36,7 @@ func Each(t *testing.T, test func(t *testing.T, db sqldb.DB), sets ...fs.FS) {
 	})
 }
 
-// SQLite gives a fresh private database migrated with sets.
+// SQLite returns a new private database, migrated with sets. It is closed when the test ends.
 func SQLite(t testing.TB, sets ...fs.FS) sqldb.DB {
 	t.Helper()
 	return Open(t, "sqlite::memory:", sqldb.Options{}, sets...)
@@ -51,40 +52,41 @@ func Open(t testing.TB, url string, o sqldb.Options, sets ...fs.FS) sqldb.DB {
 	return db
 }
 
-// URLs gives the URL of a fresh database per dialect: "sqlite", and "postgres"
-// where there is a server.
+// URLs returns the URLs of new databases by dialect: "sqlite", and "postgres" if there
+// is a server.
 func URLs(t testing.TB) map[string]string {
 	t.Helper()
 	urls := map[string]string{"sqlite": "sqlite://" + filepath.Join(t.TempDir(), "test.db")}
-	if server(t) != "" {
-		urls["postgres"] = makeSchema(t, server(t))
+	if serverURL(t) != "" {
+		urls["postgres"] = createSchema(t, serverURL(t))
 	}
 	return urls
 }
 
+// postgresURL returns the URL of a new database. It skips the test if there is no server.
 func postgresURL(t testing.TB) string {
 	t.Helper()
-	if server(t) == "" {
-		t.Skipf("%s is not set: PostgreSQL is left out", Variable)
+	if serverURL(t) == "" {
+		t.Skipf("%s is not set: skipping PostgreSQL", Variable)
 	}
-	return makeSchema(t, server(t))
+	return createSchema(t, serverURL(t))
 }
 
-// server is where PostgreSQL listens. A CI run without one proves nothing, so
-// it fails.
-func server(t testing.TB) string {
+// serverURL returns the URL of the PostgreSQL server, "" if there is none. If CI=true a
+// missing server fails the test, because a CI run without PostgreSQL proves too little.
+func serverURL(t testing.TB) string {
 	t.Helper()
-	at := os.Getenv(Variable)
-	if at == "" && os.Getenv("CI") == "true" {
+	server := os.Getenv(Variable)
+	if server == "" && os.Getenv("CI") == "true" {
 		t.Fatalf("%s must be set when CI=true", Variable)
 	}
-	return at
+	return server
 }
 
-// makeSchema makes a schema on the server, which is a database of its own to
-// whoever connects by the URL, and drops it when the test ends. Making a real
-// database takes a hundred times as long.
-func makeSchema(t testing.TB, server string) string {
+// createSchema creates a schema on the server and returns a URL by which it looks like
+// a database of its own. It is dropped when the test ends. To create a real database
+// would take a hundred times as long.
+func createSchema(t testing.TB, server string) string {
 	t.Helper()
 	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	administer(t, server, "CREATE SCHEMA "+name)
@@ -97,6 +99,7 @@ func makeSchema(t testing.TB, server string) string {
 	return u.String()
 }
 
+// administer runs one statement on a connection of its own.
 func administer(t testing.TB, server, statement string) {
 	t.Helper()
 	ctx := context.Background() // also used when the test's own context has ended
