@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files of new events")
 
-type fact interface {
+type payload interface {
 	EventType() string
 	CorrelationID() string
 }
@@ -27,8 +27,8 @@ var (
 	lines = []StockLine{{SKU: "lantern", Quantity: 2}}
 )
 
-// examples are one of each event, with every field set.
-var examples = []fact{
+// examples holds one payload of each event, with every field set.
+var examples = []payload{
 	UserRegistered{UserID: "u1", Email: "ada@example.com", Name: "Ada", Locale: "en", Version: 1},
 	UserUpdated{UserID: "u1", Email: "ada@example.com", Name: "Ada L.", Locale: "de", Version: 2},
 	UserDeleted{UserID: "u1", Version: 3},
@@ -58,9 +58,9 @@ var examples = []fact{
 	NotificationFailed{DeliveryID: "d1", UserID: "u1", OrderID: "o1", Kind: "order.paid", Channel: "email", Reason: "550 no such user"},
 }
 
-// Today's code reads yesterday's bytes, and writes them the same: a golden file
-// is never edited, a change that breaks it is a new major version.
-func TestGoldenEvents(t *testing.T) {
+// The code reads the bytes that earlier versions wrote, and writes the same bytes. A
+// golden file is never edited: a change that breaks one needs a new major version.
+func TestPayloadsMatchTheirGoldenFiles(t *testing.T) {
 	t.Parallel()
 	for _, example := range examples {
 		t.Run(example.EventType(), func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestEveryFieldOfAnExampleIsSet(t *testing.T) {
 	}
 }
 
-func TestTopologyListsExactlyTheEventsThereAre(t *testing.T) {
+func TestTheTopologyListsEveryEvent(t *testing.T) {
 	t.Parallel()
 	var types []string
 	for _, example := range examples {
@@ -104,7 +104,7 @@ func TestTopologyListsExactlyTheEventsThereAre(t *testing.T) {
 	require.ElementsMatch(t, slices.Collect(maps.Keys(Topology)), types)
 }
 
-func TestAMessageAboutNoOrderIsAboutItsUser(t *testing.T) {
+func TestAMessageWithoutAnOrderIsCorrelatedByItsUser(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "u1", NotificationSent{UserID: "u1"}.CorrelationID())
 	require.Equal(t, "u1", NotificationFailed{UserID: "u1"}.CorrelationID())

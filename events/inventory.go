@@ -1,6 +1,7 @@
 package events
 
-// ProductChanged: a product is offered, changed or withdrawn; the values are the new ones.
+// ProductChanged is published when a product is added, changed or withdrawn. It carries
+// the new values.
 type ProductChanged struct {
 	SKU    string `json:"sku"`
 	Name   string `json:"name"`
@@ -10,11 +11,11 @@ type ProductChanged struct {
 	Version int64 `json:"version"`
 }
 
-// StockChanged: this many can be ordered now.
+// StockChanged is published when the number of pieces that can be ordered changes.
 type StockChanged struct {
 	SKU       string `json:"sku"`
-	Available int64  `json:"available"`
-	// Version rises with every change of the stock.
+	Available int64  `json:"available"` // can be ordered now
+	// Version rises with every change of the product's stock.
 	Version int64 `json:"version"`
 }
 
@@ -24,37 +25,38 @@ type StockLine struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// Shortage is what an order wanted and what there was.
+// Shortage is how many pieces of a product an order wanted and how many were available.
 type Shortage struct {
 	SKU       string `json:"sku"`
 	Wanted    int64  `json:"wanted"`
 	Available int64  `json:"available"`
 }
 
-// StockReserved: everything the order wants is set aside.
+// StockReserved is published when all lines of an order are set aside.
 type StockReserved struct {
 	OrderID string      `json:"order_id"`
 	Lines   []StockLine `json:"lines"`
 }
 
-// StockRejected: nothing is set aside, because something is short.
+// StockRejected is published when a product is short. Nothing is set aside for the order.
 type StockRejected struct {
 	OrderID string     `json:"order_id"`
 	Short   []Shortage `json:"short"`
 }
 
-// StockCommitted: what was set aside has left the shelf for good.
+// StockCommitted is published when the reserved stock of a confirmed order has left the
+// warehouse for good.
 type StockCommitted struct {
 	OrderID string      `json:"order_id"`
 	Lines   []StockLine `json:"lines"`
 }
 
-// StockReleased: nothing is held or committed for the order any more. Lines is
-// empty if nothing ever was.
+// StockReleased is published when nothing is held or committed for an order any more,
+// because the order was cancelled or its reservation expired.
 type StockReleased struct {
 	OrderID string      `json:"order_id"`
-	Lines   []StockLine `json:"lines"`
-	Reason  string      `json:"reason"`
+	Lines   []StockLine `json:"lines"`  // empty if nothing was held or committed
+	Reason  string      `json:"reason"` // why the order was cancelled (see order.cancelled), or expired
 }
 
 func (ProductChanged) EventType() string { return "product.changed.v1" }

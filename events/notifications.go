@@ -1,15 +1,16 @@
 package events
 
-// NotificationSent: a message left for its receiver.
+// NotificationSent is published when a message was handed over for its recipient.
 type NotificationSent struct {
 	DeliveryID string `json:"delivery_id"`
 	UserID     string `json:"user_id"`
 	OrderID    string `json:"order_id,omitempty"`
-	Kind       string `json:"kind"`    // what it is about, for example order.paid
+	Kind       string `json:"kind"`    // what the message is about, for example order.paid
 	Channel    string `json:"channel"` // email
 }
 
-// NotificationFailed: a message will never reach its receiver.
+// NotificationFailed is published when a message was given up: it will not reach its
+// recipient.
 type NotificationFailed struct {
 	DeliveryID string `json:"delivery_id"`
 	UserID     string `json:"user_id"`

@@ -1,6 +1,6 @@
 package events
 
-// OrderLine is one product of an order at the price it was ordered for.
+// OrderLine is one product of an order, at the price it was ordered for.
 type OrderLine struct {
 	SKU       string `json:"sku"`
 	Name      string `json:"name"`
@@ -8,7 +8,8 @@ type OrderLine struct {
 	UnitPrice Money  `json:"unit_price"`
 }
 
-// OrderCreated: a customer ordered; stock and money are wanted.
+// OrderCreated is published when a customer places an order. It starts the saga:
+// inventory reserves the stock and payments authorizes the money.
 type OrderCreated struct {
 	OrderID       string      `json:"order_id"`
 	UserID        string      `json:"user_id"`
@@ -17,22 +18,23 @@ type OrderCreated struct {
 	PaymentMethod string      `json:"payment_method"` // a provider's token, never card data
 }
 
-// OrderConfirmed: stock is held and money authorised; commit and capture.
+// OrderConfirmed is published when the stock is reserved and the money authorized. Now
+// inventory commits the stock and payments captures the money.
 type OrderConfirmed struct {
 	OrderID string `json:"order_id"`
 	UserID  string `json:"user_id"`
 	Total   Money  `json:"total"`
 }
 
-// OrderPaid: stock is committed and money captured.
+// OrderPaid is published when the stock is committed and the money captured.
 type OrderPaid struct {
 	OrderID string `json:"order_id"`
 	UserID  string `json:"user_id"`
 	Amount  Money  `json:"amount"`
 }
 
-// OrderCancelled: the order is off, for good. Whatever was held, committed,
-// authorised or captured for it goes back.
+// OrderCancelled is published when an order is cancelled for good. It starts the
+// compensations: what was held, committed, authorized or captured is returned.
 type OrderCancelled struct {
 	OrderID string `json:"order_id"`
 	UserID  string `json:"user_id"`
@@ -42,13 +44,13 @@ type OrderCancelled struct {
 	Reason string `json:"reason"`
 }
 
-// OrderShipped: the parcel is on its way.
+// OrderShipped is published when an order is handed to the carrier.
 type OrderShipped struct {
 	OrderID string `json:"order_id"`
 	UserID  string `json:"user_id"`
 }
 
-// OrderDelivered: the parcel has arrived.
+// OrderDelivered is published when the customer has received the order.
 type OrderDelivered struct {
 	OrderID string `json:"order_id"`
 	UserID  string `json:"user_id"`

@@ -1,6 +1,6 @@
 package events
 
-// PaymentAuthorized: the provider set the money aside.
+// PaymentAuthorized is published when the payment provider has set the money aside.
 type PaymentAuthorized struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
@@ -8,7 +8,7 @@ type PaymentAuthorized struct {
 	Amount    Money  `json:"amount"`
 }
 
-// PaymentDeclined: the provider said no, for good.
+// PaymentDeclined is published when the payment provider has declined for good.
 type PaymentDeclined struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
@@ -17,7 +17,7 @@ type PaymentDeclined struct {
 	Reason    string `json:"reason"` // the provider's code, for example insufficient_funds
 }
 
-// PaymentCaptured: the money is ours.
+// PaymentCaptured is published when the authorized money has been collected.
 type PaymentCaptured struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
@@ -25,16 +25,18 @@ type PaymentCaptured struct {
 	Amount    Money  `json:"amount"`
 }
 
-// PaymentCaptureFailed: the authorised money can not be had any more.
+// PaymentCaptureFailed is published when the authorized money can no longer be
+// collected.
 type PaymentCaptureFailed struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
 	PaymentID string `json:"payment_id"`
 	Amount    Money  `json:"amount"`
-	Reason    string `json:"reason"`
+	Reason    string `json:"reason"` // the provider's code, for example expired
 }
 
-// PaymentVoided: the authorisation is gone (or never was); the customer owes and lost nothing.
+// PaymentVoided is published when nothing is authorized for the order, or not any more.
+// The customer owes nothing and has paid nothing.
 type PaymentVoided struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
@@ -42,13 +44,13 @@ type PaymentVoided struct {
 	Amount    Money  `json:"amount"`
 }
 
-// PaymentRefunded: captured money went back to the customer.
+// PaymentRefunded is published when captured money was returned to the customer.
 type PaymentRefunded struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
 	PaymentID string `json:"payment_id"`
 	Amount    Money  `json:"amount"`
-	Reason    string `json:"reason"`
+	Reason    string `json:"reason"` // why the order was cancelled (see order.cancelled), or an admin's words
 }
 
 func (PaymentAuthorized) EventType() string    { return "payment.authorized.v1" }

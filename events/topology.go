@@ -1,13 +1,15 @@
-// Package events holds everything that services tell each other: the facts,
-// one file per service that states them, and who hears what. It imports nothing
-// of ours, and only services import it.
+// Package events is the contract between the services: the payloads of all events, with
+// one file per publisher, and the topology, which lists the consumers of each event. It
+// imports no other package of the project, and only services import it.
 //
-// Within a major version a fact only gains fields; anything else is a new
-// major (order.created.v2) beside the old one.
+// Within a major version a payload only gains fields. Any other change is a new major
+// version (order.created.v2) that is published beside the old one.
 package events
 
-// Topology says which services hear each type of event. A type with nobody
-// behind it is published all the same, for whoever comes later.
+// Topology lists, for each type of event, the services that consume it. A service
+// without a handler for each of its types, or with a handler for another type, does not
+// start. A type without consumers is published all the same: a service that consumes it
+// can be added later, without a change to the publisher.
 var Topology = map[string][]string{
 	"user.registered.v1": {"notifications"},
 	"user.updated.v1":    {"notifications"},

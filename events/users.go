@@ -2,7 +2,7 @@ package events
 
 import "time"
 
-// UserRegistered: somebody has an account now.
+// UserRegistered is published when a user has registered.
 type UserRegistered struct {
 	UserID string `json:"user_id"`
 	Email  string `json:"email"`
@@ -13,7 +13,8 @@ type UserRegistered struct {
 	Version int64 `json:"version"`
 }
 
-// UserUpdated: an account's address, name or language changed; the values are the new ones.
+// UserUpdated is published when an account's address, name or language changes. It
+// carries the new values.
 type UserUpdated struct {
 	UserID  string `json:"user_id"`
 	Email   string `json:"email"`
@@ -22,17 +23,19 @@ type UserUpdated struct {
 	Version int64  `json:"version"`
 }
 
-// UserDeleted: the account is gone; whoever keeps its data forgets it.
+// UserDeleted is published when an account is deleted. A service that keeps data of the
+// user erases it.
 type UserDeleted struct {
 	UserID  string `json:"user_id"`
 	Version int64  `json:"version"`
 }
 
-// SessionRevoked: access tokens of this session are no longer good.
+// SessionRevoked is published when a session ends early: its access tokens are no longer
+// valid.
 type SessionRevoked struct {
 	SessionID string `json:"session_id"`
 	UserID    string `json:"user_id"`
-	// Until is when the last access token of the session runs out by itself.
+	// Until is when the last access token of the session expires.
 	Until time.Time `json:"until"`
 }
 
