@@ -10,49 +10,49 @@ import (
 	"troupe/patterns/bus"
 )
 
-// Topology is what the bus under test carries.
+// Topology is the topology of the bus under test.
 var Topology = bus.Topology{
-	"letter.sent.v1":   {"house", "archive"},
-	"parcel.sent.v1":   {"house"},
-	"wish.made.v1":     {"fairy"},
-	"rumour.spread.v1": {}, // heard by nobody
+	"invoice.sent.v1": {"billing", "archive"},
+	"receipt.sent.v1": {"billing"},
+	"query.made.v1":   {"search"},
+	"audit.done.v1":   {}, // has no consumers
 }
 
 // Bus is an implementation under test.
 type Bus struct {
 	bus.Publisher
 	bus.Subscriber
-	// Crash ends the process that the bus lives in, as far as the world can see:
-	// whatever it was doing has no effect from now on. The bus of the next
-	// process, with the same queues, is returned.
+	// Crash ends the process of the bus, as far as others can observe: nothing that
+	// was in progress has an effect from now on. It returns the bus of the next
+	// process, with the same queues.
 	Crash func(t *testing.T) Bus
-	// Lose takes a service's queue away, so that nothing takes what it should hear.
-	Lose func(t *testing.T, service string)
+	// DeleteQueue deletes a service's queue, so that its messages are unroutable.
+	DeleteQueue func(t *testing.T, service string)
 }
 
-// Run runs the suite; open gives a bus for Topology whose queues are empty, and
-// cleans up after itself.
+// Run runs the suite. open returns a bus for Topology whose queues are empty, and
+// registers its cleanup.
 func Run(t *testing.T, open func(t *testing.T) Bus) {
 	for name, test := range map[string]func(*testing.T, Bus){
-		"each subscriber hears it and nobody else":            eachSubscriberHearsItAndNobodyElse,
-		"a message arrives as it was sent":                    aMessageArrivesAsItWasSent,
-		"one sent twice has the same id":                      oneSentTwiceHasTheSameID,
-		"what is said before anybody listens is kept":         whatIsSaidBeforeAnybodyListensIsKept,
-		"an error gives the batch back with a higher attempt": anErrorGivesTheBatchBack,
-		"after an error nothing is handed out in vain":        afterAnErrorNothingIsHandedOutInVain,
-		"a poisonous message does not stop its neighbours":    aPoisonousMessageDoesNotStopItsNeighbours,
-		"a crash before the acknowledgement loses nothing":    aCrashBeforeTheAcknowledgementLosesNothing,
-		"a crash loop is counted":                             aCrashLoopIsCounted,
-		"what nobody hears is taken":                          whatNobodyHearsIsTaken,
-		"an unknown type is refused":                          anUnknownTypeIsRefused,
-		"what no queue takes is unroutable":                   whatNoQueueTakesIsUnroutable,
-		"what one of its hearers would miss is unroutable":    whatOneOfItsHearersWouldMissIsUnroutable,
-		"thousands in one call fail one by one":               thousandsInOneCallFailOneByOne,
-		"an empty batch is fine":                              anEmptyBatchIsFine,
-		"several consumers share a queue":                     severalConsumersShareAQueue,
-		"the end lets the handler finish":                     theEndLetsTheHandlerFinish,
-		"the end comes at once for an idle consumer":          theEndComesAtOnceForAnIdleConsumer,
-		"a service without a queue can not subscribe":         aServiceWithoutAQueueCanNotSubscribe,
+		"every subscriber receives a copy":                     everySubscriberReceivesACopy,
+		"a message arrives unchanged":                          aMessageArrivesUnchanged,
+		"a message published twice keeps its id":               aMessagePublishedTwiceKeepsItsID,
+		"messages wait for their consumer":                     messagesWaitForTheirConsumer,
+		"an error redelivers the batch with a higher attempt":  anErrorRedeliversTheBatch,
+		"nothing is delivered while the handler is not ready":  noDeliveryWhileTheHandlerIsNotReady,
+		"a poison message does not block others":               aPoisonMessageDoesNotBlockOthers,
+		"a crash before the acknowledgement loses nothing":     aCrashBeforeTheAckLosesNothing,
+		"every crash counts as an attempt":                     everyCrashCountsAsAnAttempt,
+		"a type without consumers is accepted":                 aTypeWithoutConsumersIsAccepted,
+		"an unknown type is rejected":                          anUnknownTypeIsRejected,
+		"a message without a queue is unroutable":              aMessageWithoutAQueueIsUnroutable,
+		"a message is unroutable if one consumer has no queue": aMissingQueueOfOneConsumerIsUnroutable,
+		"messages of a large batch fail individually":          messagesOfALargeBatchFailIndividually,
+		"an empty batch is accepted":                           anEmptyBatchIsAccepted,
+		"several consumers share a queue":                      severalConsumersShareAQueue,
+		"cancellation lets the handler finish":                 cancellationLetsTheHandlerFinish,
+		"cancellation stops an idle consumer at once":          cancellationStopsAnIdleConsumerAtOnce,
+		"a service without a queue cannot subscribe":           aServiceWithoutAQueueCannotSubscribe,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,5 +61,5 @@ func Run(t *testing.T, open func(t *testing.T) Bus) {
 	}
 }
 
-// Main is an implementation's TestMain: it fails if a goroutine is left behind.
+// Main is an implementation's TestMain. It fails if a goroutine is left running.
 func Main(m *testing.M, o ...goleak.Option) { goleak.VerifyTestMain(m, o...) }

@@ -12,195 +12,195 @@ import (
 	"troupe/patterns/bus"
 )
 
-func eachSubscriberHearsItAndNobodyElse(t *testing.T, b Bus) {
-	house, archive, fairy := listen(t, b, "house", nil), listen(t, b, "archive", nil), listen(t, b, "fairy", nil)
-	publish(t, b, messages("letter", "letter.sent.v1", 3)...)
-	publish(t, b, messages("parcel", "parcel.sent.v1", 1)...)
-	publish(t, b, messages("last", "letter.sent.v1", 1)...)
-	publish(t, b, messages("wish", "wish.made.v1", 1)...)
-	house.waits(t, "letter-00000", "letter-00001", "letter-00002", "parcel-00000", "last-00000")
-	archive.waits(t, "letter-00000", "letter-00001", "letter-00002", "last-00000")
-	fairy.waits(t, "wish-00000")
-	require.Empty(t, archive.of("parcel-00000"))
-	require.Empty(t, fairy.of("letter-00000"))
-	require.Empty(t, house.of("wish-00000"))
+func everySubscriberReceivesACopy(t *testing.T, b Bus) {
+	billing, archive, search := consume(t, b, "billing", nil), consume(t, b, "archive", nil), consume(t, b, "search", nil)
+	publish(t, b, messages("invoice", "invoice.sent.v1", 3)...)
+	publish(t, b, messages("receipt", "receipt.sent.v1", 1)...)
+	publish(t, b, messages("last", "invoice.sent.v1", 1)...)
+	publish(t, b, messages("query", "query.made.v1", 1)...)
+	billing.waitFor(t, "invoice-00000", "invoice-00001", "invoice-00002", "receipt-00000", "last-00000")
+	archive.waitFor(t, "invoice-00000", "invoice-00001", "invoice-00002", "last-00000")
+	search.waitFor(t, "query-00000")
+	require.Empty(t, archive.received("receipt-00000"))
+	require.Empty(t, search.received("invoice-00000"))
+	require.Empty(t, billing.received("query-00000"))
 }
 
-func aMessageArrivesAsItWasSent(t *testing.T, b Bus) {
+func aMessageArrivesUnchanged(t *testing.T, b Bus) {
 	big := make([]byte, 256<<10)
 	_, _ = rand.Read(big) // never fails
 	sent := []bus.Message{
-		{ID: "big", Type: "parcel.sent.v1", Body: big},
-		{ID: "empty", Type: "parcel.sent.v1", Body: []byte{}},
-		{ID: "ünï cödé", Type: "parcel.sent.v1", Body: []byte(`{"text":"größe"}`)},
+		{ID: "big", Type: "receipt.sent.v1", Body: big},
+		{ID: "empty", Type: "receipt.sent.v1", Body: []byte{}},
+		{ID: "ünï cödé", Type: "receipt.sent.v1", Body: []byte(`{"text":"größe"}`)},
 	}
 	publish(t, b, sent...)
-	h := listen(t, b, "house", nil)
-	h.waits(t, idsOf(sent)...)
+	c := consume(t, b, "billing", nil)
+	c.waitFor(t, idsOf(sent)...)
 	for _, m := range sent {
-		got := h.of(m.ID)[0]
+		got := c.received(m.ID)[0]
 		require.Equal(t, m.Type, got.Type)
 		require.Equal(t, string(m.Body), string(got.Body))
 		require.Zero(t, got.Attempt)
 	}
 }
 
-func oneSentTwiceHasTheSameID(t *testing.T, b Bus) {
-	m := messages("twice", "parcel.sent.v1", 1)
+func aMessagePublishedTwiceKeepsItsID(t *testing.T, b Bus) {
+	m := messages("twice", "receipt.sent.v1", 1)
 	publish(t, b, m...)
 	publish(t, b, m...)
 	publish(t, b, m[0], m[0])
-	publish(t, b, messages("last", "parcel.sent.v1", 1)...)
-	h := listen(t, b, "house", nil)
-	h.waits(t, "twice-00000", "last-00000")
-	require.Equal(t, 2, h.count())
+	publish(t, b, messages("last", "receipt.sent.v1", 1)...)
+	c := consume(t, b, "billing", nil)
+	c.waitFor(t, "twice-00000", "last-00000")
+	require.Equal(t, 2, c.count())
 }
 
-func whatIsSaidBeforeAnybodyListensIsKept(t *testing.T, b Bus) {
-	early := messages("early", "letter.sent.v1", 10)
+func messagesWaitForTheirConsumer(t *testing.T, b Bus) {
+	early := messages("early", "invoice.sent.v1", 10)
 	publish(t, b, early...)
-	listen(t, b, "archive", nil).waits(t, idsOf(early)...)
+	consume(t, b, "archive", nil).waitFor(t, idsOf(early)...)
 	b = b.Crash(t)
-	listen(t, b, "house", nil).waits(t, idsOf(early)...)
+	consume(t, b, "billing", nil).waitFor(t, idsOf(early)...)
 }
 
-func anErrorGivesTheBatchBack(t *testing.T, b Bus) {
-	sent := messages("m", "parcel.sent.v1", 5)
+func anErrorRedeliversTheBatch(t *testing.T, b Bus) {
+	sent := messages("m", "receipt.sent.v1", 5)
 	publish(t, b, sent...)
-	var refused []string
-	h := listen(t, b, "house", func(_ context.Context, batch []bus.Delivery) error {
-		if refused != nil {
+	var rejected []string
+	c := consume(t, b, "billing", func(_ context.Context, batch []bus.Delivery) error {
+		if rejected != nil {
 			return nil
 		}
 		for _, d := range batch {
-			refused = append(refused, d.ID)
+			rejected = append(rejected, d.ID)
 		}
-		return errors.New("not now")
+		return errors.New("rejected")
 	})
-	h.waits(t, idsOf(sent)...)
-	for _, id := range refused {
-		require.Equal(t, 1, h.of(id)[0].Attempt, id)
+	c.waitFor(t, idsOf(sent)...)
+	for _, id := range rejected {
+		require.Equal(t, 1, c.received(id)[0].Attempt, id)
 	}
 }
 
-func afterAnErrorNothingIsHandedOutInVain(t *testing.T, b Bus) {
-	publish(t, b, messages("m", "parcel.sent.v1", 1)...)
-	down := errors.New("database is down")
-	asked, attempts := 0, make(chan int, 100)
+func noDeliveryWhileTheHandlerIsNotReady(t *testing.T, b Bus) {
+	publish(t, b, messages("m", "receipt.sent.v1", 1)...)
+	errDown := errors.New("database is down")
+	calls, attempts := 0, make(chan int, 100)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- b.Subscribe(ctx, "house", func(_ context.Context, batch []bus.Delivery) error {
+		done <- b.Subscribe(ctx, "billing", func(_ context.Context, batch []bus.Delivery) error {
 			if len(batch) == 0 {
-				asked++
+				calls++ // with an empty batch
 			} else {
 				attempts <- batch[0].Attempt
 			}
-			if asked < 3 {
-				return down
+			if calls < 3 {
+				return errDown
 			}
 			return nil
 		})
 	}()
-	require.Equal(t, 0, receive(t, attempts, "nothing was handed out"))
-	require.Equal(t, 1, receive(t, attempts, "it was not handed out again"))
+	require.Equal(t, 0, receive(t, attempts, "nothing was delivered"))
+	require.Equal(t, 1, receive(t, attempts, "it was not delivered again"))
 	cancel()
 	require.NoError(t, receive(t, done, "Subscribe did not return"))
 	require.Empty(t, attempts)
 }
 
-func aPoisonousMessageDoesNotStopItsNeighbours(t *testing.T, b Bus) {
-	sent := messages("m", "parcel.sent.v1", 20)
+func aPoisonMessageDoesNotBlockOthers(t *testing.T, b Bus) {
+	sent := messages("m", "receipt.sent.v1", 20)
 	publish(t, b, sent...)
-	h := listen(t, b, "house", func(_ context.Context, batch []bus.Delivery) error {
+	c := consume(t, b, "billing", func(_ context.Context, batch []bus.Delivery) error {
 		if slices.ContainsFunc(batch, func(d bus.Delivery) bool { return d.ID == "m-00007" && d.Attempt < 3 }) {
 			return errors.New("poison")
 		}
-		return nil // from the third attempt on the consumer puts it aside
+		return nil // from the third attempt on the handler parks it
 	})
-	h.waits(t, idsOf(sent)...)
-	require.Equal(t, 3, h.of("m-00007")[0].Attempt)
+	c.waitFor(t, idsOf(sent)...)
+	require.Equal(t, 3, c.received("m-00007")[0].Attempt)
 }
 
-func aCrashBeforeTheAcknowledgementLosesNothing(t *testing.T, b Bus) {
-	sent := messages("m", "parcel.sent.v1", 10)
+func aCrashBeforeTheAckLosesNothing(t *testing.T, b Bus) {
+	sent := messages("m", "receipt.sent.v1", 10)
 	publish(t, b, sent...)
-	committed, crashed := make(chan []bus.Delivery), make(chan struct{})
-	listen(t, b, "house", func(ctx context.Context, batch []bus.Delivery) error {
+	handling, crashed := make(chan []bus.Delivery), make(chan struct{})
+	consume(t, b, "billing", func(ctx context.Context, batch []bus.Delivery) error {
 		select {
-		case committed <- batch:
+		case handling <- batch:
 			<-crashed
-		case <-crashed: // a session of the dead process
+		case <-crashed: // a session of the crashed process
 		}
 		return nil
 	})
-	batch := receive(t, committed, "nothing was handed out")
+	batch := receive(t, handling, "nothing was delivered")
 	next := b.Crash(t)
 	close(crashed)
-	h := listen(t, next, "house", nil)
-	h.waits(t, idsOf(sent)...)
+	c := consume(t, next, "billing", nil)
+	c.waitFor(t, idsOf(sent)...)
 	for _, d := range batch {
-		require.Equal(t, 1, h.of(d.ID)[0].Attempt, d.ID)
+		require.Equal(t, 1, c.received(d.ID)[0].Attempt, d.ID)
 	}
 }
 
-func aCrashLoopIsCounted(t *testing.T, b Bus) {
-	publish(t, b, messages("bomb", "parcel.sent.v1", 1)...)
+func everyCrashCountsAsAnAttempt(t *testing.T, b Bus) {
+	publish(t, b, messages("poison", "receipt.sent.v1", 1)...)
 	for attempt := range 4 {
-		handed, crashed := make(chan bus.Delivery), make(chan struct{})
-		listen(t, b, "house", func(_ context.Context, batch []bus.Delivery) error {
+		handling, crashed := make(chan bus.Delivery), make(chan struct{})
+		consume(t, b, "billing", func(_ context.Context, batch []bus.Delivery) error {
 			select {
-			case handed <- batch[0]:
+			case handling <- batch[0]:
 				<-crashed
 			case <-crashed:
 			}
 			return nil
 		})
-		require.Equal(t, attempt, receive(t, handed, "nothing was handed out").Attempt)
+		require.Equal(t, attempt, receive(t, handling, "nothing was delivered").Attempt)
 		b = b.Crash(t)
 		close(crashed)
 	}
 }
 
-func whatNobodyHearsIsTaken(t *testing.T, b Bus) {
-	publish(t, b, messages("rumour", "rumour.spread.v1", 3)...)
+func aTypeWithoutConsumersIsAccepted(t *testing.T, b Bus) {
+	publish(t, b, messages("audit", "audit.done.v1", 3)...)
 }
 
-func anUnknownTypeIsRefused(t *testing.T, b Bus) {
-	isRefusedAlone(t, b, messages("dragon", "dragon.came.v1", 1), bus.ErrUnknownType)
+func anUnknownTypeIsRejected(t *testing.T, b Bus) {
+	requireOnlyOneRejected(t, b, messages("unknown", "unknown.type.v1", 1), bus.ErrUnknownType)
 }
 
-// isRefusedAlone demands that of a batch only the one message is refused, for this
-// reason, and that its neighbours arrive.
-func isRefusedAlone(t *testing.T, b Bus, one []bus.Message, reason error) {
+// requireOnlyOneRejected publishes one message between two good ones. It requires that
+// only this one is rejected, for this reason, and that the others arrive.
+func requireOnlyOneRejected(t *testing.T, b Bus, one []bus.Message, reason error) {
 	t.Helper()
-	errs := b.Publish(t.Context(), slices.Concat(messages("a", "parcel.sent.v1", 1), one, messages("b", "parcel.sent.v1", 1)))
+	errs := b.Publish(t.Context(), slices.Concat(messages("a", "receipt.sent.v1", 1), one, messages("b", "receipt.sent.v1", 1)))
 	require.Len(t, errs, 3)
 	require.NoError(t, errs[0])
 	require.ErrorIs(t, errs[1], reason)
 	require.NoError(t, errs[2])
-	listen(t, b, "house", nil).waits(t, "a-00000", "b-00000")
+	consume(t, b, "billing", nil).waitFor(t, "a-00000", "b-00000")
 }
 
-func whatNoQueueTakesIsUnroutable(t *testing.T, b Bus) {
-	b.Lose(t, "fairy")
-	isRefusedAlone(t, b, messages("wish", "wish.made.v1", 1), bus.ErrUnroutable)
+func aMessageWithoutAQueueIsUnroutable(t *testing.T, b Bus) {
+	b.DeleteQueue(t, "search")
+	requireOnlyOneRejected(t, b, messages("query", "query.made.v1", 1), bus.ErrUnroutable)
 }
 
-func whatOneOfItsHearersWouldMissIsUnroutable(t *testing.T, b Bus) {
-	b.Lose(t, "archive")
-	isRefusedAlone(t, b, messages("letter", "letter.sent.v1", 1), bus.ErrUnroutable)
+func aMissingQueueOfOneConsumerIsUnroutable(t *testing.T, b Bus) {
+	b.DeleteQueue(t, "archive")
+	requireOnlyOneRejected(t, b, messages("invoice", "invoice.sent.v1", 1), bus.ErrUnroutable)
 }
 
-func thousandsInOneCallFailOneByOne(t *testing.T, b Bus) {
-	batch := messages("m", "letter.sent.v1", 5000)
-	var sound []string
+func messagesOfALargeBatchFailIndividually(t *testing.T, b Bus) {
+	batch := messages("m", "invoice.sent.v1", 5000)
+	var valid []string
 	for i := range batch {
 		if i%10 == 3 {
-			batch[i].Type = "dragon.came.v1"
+			batch[i].Type = "unknown.type.v1"
 			continue
 		}
-		sound = append(sound, batch[i].ID)
+		valid = append(valid, batch[i].ID)
 	}
 	errs := b.Publish(t.Context(), batch)
 	require.Len(t, errs, len(batch))
@@ -211,37 +211,37 @@ func thousandsInOneCallFailOneByOne(t *testing.T, b Bus) {
 		}
 		require.NoError(t, err)
 	}
-	house, archive := listen(t, b, "house", nil), listen(t, b, "archive", nil)
-	house.waits(t, sound...)
-	archive.waits(t, sound...)
-	require.Equal(t, len(sound), house.count())
+	billing, archive := consume(t, b, "billing", nil), consume(t, b, "archive", nil)
+	billing.waitFor(t, valid...)
+	archive.waitFor(t, valid...)
+	require.Equal(t, len(valid), billing.count())
 }
 
-func anEmptyBatchIsFine(t *testing.T, b Bus) { publish(t, b) }
+func anEmptyBatchIsAccepted(t *testing.T, b Bus) { publish(t, b) }
 
 func severalConsumersShareAQueue(t *testing.T, b Bus) {
-	h := listen(t, b, "house", nil)
-	h.subscribe(t, b, "house", nil)
-	h.subscribe(t, b, "house", nil)
+	c := consume(t, b, "billing", nil)
+	c.subscribe(t, b, "billing", nil)
+	c.subscribe(t, b, "billing", nil)
 	var sent []string
 	for _, prefix := range []string{"a", "b", "c"} {
-		batch := messages(prefix, "parcel.sent.v1", 300)
+		batch := messages(prefix, "receipt.sent.v1", 300)
 		publish(t, b, batch...)
 		sent = append(sent, idsOf(batch)...)
 	}
-	h.waits(t, sent...)
+	c.waitFor(t, sent...)
 	for _, id := range sent {
-		require.Len(t, h.of(id), 1, id)
+		require.Len(t, c.received(id), 1, id)
 	}
 }
 
-func theEndLetsTheHandlerFinish(t *testing.T, b Bus) {
-	publish(t, b, messages("m", "parcel.sent.v1", 1)...)
+func cancellationLetsTheHandlerFinish(t *testing.T, b Bus) {
+	publish(t, b, messages("m", "receipt.sent.v1", 1)...)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	var after error
 	go func() {
-		done <- b.Subscribe(ctx, "house", func(ctx context.Context, _ []bus.Delivery) error {
+		done <- b.Subscribe(ctx, "billing", func(ctx context.Context, _ []bus.Delivery) error {
 			cancel()
 			after = ctx.Err()
 			return nil
@@ -250,25 +250,25 @@ func theEndLetsTheHandlerFinish(t *testing.T, b Bus) {
 	require.NoError(t, receive(t, done, "Subscribe did not return"))
 	require.NoError(t, after, "the handler's context ended too early")
 
-	// The batch was acknowledged after the end, so the next consumer hears only
-	// what comes later.
-	h := listen(t, b, "house", nil)
-	publish(t, b, messages("later", "parcel.sent.v1", 1)...)
-	h.waits(t, "later-00000")
-	require.Empty(t, h.of("m-00000"))
+	// The batch was acknowledged after the cancellation, so the next consumer receives
+	// only later messages.
+	c := consume(t, b, "billing", nil)
+	publish(t, b, messages("later", "receipt.sent.v1", 1)...)
+	c.waitFor(t, "later-00000")
+	require.Empty(t, c.received("m-00000"))
 }
 
-func theEndComesAtOnceForAnIdleConsumer(t *testing.T, b Bus) {
-	h := listen(t, b, "house", nil)
-	publish(t, b, messages("m", "parcel.sent.v1", 1)...)
-	h.waits(t, "m-00000")
-	h.stop()
+func cancellationStopsAnIdleConsumerAtOnce(t *testing.T, b Bus) {
+	c := consume(t, b, "billing", nil)
+	publish(t, b, messages("m", "receipt.sent.v1", 1)...)
+	c.waitFor(t, "m-00000")
+	c.stop()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.NoError(t, b.Subscribe(ended, "house", func(context.Context, []bus.Delivery) error { return nil }))
+	require.NoError(t, b.Subscribe(ended, "billing", func(context.Context, []bus.Delivery) error { return nil }))
 }
 
-func aServiceWithoutAQueueCanNotSubscribe(t *testing.T, b Bus) {
-	err := b.Subscribe(t.Context(), "nobody", func(context.Context, []bus.Delivery) error { return nil })
+func aServiceWithoutAQueueCannotSubscribe(t *testing.T, b Bus) {
+	err := b.Subscribe(t.Context(), "unknown", func(context.Context, []bus.Delivery) error { return nil })
 	require.Error(t, err)
 }

@@ -1,7 +1,3 @@
-// Package local is the bus of a single process: a queue table in the database of
-// every consumer. To publish is to insert into the queues of all hearers, and a
-// queue's row is deleted after its handler has committed, so nothing is lost
-// whenever the process dies.
 package local
 
 import (
@@ -18,16 +14,16 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Migrations make the queue table; versions 301 to 399.
+// Migrations create the queue table; versions 301 to 399.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
 const (
-	takeBatch = 256
-	// lookEvery finds what another process put into the queue; this one wakes
-	// the consumer itself.
-	lookEvery = time.Second
+	batchSize = 256
+	// pollInterval finds what another process inserted into the queue; this process
+	// notifies the consumer itself.
+	pollInterval = time.Second
 )
 
 // Bus carries events between the services of one process.
@@ -38,19 +34,19 @@ type Bus struct {
 	sequential bool
 }
 
-// Option of a bus.
+// Option configures a Bus.
 type Option func(*Bus)
 
-// Sequential writes to one database after the other, in a fixed order and without
-// goroutines: for simulations.
+// Sequential makes the bus write to one database after the other, in a fixed order
+// and without goroutines. It is meant for simulations.
 func Sequential() Option { return func(b *Bus) { b.sequential = true } }
 
-// New makes a bus for the services that have a database here. What has to reach
-// any other service is refused.
+// New returns a bus for the services that have a database here. A message that any
+// other service consumes is rejected.
 func New(topology bus.Topology, databases map[string]sqldb.DB, log *slog.Logger, o ...Option) *Bus {
 	b := &Bus{topology: topology, queues: make(map[string]*queue, len(databases)), log: log}
 	for service, db := range databases {
-		b.queues[service] = &queue{db: db, filled: worker.NewNotifier(), unsure: true}
+		b.queues[service] = &queue{db: db, notifier: worker.NewNotifier(), maybeRedelivered: true}
 	}
 	for _, set := range o {
 		set(b)
@@ -58,99 +54,91 @@ func New(topology bus.Topology, databases map[string]sqldb.DB, log *slog.Logger,
 	return b
 }
 
-// Publish puts messages into the queues of all their hearers: one transaction per
-// hearer, side by side. A message that one hearer's database does not take is
-// refused; those that have it will not take it twice at once.
+// Publish inserts messages into the queues of all their consumers: one transaction
+// per service, side by side. A message fails if the database of one consumer does
+// not accept it. When it is published again, the queues that hold it already ignore
+// the second copy.
 func (b *Bus) Publish(ctx context.Context, messages []bus.Message) []error {
 	errs := make([]error, len(messages))
-	posts := b.route(messages, errs)
-	failed := make([]error, len(posts))
-	b.each(posts, func(n int) {
-		failed[n] = posts[n].queue.put(ctx, messages, posts[n].indices)
+	batches := b.route(messages, errs)
+	failed := make([]error, len(batches))
+	b.forEach(batches, func(n int) {
+		failed[n] = batches[n].queue.insert(ctx, messages, batches[n].indices)
 		localPut.Hit()
 	})
-	for n, p := range posts {
+	for n, batch := range batches {
 		if failed[n] == nil {
 			continue
 		}
-		for _, i := range p.indices {
-			errs[i] = errors.Join(errs[i], fmt.Errorf("queue of %s: %w", p.service, failed[n]))
+		for _, i := range batch.indices {
+			errs[i] = errors.Join(errs[i], fmt.Errorf("queue of %s: %w", batch.service, failed[n]))
 		}
 	}
 	return errs
 }
 
-// each calls f for every post, side by side unless told otherwise.
-func (b *Bus) each(posts []*post, f func(n int)) {
-	if b.sequential || len(posts) == 1 {
-		for n := range posts {
+// forEach calls f for every batch: side by side, unless the bus is sequential.
+func (b *Bus) forEach(batches []*queueBatch, f func(n int)) {
+	if b.sequential || len(batches) == 1 {
+		for n := range batches {
 			f(n)
 		}
 		return
 	}
 	var wait sync.WaitGroup
-	for n := range posts {
+	for n := range batches {
 		wait.Go(func() { f(n) })
 	}
 	wait.Wait()
 }
 
-// post is what one service hears of a published batch.
-type post struct {
+// queueBatch is the part of a published batch that one service consumes.
+type queueBatch struct {
 	service string
 	queue   *queue
-	indices []int // into the batch
+	indices []int // into the published batch
 }
 
-// route finds the hearers. A message that can not reach all of them goes to none.
-func (b *Bus) route(messages []bus.Message, errs []error) []*post {
-	var posts []*post
-	byService := make(map[string]*post, len(b.queues))
+// route groups the messages by consumer. A message that cannot reach all of its
+// consumers is sent to none of them, and its error is stored in errs.
+func (b *Bus) route(messages []bus.Message, errs []error) []*queueBatch {
+	var batches []*queueBatch
+	byService := make(map[string]*queueBatch, len(b.queues))
 	for i, m := range messages {
-		if errs[i] = b.routable(m); errs[i] != nil {
+		var services []string
+		if services, errs[i] = b.topology.Route(m, b.hasQueue); errs[i] != nil {
 			continue
 		}
-		for _, service := range b.topology[m.Type] {
-			p := byService[service]
-			if p == nil {
-				p = &post{service: service, queue: b.queues[service]}
-				byService[service] = p
-				posts = append(posts, p)
+		for _, service := range services {
+			batch := byService[service]
+			if batch == nil {
+				batch = &queueBatch{service: service, queue: b.queues[service]}
+				byService[service] = batch
+				batches = append(batches, batch)
 			}
-			p.indices = append(p.indices, i)
+			batch.indices = append(batch.indices, i)
 		}
 	}
-	return posts
+	return batches
 }
 
-func (b *Bus) routable(m bus.Message) error {
-	services, known := b.topology[m.Type]
-	if !known {
-		return fmt.Errorf("%q: %w", m.Type, bus.ErrUnknownType)
-	}
-	for _, service := range services {
-		if b.queues[service] == nil {
-			return fmt.Errorf("%q for %s: %w", m.Type, service, bus.ErrUnroutable)
-		}
-	}
-	return nil
-}
+func (b *Bus) hasQueue(service string) bool { return b.queues[service] != nil }
 
-// Subscribe hands the service's queue to h, a batch at a time, until ctx ends.
+// Subscribe delivers the service's queue to h, a batch at a time, until ctx ends.
 func (b *Bus) Subscribe(ctx context.Context, service string, h bus.BatchHandler) error {
 	q := b.queues[service]
 	if q == nil {
 		return fmt.Errorf("subscribe: %s has no queue", service)
 	}
 	worker.Worker{
-		Name: "consumer", Interval: lookEvery, Wake: q.filled,
+		Name: "consumer", Interval: pollInterval, Wake: q.notifier,
 		Step: func(ctx context.Context) (int, error) { return q.step(ctx, h) },
 	}.Run(ctx, b.log.With("service", service))
 	return nil
 }
 
-// Step hands h one batch of the service's queue and says how many messages it
-// acknowledged.
+// Step delivers one batch of the service's queue to h. It returns how many messages
+// were acknowledged.
 func (b *Bus) Step(ctx context.Context, service string, h bus.BatchHandler) (int, error) {
 	q := b.queues[service]
 	if q == nil {

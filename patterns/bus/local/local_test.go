@@ -23,62 +23,62 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	bustest.Run(t, func(t *testing.T) bustest.Bus {
 		databases := map[string]sqldb.DB{}
-		for _, service := range []string{"house", "archive", "fairy"} {
+		for _, service := range []string{"billing", "archive", "search"} {
 			databases[service] = sqldbtest.SQLite(t, local.Migrations)
 		}
-		return process(databases)
+		return newProcess(databases)
 	})
 }
 
-// process is a bus whose databases answer no more once it has crashed.
-func process(databases map[string]sqldb.DB) bustest.Bus {
-	dead := &atomic.Bool{}
+// newProcess returns a bus whose databases fail every call once it has crashed.
+func newProcess(databases map[string]sqldb.DB) bustest.Bus {
+	crashed := &atomic.Bool{}
 	alive := map[string]sqldb.DB{}
 	for service, db := range databases {
-		alive[service] = mortal{db, dead}
+		alive[service] = crashableDB{db, crashed}
 	}
 	b := local.New(bustest.Topology, alive, slog.New(slog.DiscardHandler))
-	lost := &losing{Bus: b}
+	publisher := &replaceable{Bus: b}
 	return bustest.Bus{
-		Publisher: lost, Subscriber: b,
-		Crash: func(*testing.T) bustest.Bus { dead.Store(true); return process(databases) },
-		Lose: func(_ *testing.T, service string) {
+		Publisher: publisher, Subscriber: b,
+		Crash: func(*testing.T) bustest.Bus { crashed.Store(true); return newProcess(databases) },
+		DeleteQueue: func(_ *testing.T, service string) {
 			delete(alive, service)
-			lost.Bus = local.New(bustest.Topology, alive, slog.New(slog.DiscardHandler))
+			publisher.Bus = local.New(bustest.Topology, alive, slog.New(slog.DiscardHandler))
 		},
 	}
 }
 
-// losing is a publisher that can be replaced.
-type losing struct{ *local.Bus }
+// replaceable is a publisher whose bus can be replaced.
+type replaceable struct{ *local.Bus }
 
-// mortal is a database of a process that may have died.
-type mortal struct {
+// crashableDB is the database of a process that may have crashed.
+type crashableDB struct {
 	sqldb.DB
-	dead *atomic.Bool
+	crashed *atomic.Bool
 }
 
-var errDead = errors.New("the process is dead")
+var errCrashed = errors.New("the process has crashed")
 
-func (m mortal) TxRelaxed(ctx context.Context, fn func(context.Context, sqldb.Tx) error) error {
-	if m.dead.Load() {
-		return errDead
+func (m crashableDB) TxRelaxed(ctx context.Context, fn func(context.Context, sqldb.Tx) error) error {
+	if m.crashed.Load() {
+		return errCrashed
 	}
 	return m.DB.TxRelaxed(ctx, fn)
 }
 
-func (m mortal) Query(ctx context.Context, sql string, args ...any) (sqldb.Rows, error) {
-	if m.dead.Load() {
-		return nil, errDead
+func (m crashableDB) Query(ctx context.Context, sql string, args ...any) (sqldb.Rows, error) {
+	if m.crashed.Load() {
+		return nil, errCrashed
 	}
 	return m.DB.Query(ctx, sql, args...)
 }
 
-var topology = bus.Topology{"letter.sent.v1": {"house", "archive"}}
+var topology = bus.Topology{"invoice.sent.v1": {"billing", "archive"}}
 
-func letters(n int) (batch []bus.Message) {
+func invoices(n int) (batch []bus.Message) {
 	for i := range n {
-		batch = append(batch, bus.Message{ID: fmt.Sprintf("%05d", i), Type: "letter.sent.v1", Body: []byte("{}")})
+		batch = append(batch, bus.Message{ID: fmt.Sprintf("%05d", i), Type: "invoice.sent.v1", Body: []byte("{}")})
 	}
 	return batch
 }
@@ -86,24 +86,24 @@ func letters(n int) (batch []bus.Message) {
 func newBus(t *testing.T) (*local.Bus, map[string]sqldb.DB) {
 	t.Helper()
 	databases := map[string]sqldb.DB{
-		"house": sqldbtest.SQLite(t, local.Migrations), "archive": sqldbtest.SQLite(t, local.Migrations),
+		"billing": sqldbtest.SQLite(t, local.Migrations), "archive": sqldbtest.SQLite(t, local.Migrations),
 	}
 	return local.New(topology, databases, slog.New(slog.DiscardHandler)), databases
 }
 
-func TestAStepHandsOutOneBatchInOrder(t *testing.T) {
+func TestAStepDeliversOneBatchInOrder(t *testing.T) {
 	t.Parallel()
 	b, _ := newBus(t)
-	require.NoError(t, errors.Join(b.Publish(t.Context(), letters(300))...))
+	require.NoError(t, errors.Join(b.Publish(t.Context(), invoices(300))...))
 	var got []string
-	note := func(_ context.Context, batch []bus.Delivery) error {
+	record := func(_ context.Context, batch []bus.Delivery) error {
 		for _, d := range batch {
 			got = append(got, d.ID)
 		}
 		return nil
 	}
 	for _, want := range []int{256, 44, 0} {
-		n, err := b.Step(t.Context(), "house", note)
+		n, err := b.Step(t.Context(), "billing", record)
 		require.NoError(t, err)
 		require.Equal(t, want, n)
 	}
@@ -111,12 +111,12 @@ func TestAStepHandsOutOneBatchInOrder(t *testing.T) {
 	require.IsIncreasing(t, got)
 }
 
-func TestAFailedBatchIsCountedOnce(t *testing.T) {
+func TestAFailedBatchCountsAsOneAttempt(t *testing.T) {
 	t.Parallel()
 	b, databases := newBus(t)
-	require.NoError(t, errors.Join(b.Publish(t.Context(), letters(600))...))
+	require.NoError(t, errors.Join(b.Publish(t.Context(), invoices(600))...))
 	var attempts []int
-	refuse := errors.New("refused")
+	errRejected := errors.New("rejected")
 	handler := func(_ context.Context, batch []bus.Delivery) error {
 		if len(batch) == 0 {
 			return nil
@@ -125,21 +125,21 @@ func TestAFailedBatchIsCountedOnce(t *testing.T) {
 		if len(attempts) == 1 || len(attempts) == 5 {
 			return nil
 		}
-		return refuse
+		return errRejected
 	}
 	for n := range 5 {
-		_, err := b.Step(t.Context(), "house", handler)
+		_, err := b.Step(t.Context(), "billing", handler)
 		if n == 0 || n == 4 {
 			require.NoError(t, err)
 			continue
 		}
-		require.ErrorIs(t, err, refuse)
+		require.ErrorIs(t, err, errRejected)
 	}
 	require.Equal(t, []int{0, 0, 1, 2, 3}, attempts)
 
-	// The next process knows nothing but what is in the table.
+	// The next process knows only what is in the table.
 	next := local.New(topology, databases, slog.New(slog.DiscardHandler))
-	n, err := next.Step(t.Context(), "house", func(_ context.Context, batch []bus.Delivery) error {
+	n, err := next.Step(t.Context(), "billing", func(_ context.Context, batch []bus.Delivery) error {
 		require.Zero(t, batch[0].Attempt)
 		return nil
 	})
@@ -147,31 +147,31 @@ func TestAFailedBatchIsCountedOnce(t *testing.T) {
 	require.Equal(t, 88, n)
 }
 
-func TestAMessageThatOneHearersDatabaseRefusesIsRefused(t *testing.T) {
+func TestAMessageOneDatabaseRejectsIsRejected(t *testing.T) {
 	t.Parallel()
 	_, databases := newBus(t)
-	full := errors.New("disk full")
-	databases["archive"] = broken{databases["archive"], full}
+	errFull := errors.New("disk full")
+	databases["archive"] = failingDB{databases["archive"], errFull}
 	b := local.New(topology, databases, slog.New(slog.DiscardHandler))
-	for _, err := range b.Publish(t.Context(), letters(3)) {
-		require.ErrorIs(t, err, full)
+	for _, err := range b.Publish(t.Context(), invoices(3)) {
+		require.ErrorIs(t, err, errFull)
 		require.ErrorContains(t, err, "archive")
 	}
-	n, err := b.Step(t.Context(), "house", func(context.Context, []bus.Delivery) error { return nil })
+	n, err := b.Step(t.Context(), "billing", func(context.Context, []bus.Delivery) error { return nil })
 	require.NoError(t, err)
-	require.Equal(t, 3, n, "the other one has it already, and will hear it again")
+	require.Equal(t, 3, n, "the other queue has the messages already and will get them again")
 }
 
-type broken struct {
+type failingDB struct {
 	sqldb.DB
 	err error
 }
 
-func (b broken) Tx(context.Context, func(context.Context, sqldb.Tx) error) error { return b.err }
+func (b failingDB) Tx(context.Context, func(context.Context, sqldb.Tx) error) error { return b.err }
 
 func TestAStepOfAServiceWithoutAQueueFails(t *testing.T) {
 	t.Parallel()
 	b, _ := newBus(t)
-	_, err := b.Step(t.Context(), "nobody", nil)
-	require.ErrorContains(t, err, "nobody has no queue")
+	_, err := b.Step(t.Context(), "unknown", nil)
+	require.ErrorContains(t, err, "unknown has no queue")
 }

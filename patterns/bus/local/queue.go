@@ -11,39 +11,41 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// queue is one service's.
+// queue is the queue table of one service. The package documentation describes how
+// it counts attempts.
 type queue struct {
-	db     sqldb.DB
-	filled worker.Notifier // rung when something was put in
+	db       sqldb.DB
+	notifier worker.Notifier // wakes the consumer after an insert
 
 	mu sync.Mutex // one batch is in flight at a time
-	// unsure is set when what lies at the head may have been handed out before:
+	// maybeRedelivered is set while the oldest batch may have been delivered before:
 	// after a start, which may follow a crash, and after a failure.
-	unsure bool
-	failed bool // the handler has not succeeded since
+	maybeRedelivered bool
+	lastFailed       bool // the handler failed and has not succeeded since
 }
 
-// put inserts the messages at these indices of the batch.
-func (q *queue) put(ctx context.Context, batch []bus.Message, indices []int) error {
+// insert puts the messages at these indices of the batch into the queue. It ignores
+// those that the queue holds already.
+func (q *queue) insert(ctx context.Context, batch []bus.Message, indices []int) error {
 	rows := make([][]any, len(indices))
 	for n, i := range indices {
 		rows[n] = []any{batch[i].ID, batch[i].Type, batch[i].Body}
 	}
 	return q.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		tx.OnCommit(q.filled.Notify)
+		tx.OnCommit(q.notifier.Notify)
 		return sqldb.InsertRows(ctx, tx, "INSERT INTO queue (event_id, type, body)", rows, "ON CONFLICT DO NOTHING", nil)
 	})
 }
 
-// step takes a batch, hands it to h and deletes it once h has committed.
+// step reads the oldest batch, delivers it to h and deletes it once h has committed.
 func (q *queue) step(ctx context.Context, h bus.BatchHandler) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	batch, err := q.head(ctx)
+	batch, err := q.oldest(ctx)
 	if err != nil || len(batch) == 0 {
 		return 0, err
 	}
-	if q.failed {
+	if q.lastFailed {
 		if err := h(ctx, nil); err != nil {
 			return 0, err
 		}
@@ -52,48 +54,42 @@ func (q *queue) step(ctx context.Context, h bus.BatchHandler) (int, error) {
 	for i, d := range batch {
 		ids[i] = d.ID
 	}
-	if err := q.handOut(ctx, batch, ids, h); err != nil {
+	if err := q.deliver(ctx, batch, ids, h); err != nil {
 		return 0, err
 	}
-	q.failed = false
-	if err := q.remove(ctx, ids); err != nil {
+	q.lastFailed = false
+	if err := q.delete(ctx, ids); err != nil {
 		return 0, err
 	}
-	q.unsure = false
+	q.maybeRedelivered = false
 	return len(batch), nil
 }
 
-// handOut calls h and counts the attempt if it may not be the last.
-//
-// Attempts must outlive a crash, or an event that kills the process would be
-// handed out for ever, but counting every batch before it is handed out would
-// cost as much as the delivery. Batches are taken in order, so one that was cut
-// short is at the head again after the next start: the first batch of a process,
-// and the first after a failure, is counted before it is handed out; any other
-// only if it fails. The one thing missed is a crash's first time.
-func (q *queue) handOut(ctx context.Context, batch []bus.Delivery, ids []any, h bus.BatchHandler) error {
-	counted := q.unsure
+// deliver calls h and counts the attempt if another one may follow: before the call
+// if the batch may have been delivered before, otherwise only if h fails.
+func (q *queue) deliver(ctx context.Context, batch []bus.Delivery, ids []any, h bus.BatchHandler) error {
+	counted := q.maybeRedelivered
 	if counted {
-		if err := q.count(ctx, ids); err != nil {
+		if err := q.countAttempt(ctx, ids); err != nil {
 			return err
 		}
 	}
-	q.unsure, q.failed = true, true
+	q.maybeRedelivered, q.lastFailed = true, true // until the batch is acknowledged
 	localTaken.Hit()
 	err := h(ctx, batch)
 	localHandled.Hit()
 	if err != nil && !counted {
-		return errors.Join(err, q.count(ctx, ids))
+		return errors.Join(err, q.countAttempt(ctx, ids))
 	}
 	return err
 }
 
-// head is the oldest batch.
-func (q *queue) head(ctx context.Context) ([]bus.Delivery, error) {
+// oldest returns the oldest batch, or an empty one if there is nothing in the queue.
+func (q *queue) oldest(ctx context.Context) ([]bus.Delivery, error) {
 	batch, err := sqldb.All(ctx, q.db, scanDelivery,
-		"SELECT event_id, type, body, attempts FROM queue ORDER BY event_id LIMIT $1", takeBatch)
+		"SELECT event_id, type, body, attempts FROM queue ORDER BY event_id LIMIT $1", batchSize)
 	if err != nil {
-		return nil, fmt.Errorf("take from the queue: %w", err)
+		return nil, fmt.Errorf("read the queue: %w", err)
 	}
 	return batch, nil
 }
@@ -103,26 +99,26 @@ func scanDelivery(r sqldb.Row) (d bus.Delivery, err error) {
 	return d, err
 }
 
-func (q *queue) count(ctx context.Context, ids []any) error {
+func (q *queue) countAttempt(ctx context.Context, ids []any) error {
 	err := q.db.TxRelaxed(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		_, err := sqldb.In(ctx, tx, "UPDATE queue SET attempts = attempts + 1 WHERE event_id", nil, ids, "", nil)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("count the attempts of %d messages: %w", len(ids), err)
+		return fmt.Errorf("count the attempt of %d messages: %w", len(ids), err)
 	}
 	return nil
 }
 
-// remove acknowledges. A power loss that undoes it brings the messages back,
+// delete acknowledges a batch. A power loss may undo it and bring the messages back,
 // which the handler must expect anyway.
-func (q *queue) remove(ctx context.Context, ids []any) error {
+func (q *queue) delete(ctx context.Context, ids []any) error {
 	err := q.db.TxRelaxed(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		_, err := sqldb.In(ctx, tx, "DELETE FROM queue WHERE event_id", nil, ids, "", nil)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("take %d messages off the queue: %w", len(ids), err)
+		return fmt.Errorf("delete %d messages from the queue: %w", len(ids), err)
 	}
 	return nil
 }

@@ -14,37 +14,37 @@ import (
 	"troupe/patterns/bus/rabbit/rabbittest"
 )
 
-// The bus is measured beside the bare client library in the same run: it
-// publishes or consumes the same number, and ours/bare is the time we take for
-// each microsecond of its.
+// The bus is measured beside the bare client library in the same run. Both publish or
+// consume the same number of messages; ours/bare is the time of the bus divided by the
+// time of the library.
 
-const relayed = 500 // as many as the outbox relay hands over at once
+const relayBatch = 500 // as many as the outbox relay publishes at once
 
 func event600(n int) bus.Message {
-	return bus.Message{ID: fmt.Sprintf("0199a2b4-%04x-7000-8000-%012x", n>>16, n), Type: "letter.sent.v1", Body: make([]byte, 600)}
+	return bus.Message{ID: fmt.Sprintf("0199a2b4-%04x-7000-8000-%012x", n>>16, n), Type: "invoice.sent.v1", Body: make([]byte, 600)}
 }
 
 func BenchmarkPublish(b *testing.B) {
 	url := rabbittest.URL(b)
 	ours := open(b, url, topology)
-	batch := make([]bus.Message, relayed)
+	batch := make([]bus.Message, relayBatch)
 	for i := range batch {
 		batch[i] = event600(i)
 	}
 	require.NoError(b, ours.Publish(b.Context(), batch)[0]) // declares, connects
 	var own, bare time.Duration
-	onChannel(b, url, func(ch *amqp.Channel) {
+	withChannel(b, url, func(ch *amqp.Channel) {
 		require.NoError(b, ch.Confirm(false))
 		for b.Loop() {
-			own += took(func() {
+			own += elapsed(func() {
 				for _, err := range ours.Publish(b.Context(), batch) {
 					require.NoError(b, err)
 				}
 			})
-			bare += took(func() { publishBare(b, ch, batch) })
+			bare += elapsed(func() { publishBare(b, ch, batch) })
 		}
 	})
-	n := float64(b.N * relayed)
+	n := float64(b.N * relayBatch)
 	b.ReportMetric(n/own.Seconds(), "msg/s")
 	b.ReportMetric(n/bare.Seconds(), "bare-msg/s")
 	b.ReportMetric(own.Seconds()/bare.Seconds(), "ours/bare")
@@ -61,7 +61,7 @@ func publishBare(b *testing.B, ch *amqp.Channel, batch []bus.Message) {
 		}
 	}()
 	for _, m := range batch {
-		c, err := ch.PublishWithDeferredConfirm("troupe.events", m.Type+".house", true, false, amqp.Publishing{
+		c, err := ch.PublishWithDeferredConfirm("troupe.events", m.Type+".billing", true, false, amqp.Publishing{
 			DeliveryMode: amqp.Persistent, MessageId: m.ID, Type: m.Type, Body: m.Body,
 		})
 		require.NoError(b, err)
@@ -71,7 +71,7 @@ func publishBare(b *testing.B, ch *amqp.Channel, batch []bus.Message) {
 	<-done
 }
 
-func took(f func()) time.Duration {
+func elapsed(f func()) time.Duration {
 	began := time.Now()
 	f()
 	return time.Since(began)
@@ -93,10 +93,10 @@ func BenchmarkConsume(b *testing.B) {
 	var own, bare time.Duration
 	for b.Loop() {
 		fill()
-		own += took(func() { consume(b, ours, n) })
+		own += elapsed(func() { consume(b, ours, n) })
 		fill()
-		onChannel(b, url, func(ch *amqp.Channel) {
-			bare += took(func() { consumeBare(b, ch, n) })
+		withChannel(b, url, func(ch *amqp.Channel) {
+			bare += elapsed(func() { consumeBare(b, ch, n) })
 		})
 	}
 	all := float64(b.N * n)
@@ -107,7 +107,7 @@ func BenchmarkConsume(b *testing.B) {
 
 func consume(b *testing.B, from *rabbit.Bus, n int) {
 	ctx, cancel := context.WithCancel(b.Context())
-	require.NoError(b, from.Subscribe(ctx, "house", func(_ context.Context, batch []bus.Delivery) error {
+	require.NoError(b, from.Subscribe(ctx, "billing", func(_ context.Context, batch []bus.Delivery) error {
 		if n -= len(batch); n == 0 {
 			cancel()
 		}
@@ -127,21 +127,21 @@ func consumeBare(b *testing.B, ch *amqp.Channel, n int) {
 	}
 }
 
-// BenchmarkIdle is the way of a single message from Publish to its handler when
-// there is nothing else to do.
-func BenchmarkIdle(b *testing.B) {
+// BenchmarkIdleLatency measures the time of a single message from Publish to its handler
+// on an idle bus.
+func BenchmarkIdleLatency(b *testing.B) {
 	ours := open(b, rabbittest.URL(b), topology)
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
-	heard := make(chan struct{})
+	received := make(chan struct{})
 	go func() {
-		_ = ours.Subscribe(ctx, "house", func(context.Context, []bus.Delivery) error {
-			heard <- struct{}{}
+		_ = ours.Subscribe(ctx, "billing", func(context.Context, []bus.Delivery) error {
+			received <- struct{}{}
 			return nil
 		})
 	}()
 	for b.Loop() {
 		require.NoError(b, ours.Publish(b.Context(), []bus.Message{event600(0)})[0])
-		<-heard
+		<-received
 	}
 }

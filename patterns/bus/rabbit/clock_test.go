@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// arriving is a queue whose messages, numbered by their tags, come at these times.
+// arriving returns a queue whose messages, numbered by their tags, arrive at these times.
 func arriving(at ...time.Duration) <-chan amqp.Delivery {
 	deliveries := make(chan amqp.Delivery)
 	go func() {
@@ -23,19 +23,19 @@ func arriving(at ...time.Duration) <-chan amqp.Delivery {
 	return deliveries
 }
 
-func TestABatchIsWhatComesSoonAfterItsFirstMessage(t *testing.T) {
+func TestABatchLingersBrieflyAfterItsFirstMessage(t *testing.T) {
 	t.Parallel()
 	never := time.Hour
 	for name, c := range map[string]struct {
 		at    []time.Duration
-		takes int           // of the messages, the last tag acknowledges all
-		after time.Duration // the first
+		takes int           // messages; the last tag acknowledges all of them
+		after time.Duration // since the first message
 	}{
-		"one alone waits no longer than it has to": {[]time.Duration{0, never}, 1, gather},
-		"those that come in time come along":       {[]time.Duration{0, gather / 4, gather / 2, gather * 2, never}, 3, gather},
-		"latecomers do not prolong the wait":       {[]time.Duration{0, gather * 9 / 10, gather * 11 / 10, never}, 2, gather},
-		"a full batch waits for nobody":            {make([]time.Duration, 2*takeBatch), takeBatch, 0},
-		"what was there at the end is handled":     {[]time.Duration{0, gather / 4}, 2, gather / 4},
+		"a single message waits no longer than the linger": {[]time.Duration{0, never}, 1, linger},
+		"messages that arrive in time join the batch":      {[]time.Duration{0, linger / 4, linger / 2, linger * 2, never}, 3, linger},
+		"late messages do not prolong the wait":            {[]time.Duration{0, linger * 9 / 10, linger * 11 / 10, never}, 2, linger},
+		"a full batch does not wait":                       {make([]time.Duration, 2*batchSize), batchSize, 0},
+		"messages that arrived before the end are handled": {[]time.Duration{0, linger / 4}, 2, linger / 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,11 +43,11 @@ func TestABatchIsWhatComesSoonAfterItsFirstMessage(t *testing.T) {
 				deliveries := arriving(c.at...)
 				first := <-deliveries
 				began := time.Now()
-				batch, last := collect(first, deliveries, 0)
+				batch, last := collectBatch(first, deliveries, 0)
 				require.Len(t, batch, c.takes)
 				require.EqualValues(t, c.takes, last)
 				require.Equal(t, c.after, time.Since(began))
-				for range deliveries { // or its sender waits for ever
+				for range deliveries { // otherwise its sender would block forever
 				}
 			})
 		})

@@ -18,52 +18,55 @@ import (
 )
 
 const (
-	// prefetch keeps the next batch at hand while one is handled.
+	// prefetch lets the next batch arrive while one is handled.
 	prefetch  = 512
-	takeBatch = 256
-	// gather is how long a batch waits for more once it has its first message.
-	gather = 500 * time.Microsecond
-	// idleLimit is after how long without a message a consumer starts a new
-	// session. Brokers forget consumers: RabbitMQ 3.10 may not tell one that its
-	// queue was deleted and declared anew, and keep from it what comes next.
-	idleLimit = time.Minute
-	// afterTheLimit is the least Attempt of a message from the dead queue, so often
-	// that the inbox parks it unhandled.
-	afterTheLimit = deliveryLimit + 1
+	batchSize = 256
+	// linger is how long a batch waits for more messages after its first one.
+	linger = 500 * time.Microsecond
+	// defaultIdleTimeout is how long a consumer waits for a message before it starts a
+	// new session. Brokers forget consumers: RabbitMQ 3.10 may not notify a consumer
+	// whose queue was deleted and declared again, and deliver nothing to it anymore.
+	defaultIdleTimeout = time.Minute
+	// deadLetterAttempt is the lowest Attempt of a message from the dead letter queue. It
+	// is so high that the inbox parks the message without handling it.
+	deadLetterAttempt = deliveryLimit + 1
 
 	maxBackoff = 10 * time.Second
 )
 
 // redial is the wait between sessions that fail. Half of it is jitter, so that the
-// replicas of a service do not all come back at once.
+// replicas of a service do not all reconnect at the same time.
 var redial = retry.Backoff{Base: 100 * time.Millisecond, Cap: maxBackoff, Jitter: 0.5}
 
 var (
 	errConsumerEnded = errors.New("RabbitMQ ended the consumer")
-	errIdle          = errors.New("there was nothing to consume")
+	errIdle          = errors.New("no message for the idle timeout")
 )
 
-// Subscribe hands the service's queue to h, a batch at a time, until ctx ends.
-// The service's dead queue is handed over as well, for the inbox to park.
+// Subscribe delivers the service's queue to h, a batch at a time, until ctx ends. It
+// also delivers the service's dead letter queue, whose messages the inbox parks.
 func (b *Bus) Subscribe(ctx context.Context, service string, h bus.BatchHandler) error {
-	if !slices.Contains(hearers(b.Topology), service) {
-		return fmt.Errorf("subscribe: %s hears nothing, so it has no queue", service)
+	if !slices.Contains(b.Topology.Consumers(), service) {
+		return fmt.Errorf("subscribe: %s consumes no event type, so it has no queue", service)
 	}
-	h = oneAtATime(h)
+	h = serialize(h)
 	var wait sync.WaitGroup
-	for queue, attempt := range map[string]int{queueOf(service): 0, deadQueueOf(service): afterTheLimit} {
-		wait.Go(func() { b.consumeAlways(ctx, &consumer{queue: queue, atLeast: attempt, handle: h, idle: b.idle}) })
+	for queue, attempt := range map[string]int{queueOf(service): 0, deadQueueOf(service): deadLetterAttempt} {
+		wait.Go(func() {
+			b.keepConsuming(ctx, &consumer{queue: queue, minAttempt: attempt, handle: h, idleTimeout: b.idleTimeout})
+		})
 	}
 	wait.Wait()
 	return nil
 }
 
-// oneAtATime calls h for one queue or the other. A panic is an error.
-func oneAtATime(h bus.BatchHandler) bus.BatchHandler {
-	var turn sync.Mutex
+// serialize returns a handler that calls h for one queue at a time. It turns a panic of
+// h into an error.
+func serialize(h bus.BatchHandler) bus.BatchHandler {
+	var mu sync.Mutex
 	return func(ctx context.Context, batch []bus.Delivery) (err error) {
-		turn.Lock()
-		defer turn.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
 		defer func() {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -73,17 +76,17 @@ func oneAtATime(h bus.BatchHandler) bus.BatchHandler {
 	}
 }
 
-// consumer is what outlives its sessions.
+// consumer is the state of a consumer that outlives its sessions.
 type consumer struct {
-	queue    string
-	atLeast  int // lower bound of Attempt
-	handle   bus.BatchHandler
-	idle     time.Duration
-	failures int // in a row
+	queue       string
+	minAttempt  int // lower bound of Attempt
+	handle      bus.BatchHandler
+	idleTimeout time.Duration
+	failures    int // in a row
 }
 
-// consumeAlways starts a new session after each that ended.
-func (b *Bus) consumeAlways(ctx context.Context, c *consumer) {
+// keepConsuming opens a new session whenever one has ended, until ctx ends.
+func (b *Bus) keepConsuming(ctx context.Context, c *consumer) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := b.consume(ctx, c)
@@ -91,25 +94,25 @@ func (b *Bus) consumeAlways(ctx context.Context, c *consumer) {
 			continue
 		}
 		if time.Since(began) > maxBackoff {
-			c.failures = 0 // that was a good session, even if there was nothing to do
+			c.failures = 0 // the session worked, even if it had no message to handle
 		}
 		c.failures++
-		b.Log.WarnContext(ctx, "consumer has no session; trying again", "queue", c.queue, "failures", c.failures, "error", err)
-		if !backoff(ctx, c.failures) {
+		b.Log.WarnContext(ctx, "consumer has no session; retrying", "queue", c.queue, "failures", c.failures, "error", err)
+		if !waitToRetry(ctx, c.failures) {
 			return
 		}
 	}
 }
 
-// consume is one session. It ends with ctx, after what was handed out to it has
-// been handled, or with an error, after which all that was not acknowledged
-// comes again.
+// consume runs one session. It ends with ctx, after the messages it has received were
+// handled, or with an error, after which every message without an acknowledgement is
+// delivered again.
 func (b *Bus) consume(ctx context.Context, c *consumer) error {
-	longer, cancel := worker.Grace(ctx)
+	grace, cancel := worker.Grace(ctx)
 	defer cancel()
 	if c.failures > 0 {
-		// A handler that can not handle anything now would only use up attempts.
-		if err := c.handle(longer, nil); err != nil {
+		// A handler that is not ready would only use up attempts.
+		if err := c.handle(grace, nil); err != nil {
 			return fmt.Errorf("the handler is not ready: %w", err)
 		}
 	}
@@ -125,37 +128,40 @@ func (b *Bus) consume(ctx context.Context, c *consumer) error {
 		return err
 	}
 	defer s.close()
-	defer context.AfterFunc(longer, s.kill)()
-	// Cancelled, the consumer gets nothing new, and deliveries closes behind what
-	// it has: a stop gives nothing back that would count as a failed attempt, but
-	// for what the queue sends in that very moment.
+	defer context.AfterFunc(grace, s.kill)()
+	// After its cancellation the consumer gets no new message, and the client library
+	// closes deliveries after the last one that has arrived. So a graceful stop requeues
+	// nothing that would count as a failed attempt, except messages that the queue sends
+	// at that very moment.
 	defer context.AfterFunc(ctx, func() { _ = s.channel.Cancel(c.queue, false) })()
-	return s.handle(longer, c, deliveries)
+	return s.handle(grace, c, deliveries)
 }
 
+// handle collects, handles and acknowledges batches until one of these steps fails.
 func (s *session) handle(ctx context.Context, c *consumer, deliveries <-chan amqp.Delivery) error {
 	for {
-		first, err := s.next(c, deliveries)
+		first, err := s.nextDelivery(c, deliveries)
 		if err != nil {
 			return err
 		}
-		batch, last := collect(first, deliveries, c.atLeast)
+		batch, last := collectBatch(first, deliveries, c.minAttempt)
 		rabbitTaken.Hit()
 		if err := c.handle(ctx, batch); err != nil {
 			return fmt.Errorf("handle a batch: %w", err)
 		}
 		rabbitHandled.Hit()
 		if err := s.channel.Ack(last, true); err != nil {
-			return fmt.Errorf("acknowledge a batch: %w", errors.Join(err, s.loss()))
+			return fmt.Errorf("acknowledge a batch: %w", errors.Join(err, s.closeReason()))
 		}
 		c.failures = 0
 	}
 }
 
-// next waits for a message. When there was none for long, the consumer resigns,
-// and what is on its way is still handled before errIdle ends the session.
-func (s *session) next(c *consumer, deliveries <-chan amqp.Delivery) (amqp.Delivery, error) {
-	timer := time.NewTimer(c.idle)
+// nextDelivery waits for a message. If none comes within the idle timeout, the consumer
+// is cancelled; messages that are on their way are still handled before errIdle ends
+// the session.
+func (s *session) nextDelivery(c *consumer, deliveries <-chan amqp.Delivery) (amqp.Delivery, error) {
+	timer := time.NewTimer(c.idleTimeout)
 	defer timer.Stop()
 	for {
 		select {
@@ -163,32 +169,32 @@ func (s *session) next(c *consumer, deliveries <-chan amqp.Delivery) (amqp.Deliv
 			switch {
 			case open:
 				return d, nil
-			case s.resigned:
+			case s.cancelled:
 				return d, errIdle
 			}
-			return d, errors.Join(errConsumerEnded, s.loss())
+			return d, errors.Join(errConsumerEnded, s.closeReason())
 		case <-timer.C:
-			s.resigned = true
+			s.cancelled = true
 			if err := s.channel.Cancel(c.queue, false); err != nil {
-				return amqp.Delivery{}, fmt.Errorf("resign: %w", err)
+				return amqp.Delivery{}, fmt.Errorf("cancel the idle consumer: %w", err)
 			}
 		}
 	}
 }
 
-// collect takes what comes with the first message. It gives the tag of the last,
-// which stands for all before it on this channel.
-func collect(first amqp.Delivery, deliveries <-chan amqp.Delivery, atLeast int) (batch []bus.Delivery, last uint64) {
-	batch, last = append(batch, received(first, atLeast)), first.DeliveryTag
-	timer := time.NewTimer(gather)
+// collectBatch adds the messages that arrive soon after the first one. It returns them
+// with the tag of the last message, which acknowledges all earlier ones on this channel.
+func collectBatch(first amqp.Delivery, deliveries <-chan amqp.Delivery, atLeast int) (batch []bus.Delivery, last uint64) {
+	batch, last = append(batch, toDelivery(first, atLeast)), first.DeliveryTag
+	timer := time.NewTimer(linger)
 	defer timer.Stop()
-	for len(batch) < takeBatch {
+	for len(batch) < batchSize {
 		select {
 		case d, open := <-deliveries:
 			if !open {
 				return batch, last
 			}
-			batch, last = append(batch, received(d, atLeast)), d.DeliveryTag
+			batch, last = append(batch, toDelivery(d, atLeast)), d.DeliveryTag
 		case <-timer.C:
 			return batch, last
 		}
@@ -196,15 +202,15 @@ func collect(first amqp.Delivery, deliveries <-chan amqp.Delivery, atLeast int) 
 	return batch, last
 }
 
-func received(d amqp.Delivery, atLeast int) bus.Delivery {
+func toDelivery(d amqp.Delivery, atLeast int) bus.Delivery {
 	return bus.Delivery{
 		Message: bus.Message{ID: d.MessageId, Type: d.Type, Body: d.Body},
-		Attempt: max(attempts(d), atLeast),
+		Attempt: max(deliveryCount(d), atLeast),
 	}
 }
 
-// attempts is how often the broker has handed the message out before.
-func attempts(d amqp.Delivery) int {
+// deliveryCount returns how often the broker has delivered the message before.
+func deliveryCount(d amqp.Delivery) int {
 	switch n := d.Headers["x-delivery-count"].(type) {
 	case int64:
 		return int(n)
@@ -217,9 +223,9 @@ func attempts(d amqp.Delivery) int {
 	return 0
 }
 
-// backoff waits longer after each failure in a row. It reports whether ctx is
-// still alive afterwards.
-func backoff(ctx context.Context, failures int) bool {
+// waitToRetry waits, longer after each failure in a row. It reports whether ctx is still
+// alive afterwards.
+func waitToRetry(ctx context.Context, failures int) bool {
 	timer := time.NewTimer(redial.Wait(failures, rand.Float64()))
 	defer timer.Stop()
 	select {

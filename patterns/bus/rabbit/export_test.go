@@ -2,5 +2,6 @@ package rabbit
 
 import "time"
 
-// SetIdle says after how long without a message a consumer starts a new session.
-func (b *Bus) SetIdle(d time.Duration) { b.idle = d }
+// SetIdleTimeout sets how long a consumer waits for a message before it starts a new
+// session.
+func (b *Bus) SetIdleTimeout(d time.Duration) { b.idleTimeout = d }

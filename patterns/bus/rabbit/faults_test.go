@@ -18,57 +18,57 @@ import (
 	"troupe/patterns/bus/rabbit/rabbittest"
 )
 
-// A client that revives its channel after a loss counts deliveries from 1 again,
-// so that the late acknowledgement of a batch from before the loss hits messages
-// that nobody has handled.
-func TestALateAcknowledgementHitsNoOtherMessage(t *testing.T) {
+// A client that revives its channel after a lost connection counts delivery tags from 1
+// again. The late acknowledgement of a batch from before the loss would then acknowledge
+// messages that were never handled.
+func TestALateAckDoesNotAcknowledgeAnotherMessage(t *testing.T) {
 	t.Parallel()
 	url := rabbittest.URL(t)
 	proxy := rabbittest.NewProxy(t, url)
-	c, log := config(t, proxy.URL, topology), &diary{}
+	c, log := config(t, proxy.URL, topology), &logBuffer{}
 	c.Log = slog.New(slog.NewTextHandler(log, nil))
 	b, err := rabbit.Open(t.Context(), c)
 	require.NoError(t, err)
 	other := open(t, url, topology)
 
-	took, committed := make(chan struct{}), make(chan struct{})
-	first := listen(t, b, func(context.Context, []bus.Delivery) error {
-		took <- struct{}{}
+	handling, committed := make(chan struct{}), make(chan struct{})
+	first := subscribe(t, b, func(context.Context, []bus.Delivery) error {
+		handling <- struct{}{}
 		<-committed // a slow transaction
 		return nil
 	})
-	publish(t, other, letters("A", "B", "C")...)
-	<-took
+	publish(t, other, invoices("A", "B", "C")...)
+	<-handling
 	proxy.Cut()
-	publish(t, other, letters("D", "E", "F")...)
-	died := make(chan struct{})
-	listen(t, b, func(context.Context, []bus.Delivery) error { // on a new session, with tags from 1
-		<-died
-		return errors.New("died")
+	publish(t, other, invoices("D", "E", "F")...)
+	crashed := make(chan struct{})
+	subscribe(t, b, func(context.Context, []bus.Delivery) error { // on a new session, with tags from 1
+		<-crashed
+		return errors.New("crashed")
 	})
-	holds(t, url, queue, 0)
+	waitForMessages(t, url, queue, 0)
 
 	close(committed)
-	first.waits(t, "A", "B", "C")
-	log.waits(t, "acknowledge a batch: Exception (504)")
+	first.waitFor(t, "A", "B", "C")
+	log.waitFor(t, "acknowledge a batch: Exception (504)")
 	proxy.Down()
-	close(died)
-	holds(t, url, queue, 6)
-	listen(t, other, nil).waits(t, "A", "B", "C", "D", "E", "F")
+	close(crashed)
+	waitForMessages(t, url, queue, 6)
+	subscribe(t, other, nil).waitFor(t, "A", "B", "C", "D", "E", "F")
 }
 
-func TestNothingIsLostWhileTheNetworkComesAndGoes(t *testing.T) {
+func TestNothingIsLostWhenTheNetworkFails(t *testing.T) {
 	t.Parallel()
 	proxy := rabbittest.NewProxy(t, rabbittest.URL(t))
 	b := open(t, proxy.URL, shared)
-	house, archive := listen(t, b, nil), listenAs(t, b, "archive", nil)
+	billing, archive := subscribe(t, b, nil), subscribeAs(t, b, "archive", nil)
 	ids := numbered(0, 2000)
 	for n, part := range slices.Collect(slices.Chunk(ids, 100)) {
 		var cutting sync.WaitGroup
 		if n%3 == 0 {
 			cutting.Go(proxy.Cut)
 		}
-		batch := letters(part...)
+		batch := invoices(part...)
 		require.Eventually(t, func() bool {
 			var again []bus.Message
 			for i, err := range b.Publish(t.Context(), batch) {
@@ -79,16 +79,16 @@ func TestNothingIsLostWhileTheNetworkComesAndGoes(t *testing.T) {
 			}
 			batch = again
 			return len(batch) == 0
-		}, patience, tick)
+		}, timeout, tick)
 		cutting.Wait()
 	}
-	house.waits(t, ids...)
-	archive.waits(t, ids...)
+	billing.waitFor(t, ids...)
+	archive.waitFor(t, ids...)
 }
 
-// The broker returns a message only if no queue at all takes it, so what several
-// hear is the case in which a loss could go unnoticed.
-func TestAnEventIsTakenOnlyWhenEveryHearersQueueHasIt(t *testing.T) {
+// The broker returns a message only if no queue at all takes it, so with several
+// consumers a missing queue could go unnoticed.
+func TestAMessageIsAcceptedOnlyWhenEveryQueueHasIt(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(*testing.T, *amqp.Channel){
 		"a queue is deleted": func(t *testing.T, ch *amqp.Channel) {
@@ -96,149 +96,149 @@ func TestAnEventIsTakenOnlyWhenEveryHearersQueueHasIt(t *testing.T) {
 			require.NoError(t, err)
 		},
 		"a binding is removed": func(t *testing.T, ch *amqp.Channel) {
-			require.NoError(t, ch.QueueUnbind("archive.events.v1", "letter.sent.v1.archive", "troupe.events", nil))
+			require.NoError(t, ch.QueueUnbind("archive.events.v1", "invoice.sent.v1.archive", "troupe.events", nil))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := rabbittest.URL(t)
 			b := open(t, url, shared)
-			publish(t, b, letters("before")...)
-			onChannel(t, url, func(ch *amqp.Channel) { lose(t, ch) })
+			publish(t, b, invoices("before")...)
+			withChannel(t, url, func(ch *amqp.Channel) { lose(t, ch) })
 
 			batch := []bus.Message{
-				{ID: "parcel", Type: "parcel.sent.v1"},
-				{ID: "letter", Type: "letter.sent.v1"},
-				{ID: "rumour", Type: "rumour.spread.v1"},
+				{ID: "receipt", Type: "receipt.sent.v1"},
+				{ID: "invoice", Type: "invoice.sent.v1"},
+				{ID: "audit", Type: "audit.done.v1"},
 			}
 			errs := b.Publish(t.Context(), batch)
-			require.NoError(t, errs[0], "one hears it")
+			require.NoError(t, errs[0], "its only consumer has a queue")
 			require.ErrorIs(t, errs[1], bus.ErrUnroutable)
-			require.ErrorContains(t, errs[1], "letter.sent.v1.archive")
-			require.NoError(t, errs[2], "nobody hears it")
+			require.ErrorContains(t, errs[1], "invoice.sent.v1.archive")
+			require.NoError(t, errs[2], "it has no consumer")
 
-			publish(t, b, batch[1]) // as the outbox does; by a new session, which declared what was missing
-			listenAs(t, b, "archive", nil).waits(t, "letter")
-			house := listen(t, b, nil)
-			house.waits(t, "before", "parcel", "letter")
-			holds(t, url, queue, 0)
-			require.Len(t, house.heard("letter"), 2) // the inbox drops one
+			publish(t, b, batch[1]) // as the outbox does; the new session declares what is missing
+			subscribeAs(t, b, "archive", nil).waitFor(t, "invoice")
+			billing := subscribe(t, b, nil)
+			billing.waitFor(t, "before", "receipt", "invoice")
+			waitForMessages(t, url, queue, 0)
+			require.Len(t, billing.received("invoice"), 2) // the inbox drops the second
 		})
 	}
 }
 
-func TestEveryCopyOfThousandsIsCounted(t *testing.T) {
+func TestEveryCopyOfALargeBatchIsConfirmed(t *testing.T) {
 	t.Parallel()
 	url := rabbittest.URL(t)
-	b := open(t, url, bus.Topology{"letter.sent.v1": {"house", "archive", "fairy"}})
-	publish(t, b, letters(numbered(0, 1500)...)...)
-	for _, service := range []string{"house", "archive", "fairy"} {
-		holds(t, url, service+".events.v1", 1500)
+	b := open(t, url, bus.Topology{"invoice.sent.v1": {"billing", "archive", "search"}})
+	publish(t, b, invoices(numbered(0, 1500)...)...)
+	for _, service := range []string{"billing", "archive", "search"} {
+		waitForMessages(t, url, service+".events.v1", 1500)
 	}
-	for _, service := range []string{"archive", "fairy"} {
+	for _, service := range []string{"archive", "search"} {
 		deleteQueue(t, url, service+".events.v1")
 	}
-	for _, err := range b.Publish(t.Context(), letters(numbered(0, 300)...)) {
+	for _, err := range b.Publish(t.Context(), invoices(numbered(0, 300)...)) {
 		require.ErrorIs(t, err, bus.ErrUnroutable)
 	}
 }
 
-// As many as the client may have under way come back, and none is overlooked.
-func TestAThousandReturnsAreAllSeen(t *testing.T) {
+// As many messages as may be unconfirmed at a time are returned, and every one is noticed.
+func TestAThousandReturnedMessagesAreAllUnroutable(t *testing.T) {
 	t.Parallel()
 	url := rabbittest.URL(t)
 	b := open(t, url, topology)
-	publish(t, b, letters("before")...)
+	publish(t, b, invoices("before")...)
 	deleteQueue(t, url, queue)
-	for _, err := range b.Publish(t.Context(), letters(numbered(0, 1000)...)) {
+	for _, err := range b.Publish(t.Context(), invoices(numbered(0, 1000)...)) {
 		require.ErrorIs(t, err, bus.ErrUnroutable)
 	}
 }
 
-// Earlier versions bound queues with the type alone, and published under it.
-func TestWhatAnEarlierVersionBoundAndSaysComesOnce(t *testing.T) {
+// Earlier versions bound queues with the event type alone and published under it.
+func TestBindingsOfAnEarlierVersionDeliverOnce(t *testing.T) {
 	t.Parallel()
 	url := rabbittest.URL(t)
 	b := open(t, url, topology)
-	onChannel(t, url, func(ch *amqp.Channel) {
-		require.NoError(t, ch.QueueBind(queue, "letter.sent.v1", "troupe.events", false, nil))
-		publish(t, b, letters("new")...)
-		old := amqp.Publishing{MessageId: "old", Type: "letter.sent.v1"}
-		require.NoError(t, ch.Publish("troupe.events", "letter.sent.v1", true, false, old))
+	withChannel(t, url, func(ch *amqp.Channel) {
+		require.NoError(t, ch.QueueBind(queue, "invoice.sent.v1", "troupe.events", false, nil))
+		publish(t, b, invoices("new")...)
+		old := amqp.Publishing{MessageId: "old", Type: "invoice.sent.v1"}
+		require.NoError(t, ch.Publish("troupe.events", "invoice.sent.v1", true, false, old))
 	})
-	holds(t, url, queue, 2)
-	listen(t, b, nil).waits(t, "new", "old")
+	waitForMessages(t, url, queue, 2)
+	subscribe(t, b, nil).waitFor(t, "new", "old")
 }
 
-func TestAQueueThatIsDeletedIsDeclaredAnew(t *testing.T) {
+func TestADeletedQueueIsDeclaredAgain(t *testing.T) {
 	t.Parallel()
 	url := rabbittest.URL(t)
 	b := open(t, url, topology)
-	b.SetIdle(time.Second)
-	h := listen(t, b, nil)
-	publish(t, b, letters("before")...)
-	h.waits(t, "before")
+	b.SetIdleTimeout(time.Second)
+	h := subscribe(t, b, nil)
+	publish(t, b, invoices("before")...)
+	h.waitFor(t, "before")
 	deleteQueue(t, url, queue)
 	require.Eventually(t, func() bool {
-		return b.Publish(t.Context(), letters("after"))[0] == nil
-	}, patience, tick)
-	h.waits(t, "after")
+		return b.Publish(t.Context(), invoices("after"))[0] == nil
+	}, timeout, tick)
+	h.waitFor(t, "after")
 
-	h.end()
+	h.stop()
 	deleteQueue(t, url, queue)
-	require.ErrorIs(t, b.Publish(t.Context(), letters("lost"))[0], bus.ErrUnroutable)
-	publish(t, b, letters("again")...) // by a new session, which declared it
-	listen(t, b, nil).waits(t, "again")
+	require.ErrorIs(t, b.Publish(t.Context(), invoices("unroutable"))[0], bus.ErrUnroutable)
+	publish(t, b, invoices("again")...) // the new session declares the queue
+	subscribe(t, b, nil).waitFor(t, "again")
 }
 
-func TestAnExchangeThatIsDeletedIsDeclaredAnew(t *testing.T) {
+func TestADeletedExchangeIsDeclaredAgain(t *testing.T) {
 	t.Parallel()
 	url := rabbittest.URL(t)
 	b := open(t, url, topology)
-	publish(t, b, letters("before")...)
-	onChannel(t, url, func(ch *amqp.Channel) { require.NoError(t, ch.ExchangeDelete("troupe.events", false, false)) })
-	for _, err := range b.Publish(t.Context(), letters("a", "b")) {
+	publish(t, b, invoices("before")...)
+	withChannel(t, url, func(ch *amqp.Channel) { require.NoError(t, ch.ExchangeDelete("troupe.events", false, false)) })
+	for _, err := range b.Publish(t.Context(), invoices("a", "b")) {
 		require.ErrorIs(t, err, bus.ErrUnavailable)
 		require.ErrorContains(t, err, "no exchange")
 	}
-	publish(t, b, letters("after")...)
-	listen(t, b, nil).waits(t, "before", "after")
+	publish(t, b, invoices("after")...)
+	subscribe(t, b, nil).waitFor(t, "before", "after")
 }
 
-func TestNobodyIsToBlameForABrokerThatIsAway(t *testing.T) {
+func TestPublishReportsAnUnreachableBrokerAsUnavailable(t *testing.T) {
 	t.Parallel()
 	proxy := rabbittest.NewProxy(t, rabbittest.URL(t))
 	b := open(t, proxy.URL, topology)
-	publish(t, b, letters("before")...)
+	publish(t, b, invoices("before")...)
 	proxy.Down()
-	for range 2 { // the loss of a session, and the want of one
-		errs := b.Publish(t.Context(), letters(numbered(0, 1200)...))
+	for range 2 { // first the session is lost, then none can be opened
+		errs := b.Publish(t.Context(), invoices(numbered(0, 1200)...))
 		require.Len(t, errs, 1200)
 		for _, err := range errs {
 			require.ErrorIs(t, err, bus.ErrUnavailable)
 		}
 	}
 	proxy.Restore(t)
-	publish(t, b, letters("after")...)
+	publish(t, b, invoices("after")...)
 }
 
-func TestABrokerThatStopsReadingHoldsNobodyForLong(t *testing.T) {
+func TestPublishTimesOutWhenTheBrokerStopsReading(t *testing.T) {
 	t.Parallel()
 	proxy := rabbittest.NewProxy(t, rabbittest.URL(t))
 	b := open(t, proxy.URL, topology)
-	publish(t, b, letters("before")...)
+	publish(t, b, invoices("before")...)
 	proxy.Stall()
 
 	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, b.Publish(soon, letters("impatient"))[0], context.DeadlineExceeded)
+	require.ErrorIs(t, b.Publish(soon, invoices("short timeout"))[0], context.DeadlineExceeded)
 
 	proxy.Resume()
-	publish(t, b, letters("between")...)
+	publish(t, b, invoices("between")...)
 	proxy.Stall()
-	batch := letters(numbered(0, 600)...)
+	batch := invoices(numbered(0, 600)...)
 	for i := range batch {
-		batch[i].Body = make([]byte, 64<<10) // more than the network takes in
+		batch[i].Body = make([]byte, 64<<10) // more than the network buffers
 	}
 	began := time.Now()
 	for _, err := range b.Publish(t.Context(), batch) {
@@ -247,91 +247,91 @@ func TestABrokerThatStopsReadingHoldsNobodyForLong(t *testing.T) {
 	}
 	require.Less(t, time.Since(began), 20*time.Second)
 	proxy.Resume()
-	publish(t, b, letters("after")...)
-	listen(t, b, nil).waits(t, "before", "between", "after")
+	publish(t, b, invoices("after")...)
+	subscribe(t, b, nil).waitFor(t, "before", "between", "after")
 }
 
-func TestTheEndDoesNotWaitForABrokerThatStopsReading(t *testing.T) {
+func TestCloseDoesNotWaitForABrokerThatStopsReading(t *testing.T) {
 	t.Parallel()
 	proxy := rabbittest.NewProxy(t, rabbittest.URL(t))
 	b := open(t, proxy.URL, topology)
-	h := listen(t, b, nil)
-	publish(t, b, letters("before")...)
-	h.waits(t, "before")
+	h := subscribe(t, b, nil)
+	publish(t, b, invoices("before")...)
+	h.waitFor(t, "before")
 	proxy.Stall()
 	began := time.Now()
-	h.end()
+	h.stop()
 	require.NoError(t, b.Close())
-	require.Less(t, time.Since(began), 18*time.Second) // 6 s, on a machine with nothing else to do
+	require.Less(t, time.Since(began), 18*time.Second) // 6 s on an idle machine
 }
 
-func TestAGracefulEndGivesNothingBack(t *testing.T) {
+func TestAGracefulStopRequeuesNothing(t *testing.T) {
 	t.Parallel()
 	url := rabbittest.URL(t)
 	b := open(t, url, topology)
 	ids := numbered(0, 3000)
-	publish(t, b, letters(ids...)...)
-	taken, ending := make(chan struct{}), make(chan struct{})
+	publish(t, b, invoices(ids...)...)
+	handling, ending := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	h := listen(t, b, func(context.Context, []bus.Delivery) error {
-		once.Do(func() { close(taken); <-ending })
+	h := subscribe(t, b, func(context.Context, []bus.Delivery) error {
+		once.Do(func() { close(handling); <-ending })
 		return nil
 	})
-	<-taken
+	<-handling
 	time.AfterFunc(50*time.Millisecond, func() { close(ending) })
-	h.end()
-	next := listen(t, open(t, url, topology), nil)
+	h.stop()
+	next := subscribe(t, open(t, url, topology), nil)
 	for _, id := range ids {
-		require.Eventually(t, func() bool { return len(h.heard(id))+len(next.heard(id)) == 1 }, patience, tick)
-		require.Equal(t, []int{0}, append(h.heard(id), next.heard(id)...))
+		require.Eventually(t, func() bool { return len(h.received(id))+len(next.received(id)) == 1 }, timeout, tick)
+		require.Equal(t, []int{0}, append(h.received(id), next.received(id)...))
 	}
 }
 
-func TestOneThatIsTooBigHarmsNoOther(t *testing.T) {
+func TestATooLargeMessageFailsAlone(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbittest.URL(t), topology)
-	batch := letters("a", strings.Repeat("i", 256), "b", "big", "c")
+	batch := invoices("a", strings.Repeat("i", 256), "b", "big", "c")
 	batch[3].Body = make([]byte, 16<<20+1)
 	errs := b.Publish(t.Context(), batch)
 	require.ErrorContains(t, errs[1], "more than 255")
 	require.ErrorContains(t, errs[3], "more than 16777216 bytes")
 	require.NoError(t, errors.Join(errs[0], errs[2], errs[4]))
-	listen(t, b, nil).waits(t, "a", "b", "c")
+	subscribe(t, b, nil).waitFor(t, "a", "b", "c")
 }
 
-func TestAnIdleConsumerStartsOverAndMissesNothing(t *testing.T) {
+func TestAnIdleConsumerReconnectsAndMissesNothing(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbittest.URL(t), topology)
-	b.SetIdle(time.Millisecond)
-	h := listen(t, b, nil)
+	b.SetIdleTimeout(time.Millisecond)
+	h := subscribe(t, b, nil)
 	ids := numbered(0, 300)
 	for _, id := range ids {
-		publish(t, b, letters(id)...)
+		publish(t, b, invoices(id)...)
 	}
-	h.waits(t, ids...)
+	h.waitFor(t, ids...)
 	for _, id := range ids {
-		require.Len(t, h.heard(id), 1)
+		require.Len(t, h.received(id), 1)
 	}
 }
 
-func TestAPanicIsAnErrorOfTheBatch(t *testing.T) {
+func TestAPanicFailsTheBatch(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbittest.URL(t), topology)
-	publish(t, b, letters("a")...)
-	h := listen(t, b, func(_ context.Context, batch []bus.Delivery) error {
+	publish(t, b, invoices("a")...)
+	h := subscribe(t, b, func(_ context.Context, batch []bus.Delivery) error {
 		if batch[0].Attempt == 0 {
 			panic("a bug")
 		}
 		return nil
 	})
-	h.waits(t, "a")
-	require.Equal(t, []int{1}, h.heard("a"))
+	h.waitFor(t, "a")
+	require.Equal(t, []int{1}, h.received("a"))
 }
 
-func TestAClosedBusTakesNothing(t *testing.T) {
+func TestAClosedBusAcceptsNothing(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbittest.URL(t), topology)
-	publish(t, b, letters("a")...)
+	publish(t, b, invoices("a")...)
 	require.NoError(t, b.Close())
-	require.ErrorIs(t, b.Publish(t.Context(), letters("b"))[0], bus.ErrUnavailable)
+	require.ErrorIs(t, b.Publish(t.Context(), invoices("b"))[0], bus.ErrUnavailable)
 }

@@ -19,31 +19,31 @@ import (
 	"troupe/platform/sqldb/sqldbtest"
 )
 
-type letterSent struct {
+type invoiceSent struct {
 	Text string `json:"text"`
 }
 
-func (letterSent) EventType() string       { return "letter.sent.v1" }
-func (l letterSent) CorrelationID() string { return l.Text }
+func (invoiceSent) EventType() string       { return "invoice.sent.v1" }
+func (i invoiceSent) CorrelationID() string { return i.Text }
 
-// reader is an inbox that notes what it read.
-type reader struct {
+// recordingInbox is an inbox that records the events it has handled.
+type recordingInbox struct {
 	*inbox.Inbox
-	mu   sync.Mutex
-	read []string
+	mu    sync.Mutex
+	texts []string
 }
 
-func newReader(t *testing.T) *reader {
+func newRecordingInbox(t *testing.T) *recordingInbox {
 	t.Helper()
-	r := &reader{}
+	r := &recordingInbox{}
 	r.Inbox = inbox.New(inbox.Config{
-		Service: "house", DB: sqldbtest.SQLite(t, inbox.Migrations), Now: time.Now,
+		Service: "billing", DB: sqldbtest.SQLite(t, inbox.Migrations), Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Handlers: []inbox.Handler{inbox.Handle(func(_ context.Context, tx sqldb.Tx, l inbox.Received[letterSent]) error {
+		Handlers: []inbox.Handler{inbox.Handle(func(_ context.Context, tx sqldb.Tx, e inbox.Received[invoiceSent]) error {
 			tx.OnCommit(func() {
 				r.mu.Lock()
 				defer r.mu.Unlock()
-				r.read = append(r.read, l.Payload.Text)
+				r.texts = append(r.texts, e.Payload.Text)
 			})
 			return nil
 		})},
@@ -51,62 +51,62 @@ func newReader(t *testing.T) *reader {
 	return r
 }
 
-func (r *reader) has(texts ...string) bool {
+func (r *recordingInbox) handled(texts ...string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Equal(slices.Sorted(slices.Values(r.read)), texts)
+	return slices.Equal(slices.Sorted(slices.Values(r.texts)), texts)
 }
 
-func sealed(t *testing.T, text string) bus.Message {
+func encoded(t *testing.T, text string) bus.Message {
 	t.Helper()
-	e, err := event.New("id-of-"+text, "post", time.Now(), letterSent{text})
+	e, err := event.New("id-of-"+text, "sales", time.Now(), invoiceSent{text})
 	require.NoError(t, err)
 	body, err := event.Encode(e)
 	require.NoError(t, err)
 	return bus.Message{ID: e.ID, Type: e.Type, Body: body}
 }
 
-// A message whose consumers die of it, before they can even say so, ends up with
-// its service's dead letters, from where it can be tried again; its neighbours
-// and what can not be read go their own ways.
-func TestWhatKillsItsConsumersIsParkedAndItsNeighboursAreHandled(t *testing.T) {
+// A message that crashes its consumer before the consumer can report an error becomes
+// a dead letter, which the inbox parks and can retry. Other messages are handled, and
+// one that cannot be decoded is parked as dead.
+func TestAMessageThatCrashesItsConsumerIsParked(t *testing.T) {
 	t.Parallel()
 	url := rabbittest.URL(t)
 	b := open(t, url, topology)
-	garbage := bus.Message{ID: "garbage", Type: "letter.sent.v1", Body: []byte{0xff, 0}}
-	publish(t, b, sealed(t, "bomb"), sealed(t, "a"), garbage, sealed(t, "b"))
+	garbage := bus.Message{ID: "garbage", Type: "invoice.sent.v1", Body: []byte{0xff, 0}}
+	publish(t, b, encoded(t, "poison"), encoded(t, "a"), garbage, encoded(t, "b"))
 	for range 21 {
-		require.Equal(t, "id-of-bomb", dieOfOne(t, url).MessageId)
+		require.Equal(t, "id-of-poison", crashOnNext(t, url).MessageId)
 	}
-	holds(t, url, deadQueue, 1)
-	holds(t, url, queue, 3)
+	waitForMessages(t, url, deadQueue, 1)
+	waitForMessages(t, url, queue, 3)
 
-	r := newReader(t)
-	listen(t, b, r.Consume)
-	require.Eventually(t, func() bool { return r.has("a", "b") }, patience, tick)
+	r := newRecordingInbox(t)
+	subscribe(t, b, r.Consume)
+	require.Eventually(t, func() bool { return r.handled("a", "b") }, timeout, tick)
 	require.Equal(t, []string{"garbage"}, parked(t, r, "dead", 1))
-	require.Equal(t, []string{"id-of-bomb"}, parked(t, r, "retry", 1))
-	holds(t, url, deadQueue, 0)
+	require.Equal(t, []string{"id-of-poison"}, parked(t, r, "retry", 1))
+	waitForMessages(t, url, deadQueue, 0)
 }
 
-// parked waits until n events are parked in a state, and gives their ids.
-func parked(t *testing.T, r *reader, state string, n int) (ids []string) {
+// parked waits until n events are parked in a state, and returns their ids.
+func parked(t *testing.T, r *recordingInbox, state string, n int) (ids []string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		letters, err := r.ParkedEvents(t.Context(), state, 10)
+		events, err := r.ParkedEvents(t.Context(), state, 10)
 		ids = nil
-		for _, l := range letters {
-			ids = append(ids, l.EventID)
+		for _, e := range events {
+			ids = append(ids, e.EventID)
 		}
 		return err == nil && len(ids) == n
-	}, patience, tick)
+	}, timeout, tick)
 	return ids
 }
 
-// dieOfOne consumes a message and dies.
-func dieOfOne(t *testing.T, url string) (d amqp.Delivery) {
+// crashOnNext consumes a message and loses its connection without an acknowledgement.
+func crashOnNext(t *testing.T, url string) (d amqp.Delivery) {
 	t.Helper()
-	onChannel(t, url, func(ch *amqp.Channel) {
+	withChannel(t, url, func(ch *amqp.Channel) {
 		require.NoError(t, ch.Qos(1, 0, false))
 		deliveries, err := ch.Consume(queue, "", false, false, false, false, nil)
 		require.NoError(t, err)

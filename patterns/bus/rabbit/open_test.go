@@ -20,20 +20,20 @@ import (
 	"troupe/patterns/bus/rabbit/rabbittest"
 )
 
-// What trying again can not mend stops the start, with a sentence.
-func TestOpenSaysWhatToDo(t *testing.T) {
+// A problem that a retry cannot solve stops the start, with a sentence that says what to do.
+func TestOpenExplainsPermanentErrors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		change func(t *testing.T, url string) string // of the setting, or of the broker
+		change func(t *testing.T, url string) string // to the setting or to the broker; returns the URL to use
 		want   string
 	}{
-		"wrong password": {wrongPassword, "RabbitMQ refuses user or password: check AMQP_URL"},
-		"no vhost":       {noVhost, "RabbitMQ has no such vhost for this user: check the path of AMQP_URL"},
-		"not its vhost":  {notItsVhost, "RabbitMQ has no such vhost for this user: check the path of AMQP_URL"},
-		"may not write":  {mayNotWrite, "RabbitMQ does not let this user publish events: give it write rights on the exchange troupe.events"},
-		"no rights":      {noRights, "RabbitMQ does not let this user declare exchanges and queues: give it configure, write and read rights on the vhost"},
-		"other exchange": {otherExchange, "RabbitMQ has an exchange of this name that works otherwise: delete it, or use another vhost"},
-		"old server":     {oldServer, "RabbitMQ is too old: run 3.10 or later: connect to RabbitMQ: the server is older than 3.10: 3.8.9"},
+		"wrong password":      {wrongPassword, "RabbitMQ refuses user or password: check AMQP_URL"},
+		"no vhost":            {noVhost, "RabbitMQ has no such vhost for this user: check the path of AMQP_URL"},
+		"other vhost":         {otherVhost, "RabbitMQ has no such vhost for this user: check the path of AMQP_URL"},
+		"no write permission": {noWritePermission, "RabbitMQ does not allow this user to publish events: grant it write permission on the exchange troupe.events"},
+		"no permissions":      {noPermissions, "RabbitMQ does not allow this user to declare exchanges and queues: grant it configure, write and read permission on the vhost"},
+		"other exchange":      {otherExchange, "RabbitMQ has an exchange of this name with another type or other arguments: delete it, or use another vhost"},
+		"old server":          {oldServer, "RabbitMQ is too old: run 3.10 or later: connect to RabbitMQ: the server is older than 3.10: 3.8.9"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -51,40 +51,41 @@ func noVhost(t *testing.T, at string) string {
 	return rabbittest.At(t, at, func(u *url.URL) { u.Path = "/nowhere" })
 }
 
-// stranger makes a user with rights, none if they are empty, and gives its URL.
-func stranger(t *testing.T, at, password, rights string) (itsURL string) {
+// createUser creates a user with these permissions (none if empty) and returns a URL that
+// logs in as this user.
+func createUser(t *testing.T, at, password, permissions string) (userURL string) {
 	var name, vhost string
-	itsURL = rabbittest.At(t, at, func(u *url.URL) {
+	userURL = rabbittest.At(t, at, func(u *url.URL) {
 		vhost = u.Path[1:]
-		name = "stranger-of-" + vhost
+		name = "user-of-" + vhost
 		u.User = url.UserPassword(name, password)
 	})
 	rabbittest.Admin(t, http.MethodPut, "/api/users/"+name, `{"password":"`+password+`","tags":""}`)
 	t.Cleanup(func() { rabbittest.Admin(t, http.MethodDelete, "/api/users/"+name, "") })
-	if rights != "" {
-		rabbittest.Admin(t, http.MethodPut, "/api/permissions/"+vhost+"/"+name, rights)
+	if permissions != "" {
+		rabbittest.Admin(t, http.MethodPut, "/api/permissions/"+vhost+"/"+name, permissions)
 	}
-	return itsURL
+	return userURL
 }
 
-func notItsVhost(t *testing.T, at string) string { return stranger(t, at, "secret", "") }
+func otherVhost(t *testing.T, at string) string { return createUser(t, at, "secret", "") }
 
-func noRights(t *testing.T, at string) string {
-	return stranger(t, at, "secret", `{"configure":"","write":".*","read":".*"}`)
+func noPermissions(t *testing.T, at string) string {
+	return createUser(t, at, "secret", `{"configure":"","write":".*","read":".*"}`)
 }
 
-func mayNotWrite(t *testing.T, at string) string {
-	return stranger(t, at, "secret", `{"configure":".*","write":"v1$|^troupe.dead$","read":".*"}`)
+func noWritePermission(t *testing.T, at string) string {
+	return createUser(t, at, "secret", `{"configure":".*","write":"v1$|^troupe.dead$","read":".*"}`)
 }
 
 func otherExchange(t *testing.T, at string) string {
-	onChannel(t, at, func(ch *amqp.Channel) {
+	withChannel(t, at, func(ch *amqp.Channel) {
 		require.NoError(t, ch.ExchangeDeclare("troupe.events", amqp.ExchangeFanout, true, false, false, false, nil))
 	})
 	return at
 }
 
-// oldServer knows just enough of AMQP to say how old it is.
+// oldServer speaks just enough AMQP to report an old version.
 func oldServer(t *testing.T, _ string) string {
 	return "amqp://guest:guest@" + serve(t, func(c net.Conn) error {
 		if _, err := io.ReadFull(c, make([]byte, 8)); err != nil { // "AMQP" and its version
@@ -105,14 +106,14 @@ func oldServer(t *testing.T, _ string) string {
 	})
 }
 
-// long is a text behind its length, as AMQP writes it.
+// long returns a text after its length, which is how AMQP encodes a long string.
 func long(s string) string {
 	var b bytes.Buffer
-	_ = binary.Write(&b, binary.BigEndian, uint32(len(s))) // a buffer takes everything
+	_ = binary.Write(&b, binary.BigEndian, uint32(len(s))) // a buffer never fails
 	return b.String() + s
 }
 
-// serve is a server for one connection.
+// serve starts a server for one connection, calls talk with it, and returns its address.
 func serve(t *testing.T, talk func(net.Conn) error) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -125,7 +126,7 @@ func serve(t *testing.T, talk func(net.Conn) error) (address string) {
 			return
 		}
 		defer c.Close()
-		_ = talk(c) // it ends with the client
+		_ = talk(c) // it fails when the client closes the connection
 	}()
 	t.Cleanup(func() {
 		require.NoError(t, listener.Close())
@@ -134,44 +135,44 @@ func serve(t *testing.T, talk func(net.Conn) error) (address string) {
 	return listener.Addr().String()
 }
 
-func TestABadURLIsNamedWithoutItsPassword(t *testing.T) {
+func TestAnInvalidURLIsReportedWithoutItsPassword(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{
 		"", "localhost:5672", "amqp:guest:secret@localhost", "http://guest:secret@localhost",
 		"amqp://guest:secret@localhost:port", "amqp://guest:secret@localhost?heartbeat=secret",
 		"amqp://guest:sec ret@localhost", "amqp://guest:sec%ret@localhost",
 		"amqp://guest:sec/ret@localhost", "amqp://guest:sec?ret@localhost", "amqp://guest:sec#ret@localhost",
-		// These can be read, with a part of the password for a host or a port.
+		// These can be parsed, with a part of the password as a host or a port.
 		"amqp://guest:5672/secret@localhost", "amqp://guest:/secret@localhost", "amqp://guest:s@secret/ret@localhost",
 		"amqp://guest:1?secret@localhost", "amqp://guest:1#secret@localhost",
 	} {
 		_, err := rabbit.Open(t.Context(), config(t, bad, topology))
-		require.EqualError(t, err, "AMQP_URL is not like amqp://user:password@host:5672/vhost"+
+		require.EqualError(t, err, "AMQP_URL is not of the form amqp://user:password@host:5672/vhost"+
 			" (in user, password and vhost, special characters must be percent-encoded: / is %2F, @ is %40)", bad)
 	}
 }
 
-func TestAPasswordMayHaveAnyCharacter(t *testing.T) {
+func TestAPasswordMayContainAnyCharacter(t *testing.T) {
 	t.Parallel()
-	its := stranger(t, rabbittest.URL(t), "s/e?c#r@e:t%41 ", `{"configure":".*","write":".*","read":".*"}`)
-	publish(t, open(t, its, topology), letters("a")...)
+	url := createUser(t, rabbittest.URL(t), "s/e?c#r@e:t%41 ", `{"configure":".*","write":".*","read":".*"}`)
+	publish(t, open(t, url, topology), invoices("a")...)
 }
 
-func TestABrokerThatComesLaterIsFound(t *testing.T) {
+func TestABrokerThatStartsLaterIsUsed(t *testing.T) {
 	t.Parallel()
 	proxy := rabbittest.NewProxy(t, rabbittest.URL(t))
 	proxy.Down()
 	b := open(t, proxy.URL, topology)
-	h := listen(t, b, nil)
-	require.ErrorIs(t, b.Publish(t.Context(), letters("early"))[0], bus.ErrUnavailable)
+	h := subscribe(t, b, nil)
+	require.ErrorIs(t, b.Publish(t.Context(), invoices("early"))[0], bus.ErrUnavailable)
 	proxy.Restore(t)
-	publish(t, b, letters("late")...)
-	h.waits(t, "late")
+	publish(t, b, invoices("late")...)
+	h.waitFor(t, "late")
 }
 
-func TestOpenWaitsNoLongerThanItsContext(t *testing.T) {
+func TestOpenStopsWithItsContext(t *testing.T) {
 	t.Parallel()
-	address := serve(t, func(c net.Conn) error { // it takes everything and says nothing
+	address := serve(t, func(c net.Conn) error { // it reads everything and never answers
 		_, err := io.Copy(io.Discard, c)
 		return err
 	})
@@ -184,29 +185,29 @@ func TestOpenWaitsNoLongerThanItsContext(t *testing.T) {
 	require.NoError(t, b.Close())
 }
 
-// An operator may have declared a queue with other arguments, to which
-// RabbitMQ's answer is to close the channel.
-func TestAQueueDeclaredOtherwiseIsUsedAsItIs(t *testing.T) {
+// An operator may have declared a queue with other arguments. RabbitMQ answers a
+// different declaration by closing the channel.
+func TestAQueueWithOtherArgumentsIsUsedAsItIs(t *testing.T) {
 	t.Parallel()
 	url := rabbittest.URL(t)
-	onChannel(t, url, func(ch *amqp.Channel) {
+	withChannel(t, url, func(ch *amqp.Channel) {
 		for _, name := range []string{queue, deadQueue} {
 			_, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": 5})
 			require.NoError(t, err)
 		}
 	})
-	c, log := config(t, url, topology), &diary{}
+	c, log := config(t, url, topology), &logBuffer{}
 	c.Log = slog.New(slog.NewTextHandler(log, nil))
 	b, err := rabbit.Open(t.Context(), c)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	publish(t, b, letters("a")...)
-	listen(t, b, nil).waits(t, "a")
-	onChannel(t, url, func(ch *amqp.Channel) {
-		require.NoError(t, ch.Publish("troupe.dead", "house", true, false, amqp.Publishing{MessageId: "dead"}))
+	publish(t, b, invoices("a")...)
+	subscribe(t, b, nil).waitFor(t, "a")
+	withChannel(t, url, func(ch *amqp.Channel) {
+		require.NoError(t, ch.Publish("troupe.dead", "billing", true, false, amqp.Publishing{MessageId: "dead"}))
 	})
-	holds(t, url, deadQueue, 0)
-	for _, name := range []string{queue, deadQueue} { // four sessions by now, and each found it so
-		require.Equal(t, 1, log.says("other arguments; using it as it is\" queue="+name))
+	waitForMessages(t, url, deadQueue, 0)
+	for _, name := range []string{queue, deadQueue} { // four sessions by now, and the log has one warning
+		require.Equal(t, 1, log.count("other arguments; using it as it is\" queue="+name))
 	}
 }

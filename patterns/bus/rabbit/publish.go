@@ -15,68 +15,70 @@ import (
 )
 
 const (
-	// outstanding is how many parcels wait for their confirm at a time: a batch of
-	// the relay, if each has two hearers. The client drops returns that nobody
-	// reads, so the buffer for them is as large.
-	outstanding = 1024
-	// confirmLimit is how long a batch may wait for its confirms. A broker that
-	// is out of memory or disk just stops reading.
-	confirmLimit = 10 * time.Second
-	// maxID and maxBody are what the protocol and RabbitMQ 4 take. More would end
-	// the session, and with it the chances of all other messages.
+	// maxUnconfirmed is how many copies wait for their confirm at a time: a batch of
+	// the relay, if each message has two consumers. The client library drops returned
+	// messages that do not fit into the channel for them, so that channel is as large.
+	maxUnconfirmed = 1024
+	// confirmTimeout is how long a batch may wait for its confirms. A broker that is
+	// out of memory or disk stops reading without an error.
+	confirmTimeout = 10 * time.Second
+	// maxID and maxBody are the limits of the protocol and of RabbitMQ 4. A message
+	// beyond them would end the session, and all other messages would fail with it.
 	maxID   = 255
 	maxBody = 16 << 20
 )
 
 var (
-	errRefused = errors.New("RabbitMQ refused the message: a queue is full or has no majority of its nodes")
-	errTooBig  = fmt.Errorf("the id has more than %d or the body more than %d bytes", maxID, maxBody)
-	errSilent  = fmt.Errorf("RabbitMQ did not confirm within %v; it may be out of memory or disk", confirmLimit)
-	errClosed  = errors.New("the bus is closed")
-	errCutOff  = errors.New("the session ended")
+	errRefused        = errors.New("RabbitMQ refused the message: a queue is full or has no majority of its nodes")
+	errTooLarge       = fmt.Errorf("the id has more than %d or the body more than %d bytes", maxID, maxBody)
+	errConfirmTimeout = fmt.Errorf("RabbitMQ did not confirm within %v; it may be out of memory or disk", confirmTimeout)
+	errClosed         = errors.New("the bus is closed")
+	errSessionEnded   = errors.New("the session ended")
 )
 
-// publisher is a session whose channel confirms.
+// publisher is a session whose channel confirms what is published.
 type publisher struct {
 	*session
 	returned chan amqp.Return
 }
 
-// parcel is a message on its way to one of its hearers.
-type parcel struct {
+// messageCopy is the copy of a message for one of its consumers.
+type messageCopy struct {
 	message *bus.Message
-	of      int    // index of the message
-	key     string // routes it
+	index   int    // of the message in the published batch
+	key     string // the routing key
 	confirm *amqp.DeferredConfirmation
 	err     error
 }
 
-// mandatory is what has a hearer: only then it matters that a queue takes it.
-func (p *parcel) mandatory() bool { return p.key != p.message.Type }
+// mandatory reports whether the message has a consumer: only then a queue has to accept
+// the copy.
+func (c *messageCopy) mandatory() bool { return c.key != c.message.Type }
 
-// Publish sends a copy of each message to each of its hearers, without waiting
-// for one another's confirms, then waits for all. A copy is taken when a majority
-// has it on disk in the hearer's queue, and a message when all of its copies are.
-// What is not taken may have arrived all the same, or at some of its hearers.
+// Publish sends a copy of each message to each of its consumers and then waits for the
+// confirms of all copies. A copy is accepted when a majority of the queue's nodes has
+// it on disk, and a message when all of its copies are. A message that is reported as
+// failed may still have reached some or all of its consumers.
 func (b *Bus) Publish(ctx context.Context, messages []bus.Message) []error {
 	errs := make([]error, len(messages))
-	parcels := b.address(messages, errs)
+	copies := b.makeCopies(messages, errs)
 	select {
-	case b.turn <- struct{}{}:
-		defer func() { <-b.turn }()
-		b.publish(ctx, parcels)
+	case b.publishLock <- struct{}{}:
+		defer func() { <-b.publishLock }()
+		b.publish(ctx, copies)
 	case <-ctx.Done():
-		fill(parcels, ctx.Err())
+		failAll(copies, ctx.Err())
 	}
-	for _, p := range parcels {
-		errs[p.of] = cmp.Or(errs[p.of], p.err)
+	for _, c := range copies {
+		errs[c.index] = cmp.Or(errs[c.index], c.err)
 	}
 	return errs
 }
 
-// address makes the parcels, and says which messages are not fit to be sent.
-func (b *Bus) address(messages []bus.Message, errs []error) []parcel {
-	parcels := make([]parcel, 0, len(messages))
+// makeCopies returns a copy of each message for each of its consumers. It stores the
+// error of a message that cannot be sent in errs.
+func (b *Bus) makeCopies(messages []bus.Message, errs []error) []messageCopy {
+	copies := make([]messageCopy, 0, len(messages))
 	for i := range messages {
 		m := &messages[i]
 		keys, known := b.keys[m.Type]
@@ -84,75 +86,75 @@ func (b *Bus) address(messages []bus.Message, errs []error) []parcel {
 		case !known:
 			errs[i] = fmt.Errorf("%q: %w", m.Type, bus.ErrUnknownType)
 		case len(m.ID) > maxID || len(m.Body) > maxBody:
-			errs[i] = errTooBig
+			errs[i] = errTooLarge
 		default:
 			for _, key := range keys {
-				parcels = append(parcels, parcel{message: m, of: i, key: key})
+				copies = append(copies, messageCopy{message: m, index: i, key: key})
 			}
 		}
 	}
-	return parcels
+	return copies
 }
 
-// fill blames the bus.
-func fill(parcels []parcel, reason error) {
-	for i := range parcels {
-		parcels[i].err = fmt.Errorf("%w: %w", bus.ErrUnavailable, reason)
+// failAll marks all copies as failed because of the bus, not because of a message.
+func failAll(copies []messageCopy, reason error) {
+	for i := range copies {
+		copies[i].err = fmt.Errorf("%w: %w", bus.ErrUnavailable, reason)
 	}
 }
 
-func (b *Bus) publish(ctx context.Context, parcels []parcel) {
+func (b *Bus) publish(ctx context.Context, copies []messageCopy) {
 	var lost error
-	for part := range slices.Chunk(parcels, outstanding) {
+	for chunk := range slices.Chunk(copies, maxUnconfirmed) {
 		if lost != nil {
-			fill(part, lost)
+			failAll(chunk, lost)
 			continue
 		}
-		lost = b.publishPart(ctx, part)
+		lost = b.publishChunk(ctx, chunk)
 	}
 }
 
-// publishPart sends at most outstanding parcels. An error means that the session
-// is lost; it has been noted for every parcel without a confirm.
-func (b *Bus) publishPart(ctx context.Context, part []parcel) error {
-	p, err := b.connected(ctx)
+// publishChunk sends at most maxUnconfirmed copies. An error means that the session is
+// lost; every copy without a confirm has that error, too.
+func (b *Bus) publishChunk(ctx context.Context, chunk []messageCopy) error {
+	p, err := b.ensurePublisher(ctx)
 	if err != nil {
-		fill(part, err)
+		failAll(chunk, err)
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, confirmLimit, errSilent)
+	ctx, cancel := context.WithTimeoutCause(ctx, confirmTimeout, errConfirmTimeout)
 	defer cancel()
-	// The library looks at no context, and a write can block.
-	unguard := context.AfterFunc(ctx, p.kill)
-	lost := p.exchange(part)
-	if !unguard() {
-		lost = context.Cause(ctx) // it struck; what else went wrong follows from that
+	// The client library ignores contexts, and a write can block.
+	disarm := context.AfterFunc(ctx, p.kill)
+	lost := p.sendAndConfirm(chunk)
+	if !disarm() {
+		lost = context.Cause(ctx) // the session was killed; any other error follows from that
 	}
-	unroutable := p.mark(part)
-	for i, sent := range part {
-		if lost != nil && (errors.Is(sent.err, errRefused) || errors.Is(sent.err, errCutOff)) {
-			part[i].err = fmt.Errorf("%w: %w", bus.ErrUnavailable, lost) // nobody knows what became of it
+	unroutable := p.markReturned(chunk)
+	for i, sent := range chunk {
+		if lost != nil && (errors.Is(sent.err, errRefused) || errors.Is(sent.err, errSessionEnded)) {
+			chunk[i].err = fmt.Errorf("%w: %w", bus.ErrUnavailable, lost) // its outcome is unknown
 		}
 	}
 	if unroutable || lost != nil {
-		b.hangUp() // the next session declares what is missing
+		b.closePublisher() // the next session declares what is missing
 	}
 	return lost
 }
 
-// connected gives the publisher, a new one after a loss.
-func (b *Bus) connected(ctx context.Context) (*publisher, error) {
+// ensurePublisher returns the publisher, and opens a new one after a lost session.
+func (b *Bus) ensurePublisher(ctx context.Context) (*publisher, error) {
 	if b.closed {
 		return nil, errClosed
 	}
 	if b.publisher != nil && !b.publisher.channel.IsClosed() {
 		return b.publisher, nil
 	}
-	b.hangUp()
+	b.closePublisher()
 	p := &publisher{}
 	var err error
 	p.session, err = b.dial(ctx, "publish", func(s *session) error {
-		p.returned = s.channel.NotifyReturn(make(chan amqp.Return, outstanding))
+		p.returned = s.channel.NotifyReturn(make(chan amqp.Return, maxUnconfirmed))
 		return s.channel.Confirm(false)
 	})
 	if err != nil {
@@ -162,73 +164,74 @@ func (b *Bus) connected(ctx context.Context) (*publisher, error) {
 	return p, nil
 }
 
-// errTry marks that what was published on trial was not taken.
-var errTry = errors.New("publish on trial")
+// errProbe marks that the probe message was not accepted.
+var errProbe = errors.New("publish a probe message")
 
-// tryToPublish sends what no queue takes, since only an answer tells whether this
-// user may publish.
-func (s *session) tryToPublish() error {
+// probePublish publishes a message that is routed to no queue: only the answer shows
+// whether this user has the permission to publish.
+func (s *session) probePublish() error {
 	if err := s.channel.Confirm(false); err != nil {
 		return err
 	}
-	confirm, err := s.channel.PublishWithDeferredConfirm(exchange, trialKey, false, false, amqp.Publishing{})
+	confirm, err := s.channel.PublishWithDeferredConfirm(exchange, probeKey, false, false, amqp.Publishing{})
 	if err == nil && !confirm.Wait() {
-		err = cmp.Or(s.loss(), errRefused)
+		err = cmp.Or(s.closeReason(), errRefused)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errTry, err)
+		return fmt.Errorf("%w: %w", errProbe, err)
 	}
 	return nil
 }
 
-func (b *Bus) hangUp() {
+// closePublisher closes the session of the publisher, if there is one.
+func (b *Bus) closePublisher() {
 	if b.publisher != nil {
 		b.publisher.close()
 		b.publisher = nil
 	}
 }
 
-// exchange sends parcels and waits for their confirms. An error means that the
+// sendAndConfirm sends copies and waits for their confirms. An error means that the
 // session is lost.
-func (p *publisher) exchange(part []parcel) (lost error) {
-	p.wire.cork()
-	for i := range part {
+func (p *publisher) sendAndConfirm(chunk []messageCopy) (lost error) {
+	p.conn.cork()
+	for i := range chunk {
 		if lost == nil {
-			part[i].confirm, lost = p.send(&part[i])
+			chunk[i].confirm, lost = p.send(&chunk[i])
 		}
 		if lost != nil {
-			part[i].err = errCutOff
+			chunk[i].err = errSessionEnded
 		}
 	}
-	if lost = cmp.Or(lost, p.wire.uncork()); lost != nil {
-		p.kill() // or the confirms of what went out before are waited for
+	if lost = cmp.Or(lost, p.conn.uncork()); lost != nil {
+		p.kill() // otherwise Wait below would wait for confirms that cannot come
 	}
 	rabbitSent.Hit()
-	for i, sent := range part {
+	for i, sent := range chunk {
 		if sent.confirm != nil && !sent.confirm.Wait() {
-			part[i].err = errRefused
+			chunk[i].err = errRefused
 		}
 	}
 	if lost != nil || p.channel.IsClosed() {
-		return cmp.Or(p.loss(), lost, errCutOff)
+		return cmp.Or(p.closeReason(), lost, errSessionEnded)
 	}
 	return nil
 }
 
-func (p *publisher) send(sent *parcel) (*amqp.DeferredConfirmation, error) {
-	return p.channel.PublishWithDeferredConfirm(exchange, sent.key, sent.mandatory(), false, amqp.Publishing{
+func (p *publisher) send(c *messageCopy) (*amqp.DeferredConfirmation, error) {
+	return p.channel.PublishWithDeferredConfirm(exchange, c.key, c.mandatory(), false, amqp.Publishing{
 		DeliveryMode: amqp.Persistent,
 		ContentType:  event.ContentType,
-		MessageId:    sent.message.ID,
-		Type:         sent.message.Type,
-		Body:         sent.message.Body,
+		MessageId:    c.message.ID,
+		Type:         c.message.Type,
+		Body:         c.message.Body,
 	})
 }
 
-// mark finds what the broker returned because no queue takes it. The return of a
-// parcel comes before its confirm, so all of them are here by now, and carry id
-// and key as they were sent.
-func (p *publisher) mark(part []parcel) bool {
+// markReturned marks the copies that the broker returned as unroutable, and reports
+// whether there were any. The return of a copy comes before its confirm, so all returns
+// have arrived by now. They carry the message id and the routing key as they were sent.
+func (p *publisher) markReturned(chunk []messageCopy) bool {
 	type label struct{ id, key string }
 	unroutable := map[label]bool{}
 	for range len(p.returned) {
@@ -241,9 +244,9 @@ func (p *publisher) mark(part []parcel) bool {
 	if len(unroutable) == 0 {
 		return false
 	}
-	for i, sent := range part {
+	for i, sent := range chunk {
 		if unroutable[label{sent.message.ID, sent.key}] {
-			part[i].err = fmt.Errorf("%q: %w", sent.key, bus.ErrUnroutable)
+			chunk[i].err = fmt.Errorf("%q: %w", sent.key, bus.ErrUnroutable)
 		}
 	}
 	return true

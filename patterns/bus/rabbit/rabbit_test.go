@@ -17,19 +17,19 @@ func TestMain(m *testing.M) { bustest.Main(m) }
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	bustest.Run(t, func(t *testing.T) bustest.Bus { return process(t, rabbittest.URL(t)) })
+	bustest.Run(t, func(t *testing.T) bustest.Bus { return newProcess(t, rabbittest.URL(t)) })
 }
 
-// process is a bus whose network ends when it crashes.
-func process(t *testing.T, url string) bustest.Bus {
+// newProcess returns a bus that loses its network when it crashes.
+func newProcess(t *testing.T, url string) bustest.Bus {
 	proxy := rabbittest.NewProxy(t, url)
 	b := open(t, proxy.URL, bustest.Topology)
 	return bustest.Bus{
 		Publisher: b, Subscriber: b,
-		Crash: func(t *testing.T) bustest.Bus { proxy.Down(); return process(t, url) },
-		Lose: func(t *testing.T, service string) {
-			// It declares what is missing when it connects, so that must be over.
-			require.NoError(t, errors.Join(b.Publish(t.Context(), []bus.Message{{ID: "r", Type: "rumour.spread.v1"}})...))
+		Crash: func(t *testing.T) bustest.Bus { proxy.Down(); return newProcess(t, url) },
+		DeleteQueue: func(t *testing.T, service string) {
+			// A session declares what is missing, so the publisher has to be connected first.
+			require.NoError(t, errors.Join(b.Publish(t.Context(), []bus.Message{{ID: "audit", Type: "audit.done.v1"}})...))
 			deleteQueue(t, url, service+".events.v1")
 		},
 	}

@@ -11,34 +11,34 @@ import (
 )
 
 const (
-	// setupLimit bounds all that comes before a session's first message.
-	setupLimit = 10 * time.Second
-	// heartbeat bounds, together with the library's tolerance, how long a
-	// connection can be dead without being noticed: 15 s.
+	// setupTimeout limits everything before a session's first message.
+	setupTimeout = 10 * time.Second
+	// heartbeat limits, together with the library's tolerance, how long a lost
+	// connection goes unnoticed: 15 s.
 	heartbeat = 10 * time.Second
-	// farewell is how long a session waits for an answer to its end.
-	farewell = time.Second
+	// closeTimeout is how long a session waits for the broker's answer to its close.
+	closeTimeout = time.Second
 )
 
 var (
-	errOldServer = errors.New("the server is older than 3.10")
-	errSetupSlow = fmt.Errorf("no session within %v", setupLimit)
+	errOldServer    = errors.New("the server is older than 3.10")
+	errSetupTimeout = fmt.Errorf("no session within %v", setupTimeout)
 )
 
-// session is one connection with one channel, for one use and one life.
+// session is one connection with one channel, for one use. It is never revived.
 type session struct {
 	connection *amqp.Connection
 	channel    *amqp.Channel
-	wire       *wire
-	ended      chan *amqp.Error // why, once the channel is closed
-	resigned   bool             // it consumes no more
+	conn       *corkedConn
+	closed     chan *amqp.Error // receives the reason once the channel is closed
+	cancelled  bool             // its consumer was cancelled
 }
 
-// dial opens a session with the topology declared, and prepares it for its use.
+// dial opens a session, declares the topology on it, and prepares it for its use.
 func (b *Bus) dial(ctx context.Context, use string, prepare func(*session) error) (*session, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, setupLimit, errSetupSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, setupTimeout, errSetupTimeout)
 	defer cancel()
-	s, unguard := &session{}, func() bool { return true }
+	s, disarm := &session{}, func() bool { return true }
 	properties := amqp.NewConnectionProperties()
 	properties.SetClientConnectionName(b.Name + ": " + use)
 	connection, err := amqp.DialConfig(b.URL, amqp.Config{
@@ -49,9 +49,9 @@ func (b *Bus) dial(ctx context.Context, use string, prepare func(*session) error
 			if err != nil {
 				return nil, err
 			}
-			s.wire = &wire{Conn: c}
-			unguard = context.AfterFunc(ctx, s.kill)
-			return s.wire, nil
+			s.conn = &corkedConn{Conn: c}
+			disarm = context.AfterFunc(ctx, s.kill)
+			return s.conn, nil
 		},
 	})
 	if err == nil {
@@ -61,8 +61,8 @@ func (b *Bus) dial(ctx context.Context, use string, prepare func(*session) error
 	if err == nil && prepare != nil {
 		err = prepare(s)
 	}
-	if !unguard() {
-		err = context.Cause(ctx) // it struck; what else went wrong follows from that
+	if !disarm() {
+		err = context.Cause(ctx) // the session was killed; any other error follows from that
 	}
 	if err != nil {
 		s.close()
@@ -73,7 +73,7 @@ func (b *Bus) dial(ctx context.Context, use string, prepare func(*session) error
 
 func (s *session) open(b *Bus) error {
 	version, _ := s.connection.Properties["version"].(string)
-	if !recent(version) {
+	if !supported(version) {
 		return fmt.Errorf("%w: %s", errOldServer, version)
 	}
 	if err := b.declare(s.connection); err != nil {
@@ -83,39 +83,40 @@ func (s *session) open(b *Bus) error {
 	if err != nil {
 		return fmt.Errorf("open a channel: %w", err)
 	}
-	s.channel, s.ended = channel, channel.NotifyClose(make(chan *amqp.Error, 1))
+	s.channel, s.closed = channel, channel.NotifyClose(make(chan *amqp.Error, 1))
 	return nil
 }
 
-// recent is 3.10 or later: quorum queues with at-least-once dead-lettering.
-func recent(version string) bool {
+// supported reports whether the server is RabbitMQ 3.10 or later, which has quorum
+// queues with at-least-once dead-lettering.
+func supported(version string) bool {
 	var major, minor int
 	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
-		return true // a server that does not tell; the declarations will
+		return true // no version to compare; the declarations will fail if it is too old
 	}
 	return major > 3 || major == 3 && minor >= 10
 }
 
-// close ends the session politely, but does not wait long for a broker that
-// does not read.
+// close closes the connection with a handshake, but does not wait long for a broker
+// that has stopped reading.
 func (s *session) close() {
 	if s.connection != nil {
-		_ = s.connection.CloseDeadline(time.Now().Add(farewell)) // it is over either way
+		_ = s.connection.CloseDeadline(time.Now().Add(closeTimeout)) // the session ends either way
 	}
 	s.kill()
 }
 
-// kill ends the session at once, also under a write that blocks.
+// kill ends the session at once, even while a write blocks.
 func (s *session) kill() {
-	if s.wire != nil {
-		_ = s.wire.Close() // it is over either way
+	if s.conn != nil {
+		_ = s.conn.Close() // the session ends either way
 	}
 }
 
-// loss says why a session that has ended did; nil if nothing is known.
-func (s *session) loss() error {
+// closeReason returns why the session was closed, or nil if that is unknown.
+func (s *session) closeReason() error {
 	select {
-	case err := <-s.ended:
+	case err := <-s.closed:
 		if err != nil {
 			return err
 		}

@@ -7,16 +7,17 @@ import (
 	"time"
 
 	"troupe/patterns/bus"
+	"troupe/patterns/retry"
 	"troupe/patterns/worker"
 )
 
 const (
-	takeBatch = 256
-	askEvery  = time.Millisecond // a handler that failed
+	batchSize         = 256
+	readinessInterval = time.Millisecond // between two calls of a handler that is not ready
 )
 
-// Bus is one process's connection to a broker, with consumers that run by
-// themselves. A simulation uses sessions instead.
+// Bus is one process's connection to a broker, with consumers that run in goroutines
+// of their own. A simulation uses sessions instead.
 type Bus struct {
 	broker *Broker
 
@@ -25,10 +26,10 @@ type Bus struct {
 	closed   bool
 }
 
-// Connect makes a connection.
+// Connect returns a new connection to the broker.
 func (b *Broker) Connect() *Bus { return &Bus{broker: b} }
 
-// Publish takes messages in.
+// Publish puts each message into the queues of all its consumers, or into none.
 func (b *Bus) Publish(_ context.Context, messages []bus.Message) []error {
 	return b.broker.Publish(messages)
 }
@@ -59,18 +60,18 @@ func (b *Bus) open(service string) (*Session, error) {
 	return s, nil
 }
 
-// Subscribe hands the service's queue to h, a batch at a time, until ctx ends.
+// Subscribe delivers the service's queue to h, a batch at a time, until ctx ends.
 func (b *Bus) Subscribe(ctx context.Context, service string, h bus.BatchHandler) error {
-	lasting, cancel := worker.Grace(ctx)
+	grace, cancel := worker.Grace(ctx)
 	defer cancel()
 	for {
 		s, err := b.open(service)
 		if err != nil {
 			return err
 		}
-		s.serve(ctx, lasting, h)
-		for ctx.Err() == nil && h(lasting, nil) != nil {
-			wait(ctx, askEvery)
+		s.serve(ctx, grace, h)
+		for ctx.Err() == nil && h(grace, nil) != nil {
+			_ = retry.Sleep(ctx, readinessInterval) // the loop looks at ctx itself
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -79,36 +80,27 @@ func (b *Bus) Subscribe(ctx context.Context, service string, h bus.BatchHandler)
 }
 
 // serve handles batches until one fails or ctx ends.
-func (s *Session) serve(ctx, lasting context.Context, h bus.BatchHandler) {
+func (s *Session) serve(ctx, grace context.Context, h bus.BatchHandler) {
 	defer s.Break()
 	for ctx.Err() == nil {
-		filled := s.filled()
-		batch, tag := s.Receive(takeBatch)
+		changed := s.queueChanged()
+		batch, tag := s.Receive(batchSize)
 		if len(batch) == 0 {
 			select {
-			case <-filled:
+			case <-changed:
 				continue
 			case <-ctx.Done():
 				return
 			}
 		}
-		if h(lasting, batch) != nil || s.Ack(tag) != nil {
+		if h(grace, batch) != nil || s.Ack(tag) != nil {
 			return
 		}
 	}
 }
 
-func (s *Session) filled() <-chan struct{} {
+func (s *Session) queueChanged() <-chan struct{} {
 	s.broker.mu.Lock()
 	defer s.broker.mu.Unlock()
-	return s.queue.filled
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	return s.queue.changed
 }

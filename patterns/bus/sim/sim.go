@@ -1,7 +1,7 @@
-// Package sim is a broker in memory whose faults are made to order: which message
-// comes next, when a session breaks, whether an acknowledgement arrives, what
-// comes twice. Nothing happens in it by chance or by itself, so a simulation that
-// drives it with a seeded source does the same thing every time.
+// Package sim is a broker in memory whose faults its user chooses: which message is
+// delivered next, when a session breaks, whether an acknowledgement arrives, which
+// message is delivered twice. Nothing in it happens at random or in the background,
+// so a simulation that drives it with a seeded source repeats itself exactly.
 package sim
 
 import (
@@ -12,7 +12,7 @@ import (
 	"troupe/patterns/bus"
 )
 
-// Broker is what outlives the processes that use it: the queues.
+// Broker holds the queues, which outlive the processes that use it.
 type Broker struct {
 	topology bus.Topology
 	choose   func(n int) int
@@ -24,32 +24,28 @@ type Broker struct {
 
 type queue struct {
 	ready []bus.Delivery
-	// filled is closed, and replaced, when something gets ready.
-	filled chan struct{}
+	// changed is closed, and replaced, when a message becomes ready.
+	changed chan struct{}
 }
 
-// Option of a broker.
+// Option configures a Broker.
 type Option func(*Broker)
 
-// Choose has choose(n) say which of n waiting messages is handed out next,
-// instead of the oldest.
+// Choose makes the broker call choose(n) to select which of n waiting messages is
+// delivered next, instead of the oldest.
 func Choose(choose func(n int) int) Option { return func(b *Broker) { b.choose = choose } }
 
-// Acked tells f of every message that a service acknowledged.
+// Acked makes the broker call f for every message that a service acknowledged.
 func Acked(f func(service string, m bus.Message)) Option { return func(b *Broker) { b.acked = f } }
 
-// NewBroker makes a broker with an empty queue for every service that hears anything.
+// NewBroker returns a broker with an empty queue for every service in the topology.
 func NewBroker(topology bus.Topology, o ...Option) *Broker {
 	b := &Broker{
 		topology: topology, queues: map[string]*queue{},
 		choose: func(int) int { return 0 }, acked: func(string, bus.Message) {},
 	}
-	for _, services := range topology {
-		for _, s := range services {
-			if b.queues[s] == nil {
-				b.queues[s] = &queue{filled: make(chan struct{})}
-			}
-		}
+	for _, service := range topology.Consumers() {
+		b.queues[service] = &queue{changed: make(chan struct{})}
 	}
 	for _, set := range o {
 		set(b)
@@ -57,39 +53,27 @@ func NewBroker(topology bus.Topology, o ...Option) *Broker {
 	return b
 }
 
-// Publish puts each message into the queues of all its hearers, or into none.
+// Publish puts each message into the queues of all its consumers, or into none.
 func (b *Broker) Publish(messages []bus.Message) []error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	errs := make([]error, len(messages))
 	for i, m := range messages {
-		if errs[i] = b.routable(m); errs[i] != nil {
-			continue
-		}
-		for _, service := range b.topology[m.Type] {
+		var services []string
+		services, errs[i] = b.topology.Route(m, b.hasQueue)
+		for _, service := range services {
 			b.queues[service].put(bus.Delivery{Message: m})
 		}
 	}
 	return errs
 }
 
-func (b *Broker) routable(m bus.Message) error {
-	services, known := b.topology[m.Type]
-	if !known {
-		return fmt.Errorf("%q: %w", m.Type, bus.ErrUnknownType)
-	}
-	for _, service := range services {
-		if b.queues[service] == nil {
-			return fmt.Errorf("%q for %s: %w", m.Type, service, bus.ErrUnroutable)
-		}
-	}
-	return nil
-}
+func (b *Broker) hasQueue(service string) bool { return b.queues[service] != nil }
 
 func (q *queue) put(ds ...bus.Delivery) {
 	q.ready = append(q.ready, ds...)
-	close(q.filled)
-	q.filled = make(chan struct{})
+	close(q.changed)
+	q.changed = make(chan struct{})
 }
 
 // Duplicate puts a message into one service's queue once more.
@@ -99,14 +83,14 @@ func (b *Broker) Duplicate(service string, m bus.Message) {
 	b.queues[service].put(bus.Delivery{Message: m})
 }
 
-// Lose takes a service's queue away.
-func (b *Broker) Lose(service string) {
+// DeleteQueue deletes a service's queue.
+func (b *Broker) DeleteQueue(service string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.queues, service)
 }
 
-// Waiting is how many messages wait to be handed out to a service.
+// Waiting returns how many messages of a service wait for their delivery.
 func (b *Broker) Waiting(service string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -116,14 +100,14 @@ func (b *Broker) Waiting(service string) int {
 	return 0
 }
 
-// Session is one consumer's connection. What it was handed and has not
-// acknowledged goes back when it breaks.
+// Session is one consumer's connection. Messages that it has received and not
+// acknowledged are requeued when it breaks.
 type Session struct {
 	broker  *Broker
 	service string
 	queue   *queue
 	unacked []bus.Delivery
-	last    uint64 // tag of the last of unacked
+	last    uint64 // tag of the last message in unacked
 	broken  bool
 }
 
@@ -138,8 +122,8 @@ func (b *Broker) Open(service string) (*Session, error) {
 	return &Session{broker: b, service: service, queue: q}, nil
 }
 
-// Receive hands out up to limit messages, and the tag that acknowledges all that
-// were handed out so far.
+// Receive returns up to limit messages, and the tag that acknowledges every message
+// received so far.
 func (s *Session) Receive(limit int) (batch []bus.Delivery, tag uint64) {
 	s.broker.mu.Lock()
 	defer s.broker.mu.Unlock()
@@ -154,8 +138,8 @@ func (s *Session) Receive(limit int) (batch []bus.Delivery, tag uint64) {
 	return batch, s.last
 }
 
-// Ack acknowledges everything up to tag. On a broken session it is an error and
-// has no effect: the tags of another session count from 1 again.
+// Ack acknowledges every message up to tag. On a broken session it is an error and
+// has no effect: each session counts its tags from 1.
 func (s *Session) Ack(tag uint64) error {
 	s.broker.mu.Lock()
 	defer s.broker.mu.Unlock()
@@ -175,8 +159,8 @@ func (s *Session) Ack(tag uint64) error {
 	return nil
 }
 
-// Break ends the session: what it has not acknowledged is handed out again, with
-// a higher Attempt.
+// Break ends the session. Messages that it has not acknowledged are delivered again,
+// with a higher Attempt.
 func (s *Session) Break() {
 	s.broker.mu.Lock()
 	defer s.broker.mu.Unlock()
@@ -189,11 +173,11 @@ func (s *Session) Break() {
 	}
 	s.queue.ready = append(s.unacked, s.queue.ready...)
 	s.unacked = nil
-	close(s.queue.filled)
-	s.queue.filled = make(chan struct{})
+	close(s.queue.changed)
+	s.queue.changed = make(chan struct{})
 }
 
-// Unacked is how many messages this session was handed and has not acknowledged.
+// Unacked returns how many messages this session has received and not acknowledged.
 func (s *Session) Unacked() int {
 	s.broker.mu.Lock()
 	defer s.broker.mu.Unlock()

@@ -28,15 +28,15 @@ func connect(broker *sim.Broker) bustest.Bus {
 			require.NoError(t, b.Close())
 			return connect(broker)
 		},
-		Lose: func(_ *testing.T, service string) { broker.Lose(service) },
+		DeleteQueue: func(_ *testing.T, service string) { broker.DeleteQueue(service) },
 	}
 }
 
-var topology = bus.Topology{"letter.sent.v1": {"house"}}
+var topology = bus.Topology{"invoice.sent.v1": {"billing"}}
 
-func letters(ids ...string) (ms []bus.Message) {
+func invoices(ids ...string) (ms []bus.Message) {
 	for _, id := range ids {
-		ms = append(ms, bus.Message{ID: id, Type: "letter.sent.v1"})
+		ms = append(ms, bus.Message{ID: id, Type: "invoice.sent.v1"})
 	}
 	return ms
 }
@@ -48,15 +48,15 @@ func ids(batch []bus.Delivery) (ids []string) {
 	return ids
 }
 
-func TestAnAcknowledgementOfABrokenSessionHasNoEffect(t *testing.T) {
+func TestAnAckOnABrokenSessionHasNoEffect(t *testing.T) {
 	t.Parallel()
 	b := sim.NewBroker(topology)
-	b.Publish(letters("a", "b"))
-	first, err := b.Open("house")
+	b.Publish(invoices("a", "b"))
+	first, err := b.Open("billing")
 	require.NoError(t, err)
 	_, tag := first.Receive(2)
 	first.Break()
-	second, err := b.Open("house")
+	second, err := b.Open("billing")
 	require.NoError(t, err)
 	batch, _ := second.Receive(2)
 	require.Equal(t, []string{"a", "b"}, ids(batch))
@@ -65,27 +65,27 @@ func TestAnAcknowledgementOfABrokenSessionHasNoEffect(t *testing.T) {
 	require.Equal(t, 2, second.Unacked())
 }
 
-func TestATagAcknowledgesAllThatCameBefore(t *testing.T) {
+func TestATagAcknowledgesAllEarlierMessages(t *testing.T) {
 	t.Parallel()
 	var acked []string
 	b := sim.NewBroker(topology, sim.Acked(func(_ string, m bus.Message) { acked = append(acked, m.ID) }))
-	b.Publish(letters("a", "b", "c", "d"))
-	s, err := b.Open("house")
+	b.Publish(invoices("a", "b", "c", "d"))
+	s, err := b.Open("billing")
 	require.NoError(t, err)
 	_, one := s.Receive(1)
 	_, three := s.Receive(2)
 	require.NoError(t, s.Ack(three))
 	require.NoError(t, s.Ack(one))
 	require.Equal(t, []string{"a", "b", "c"}, acked)
-	require.Equal(t, 1, b.Waiting("house"))
+	require.Equal(t, 1, b.Waiting("billing"))
 }
 
-func TestTheNextMessageIsTheOneChosen(t *testing.T) {
+func TestChooseSelectsTheNextMessage(t *testing.T) {
 	t.Parallel()
 	b := sim.NewBroker(topology, sim.Choose(func(n int) int { return n - 1 }))
-	b.Publish(letters("a", "b", "c"))
-	b.Duplicate("house", letters("a")[0])
-	s, err := b.Open("house")
+	b.Publish(invoices("a", "b", "c"))
+	b.Duplicate("billing", invoices("a")[0])
+	s, err := b.Open("billing")
 	require.NoError(t, err)
 	batch, _ := s.Receive(9)
 	require.Equal(t, []string{"a", "c", "b", "a"}, ids(batch))

@@ -3,7 +3,7 @@ CREATE TABLE queue (
     event_id TEXT PRIMARY KEY,          -- UUIDv7: sorts by time
     type     TEXT NOT NULL,
     body     BYTEA NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0 -- how often it was handed out, see Bus.Step
+    attempts INTEGER NOT NULL DEFAULT 0 -- deliveries without an acknowledgement, see the package local
 );
 
 -- +goose Down

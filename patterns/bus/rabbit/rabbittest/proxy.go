@@ -11,30 +11,31 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Proxy stands between a bus and its server, and can fail as a network does.
+// Proxy is a TCP proxy between a bus and its server that can fail as a network does.
 type Proxy struct {
-	URL string // the server's, through the proxy
+	URL string // of the server, through the proxy
 
 	address, target string
 	mu              sync.Mutex
 	listener        net.Listener
 	up              *gate // from the bus to the server
-	pairs           map[*pair]struct{}
+	connections     map[*connection]struct{}
 	wait            sync.WaitGroup
 }
 
-// pair is a connection through the proxy.
-type pair struct{ inside, outside net.Conn }
+// connection is a pair of TCP connections: from the bus to the proxy, and from there
+// to the server.
+type connection struct{ inside, outside net.Conn }
 
-func (p *pair) close() {
-	_ = p.inside.Close() // it is over either way
+func (p *connection) close() {
+	_ = p.inside.Close() // the connection ends either way
 	_ = p.outside.Close()
 }
 
-// NewProxy starts a proxy to the server of a URL.
+// NewProxy starts a proxy to the server of this URL. The proxy stops with the test.
 func NewProxy(t testing.TB, raw string) *Proxy {
 	t.Helper()
-	p := &Proxy{address: "127.0.0.1:0", up: newGate(), pairs: map[*pair]struct{}{}}
+	p := &Proxy{address: "127.0.0.1:0", up: newGate(), connections: map[*connection]struct{}{}}
 	At(t, raw, func(u *url.URL) { p.target = u.Host })
 	p.Restore(t)
 	p.URL = At(t, raw, func(u *url.URL) { u.Host = p.address })
@@ -42,7 +43,7 @@ func NewProxy(t testing.TB, raw string) *Proxy {
 	return p
 }
 
-// Restore lets connections come in, after Down.
+// Restore accepts connections again, after Down.
 func (p *Proxy) Restore(t testing.TB) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", p.address)
@@ -64,18 +65,18 @@ func (p *Proxy) accept(listener net.Listener) {
 			_ = inside.Close() // as if the server had refused
 			continue
 		}
-		p.join(&pair{inside, outside})
+		p.join(&connection{inside, outside})
 	}
 }
 
-func (p *Proxy) join(c *pair) {
+func (p *Proxy) join(c *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.listener == nil {
 		c.close()
 		return
 	}
-	p.pairs[c] = struct{}{}
+	p.connections[c] = struct{}{}
 	up := p.up
 	var both sync.WaitGroup
 	both.Go(func() { defer c.close(); up.copy(c.outside, c.inside) })
@@ -84,46 +85,46 @@ func (p *Proxy) join(c *pair) {
 		both.Wait()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		delete(p.pairs, c)
+		delete(p.connections, c)
 	})
 }
 
-// Cut ends all connections; new ones are let through.
+// Cut closes all connections and accepts new ones.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for c := range p.pairs {
+	for c := range p.connections {
 		c.close()
 	}
 }
 
-// Down ends all connections and refuses new ones.
+// Down closes all connections and refuses new ones.
 func (p *Proxy) Down() {
 	p.Resume()
 	p.mu.Lock()
 	if p.listener != nil {
-		_ = p.listener.Close() // it is over either way
+		_ = p.listener.Close() // the connection ends either way
 		p.listener = nil
 	}
-	for c := range p.pairs {
+	for c := range p.connections {
 		c.close()
 	}
 	p.mu.Unlock()
 	p.wait.Wait()
 }
 
-// Stall holds back what goes to the server, as a server that does not read: what
-// comes from it, heartbeats too, still arrives.
+// Stall holds back everything that is sent to the server, as if the server had stopped
+// reading. What the server sends, heartbeats too, still arrives.
 func (p *Proxy) Stall() { p.up.shut() }
 
-// Resume lets it go.
+// Resume ends a Stall and sends what was held back.
 func (p *Proxy) Resume() { p.up.open() }
 
-// Connections is how many there are.
+// Connections returns how many connections are open.
 func (p *Proxy) Connections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.pairs)
+	return len(p.connections)
 }
 
 // gate holds back a copy while it is shut.

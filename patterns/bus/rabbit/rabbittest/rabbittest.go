@@ -1,4 +1,4 @@
-// Package rabbittest gives tests a RabbitMQ of their own: a virtual host on the
+// Package rabbittest provides each test with its own RabbitMQ: a virtual host on the
 // server of TEST_AMQP_URL, and a proxy that can cut its connections.
 package rabbittest
 
@@ -15,19 +15,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Where the server and its management API are, see scripts/servers.
+// The environment variables with the URLs of the server and of its management API;
+// scripts/servers prints them.
 const (
 	Variable      = "TEST_AMQP_URL"
 	AdminVariable = "TEST_AMQP_ADMIN_URL"
 )
 
-// URL gives the URL of a fresh virtual host, which is removed when the test ends.
-// Without a server the test is skipped, but a CI run without one proves nothing,
-// so it fails.
+// URL creates a virtual host and returns its URL. The virtual host is deleted when the
+// test ends. Without a server the test is skipped, but a CI run without a server would
+// prove nothing, so there the test fails.
 func URL(t testing.TB) string {
 	t.Helper()
 	if !Available(t) {
-		t.Skipf("%s is not set: RabbitMQ is left out", Variable)
+		t.Skipf("%s is not set: skipping the RabbitMQ test", Variable)
 	}
 	name := "test-" + strings.ToLower(rand.Text())
 	Admin(t, http.MethodPut, "/api/vhosts/"+name, "")
@@ -35,22 +36,22 @@ func URL(t testing.TB) string {
 	return At(t, os.Getenv(Variable), func(u *url.URL) { u.Path = "/" + name })
 }
 
-// Available tells whether there is a server.
+// Available reports whether there is a server.
 func Available(t testing.TB) bool {
 	t.Helper()
-	there := os.Getenv(Variable) != ""
-	if !there && os.Getenv("CI") == "true" {
+	available := os.Getenv(Variable) != ""
+	if !available && os.Getenv("CI") == "true" {
 		t.Fatalf("%s must be set when CI=true", Variable)
 	}
-	return there
+	return available
 }
 
-// Admin sends a request to the management API, which must succeed.
+// Admin sends a request to the management API and requires that it succeeds.
 func Admin(t testing.TB, method, path, body string) {
 	t.Helper()
 	base := os.Getenv(AdminVariable)
-	require.NotEmpty(t, base, "%s must be set beside %s: the management API makes a virtual host for each test", AdminVariable, Variable)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // also when the test's own context has ended
+	require.NotEmpty(t, base, "%s must be set together with %s: the management API creates a virtual host for each test", AdminVariable, Variable)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // cleanups run after the test's own context has ended
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, base+path, strings.NewReader(body))
 	require.NoError(t, err)
@@ -61,7 +62,7 @@ func Admin(t testing.TB, method, path, body string) {
 	require.Less(t, response.StatusCode, 300, "%s %s: %s", method, path, response.Status)
 }
 
-// At gives a URL with something changed.
+// At returns a copy of a URL with a change.
 func At(t testing.TB, raw string, change func(*url.URL)) string {
 	t.Helper()
 	u, err := url.Parse(raw)
