@@ -37,7 +37,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-func TestAGoodCallAllocatesNothing(t *testing.T) {
+func TestASuccessfulCallAllocatesNothing(t *testing.T) {
 	br := breaker.New(breaker.Config{})
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		p, _ := br.Allow()

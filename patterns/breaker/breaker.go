@@ -1,6 +1,6 @@
-// Package breaker is a circuit breaker: it stops calling what keeps failing, so
-// that callers get a quick answer instead of a slow time-out and the sick side
-// gets air to recover.
+// Package breaker is a circuit breaker: it stops calls to a service that keeps failing,
+// so that callers get a quick error instead of a slow timeout, and the service can
+// recover without their load.
 //
 //	           too many failures
 //	CLOSED ------------------------> OPEN
@@ -8,19 +8,19 @@
 //	  | enough probes succeed        |  | a probe fails, or all of them hang
 //	  |                              v  |
 //	  +------------------------- HALF_OPEN
-//	                               after the recovery time-out, few probes at a time
+//	                               after the recovery time, few probes at a time
 //
-// A call takes a Permit before it starts and hands it back with an Outcome:
+// A call takes a Permit before it starts and returns it with an Outcome:
 //
 //	permit, err := b.Allow()
 //	if err != nil {
-//		return err // *OpenError: says when to come back
+//		return err // *OpenError, with the time to wait before the next call
 //	}
-//	outcome := breaker.Ignored // what a panic leaves behind
+//	outcome := breaker.Ignored // stays if the call panics
 //	defer func() { b.Done(permit, outcome) }()
 //
-// A permit belongs to the state it was given in. The result of a call that began
-// before the breaker changed state says nothing about the new state and is dropped.
+// A permit belongs to the state in which it was issued. The outcome of a call that began
+// before the breaker changed its state does not count in the new state.
 package breaker
 
 import (
@@ -32,17 +32,17 @@ import (
 	"troupe/patterns/internal/rolling"
 )
 
-// State of a breaker.
+// State is the state of a breaker.
 type State uint8
 
 // The states.
 const (
 	Closed   State = iota // calls pass and are counted
-	Open                  // calls are refused until the recovery time-out is over
+	Open                  // calls are rejected until the recovery time is over
 	HalfOpen              // a few probes pass and decide
 )
 
-// String gives the name by which dashboards know the state.
+// String returns the name of the state as dashboards show it.
 func (s State) String() string {
 	switch s {
 	case Closed:
@@ -55,61 +55,61 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", uint8(s))
 }
 
-// Outcome is what a call says about the health of the side it called.
+// Outcome is what the result of a call means for the health of the called service.
 type Outcome uint8
 
 // The outcomes.
 const (
-	// Ignored says nothing, for example because the caller hung up. A probe that
+	// Ignored does not count, for example because the caller disconnected. A probe that
 	// is ignored makes room for another one.
 	Ignored Outcome = iota
 	Success
 	Failure
-	// Slow worked, but took longer than it should. It is a success to the failure
-	// rate and has a limit of its own.
+	// Slow is a call that succeeded but took too long. It counts as a success for the
+	// failure rate, and slow calls have a rate of their own.
 	Slow
 )
 
-// OpenError is the refusal of a call.
+// OpenError is the error of a call that the breaker rejects.
 type OpenError struct {
 	State      State
-	RetryAfter time.Duration // when it is worth coming back; always positive
+	RetryAfter time.Duration // how long to wait before the next call; always positive
 }
 
 func (e *OpenError) Error() string {
 	return fmt.Sprintf("circuit is %v, retry in %v", e.State, e.RetryAfter)
 }
 
-// Permit is the leave to make one call. The zero Permit is worth nothing.
+// Permit is the permission to make one call. Done ignores the zero Permit.
 type Permit struct{ word uint64 }
 
-// Change is a change of state. Changes are told outside the lock, so two may be
-// told out of order: Generation grows by one with each.
+// Change is a change of state. OnChange is called outside the lock, so two changes may be
+// reported out of order; Generation grows by one with each change.
 type Change struct {
 	From, To   State
 	Generation uint64
 	At         time.Time
 }
 
-// Snapshot is a breaker at one moment, for metrics and operators.
+// Snapshot is the state of a breaker at one moment, for metrics and operators.
 type Snapshot struct {
-	State      State // Open until a call asks, even if the recovery time-out is over
+	State      State // remains Open until the next call, even if the recovery time is over
 	Forced     bool
 	Generation uint64
-	Calls      int // in the window
-	Failures   int // in the window
-	Slow       int // in the window
-	Streak     int // failures since the last success
-	Probes     int // in flight
-	Refused    uint64
+	Calls      int    // in the window
+	Failures   int    // in the window
+	Slow       int    // in the window
+	Streak     int    // failures since the last success
+	Probes     int    // in flight
+	Refused    uint64 // calls rejected since the start
 }
 
-// Breaker guards the calls to one thing. It is safe for concurrent use.
+// Breaker guards the calls to one service. It is safe for concurrent use.
 type Breaker struct {
 	config Config
 	start  time.Time
-	// word is generation<<2 | state: all that Allow needs to know while closed,
-	// and all that Done needs to know of a permit.
+	// word is generation<<2 | state: everything that Allow needs while the breaker is
+	// closed, and everything that Done needs from a permit.
 	word    atomic.Uint64
 	refused atomic.Uint64
 
@@ -121,10 +121,10 @@ type Breaker struct {
 	reopens   time.Duration // since start: when OPEN ends
 	probes    int
 	successes int           // of probes
-	admitted  time.Duration // since start: when the last probe was let in
+	admitted  time.Duration // since start: when the last probe was admitted
 }
 
-// New makes a closed breaker.
+// New returns a closed breaker.
 func New(c Config) *Breaker {
 	c = c.withDefaults()
 	b := &Breaker{config: c, start: c.Now(), window: window{rolling.Of[counts](c.Window)}}
@@ -132,8 +132,8 @@ func New(c Config) *Breaker {
 	return b
 }
 
-// Allow gives a permit, which must be handed to Done exactly once, or an
-// *OpenError. While closed it takes no lock and reads no clock.
+// Allow returns a permit, which must be passed to Done exactly once, or an *OpenError.
+// While the breaker is closed, Allow takes no lock and reads no clock.
 func (b *Breaker) Allow() (Permit, error) {
 	if word := b.word.Load(); stateOf(word) == Closed {
 		return Permit{word}, nil
@@ -141,7 +141,7 @@ func (b *Breaker) Allow() (Permit, error) {
 	b.mu.Lock()
 	permit, changes, refusal := b.admit()
 	b.mu.Unlock()
-	b.tell(changes)
+	b.notify(changes)
 	if refusal != nil {
 		b.refused.Add(1)
 		return Permit{}, refusal
@@ -149,7 +149,7 @@ func (b *Breaker) Allow() (Permit, error) {
 	return permit, nil
 }
 
-// Done hands back a permit with what became of the call.
+// Done returns a permit with the outcome of its call.
 func (b *Breaker) Done(p Permit, o Outcome) {
 	if p.word != b.word.Load() || (o == Ignored && stateOf(p.word) == Closed) {
 		return
@@ -161,28 +161,28 @@ func (b *Breaker) Done(p Permit, o Outcome) {
 		changes = b.record(stateOf(p.word), o, now)
 	}
 	b.mu.Unlock()
-	b.tell(changes)
+	b.notify(changes)
 }
 
-// Force holds the breaker open or closed, whatever happens, until Release.
+// Force keeps the breaker open or closed, regardless of outcomes, until Release.
 func (b *Breaker) Force(s State) {
 	b.mu.Lock()
 	b.forced = true
-	changes := b.become(s)
+	changes := b.enter(s)
 	b.mu.Unlock()
-	b.tell(changes)
+	b.notify(changes)
 }
 
-// Release ends Force: the breaker is closed, with a clean slate.
+// Release ends Force: the breaker is closed, and its counters are reset.
 func (b *Breaker) Release() {
 	b.mu.Lock()
 	b.forced = false
-	changes := b.become(Closed)
+	changes := b.enter(Closed)
 	b.mu.Unlock()
-	b.tell(changes)
+	b.notify(changes)
 }
 
-// Snapshot says how things stand.
+// Snapshot returns the current state and counters.
 func (b *Breaker) Snapshot() Snapshot {
 	now := b.now()
 	b.mu.Lock()
@@ -200,7 +200,7 @@ func stateOf(word uint64) State { return State(word & 3) }
 
 func (b *Breaker) now() time.Duration { return b.config.Now().Sub(b.start) }
 
-func (b *Breaker) tell(changes []Change) {
+func (b *Breaker) notify(changes []Change) {
 	if b.config.OnChange == nil {
 		return
 	}

@@ -12,8 +12,8 @@ import (
 	"troupe/patterns/breaker"
 )
 
-// small is a configuration whose limits a story can reach in a few lines.
-func small() breaker.Config {
+// smallConfig returns a configuration whose limits a test can reach in a few lines.
+func smallConfig() breaker.Config {
 	return breaker.Config{
 		Window: 10 * time.Second, MinCalls: 4, FailureRate: 0.5, SlowRate: 0.75, Streak: 3,
 		Recovery: 10 * time.Second, RecoveryMax: 35 * time.Second, Jitter: -1,
@@ -21,7 +21,7 @@ func small() breaker.Config {
 	}
 }
 
-// call makes one call with the given outcome and says whether it was let in.
+// call makes one call with this outcome and reports whether the breaker allowed it.
 func call(b *breaker.Breaker, o breaker.Outcome) bool {
 	p, err := b.Allow()
 	if err != nil {
@@ -56,7 +56,7 @@ func TestJitterOnlyLengthens(t *testing.T) {
 	t.Parallel()
 	for random, want := range map[float64]time.Duration{0: 10 * time.Second, 0.5: 11 * time.Second, 0.999: 11998 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
-			c := small()
+			c := smallConfig()
 			c.Jitter = 0.2
 			c.Rand = func() float64 { return random }
 			b := breaker.New(c)
@@ -66,15 +66,15 @@ func TestJitterOnlyLengthens(t *testing.T) {
 	}
 }
 
-func TestChangesAreToldOutsideTheLock(t *testing.T) {
+func TestOnChangeIsCalledOutsideTheLock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var b *breaker.Breaker
-		var told []breaker.Change
-		c := small()
+		var changes []breaker.Change
+		c := smallConfig()
 		c.OnChange = func(change breaker.Change) {
 			require.Equal(t, change.To, b.Snapshot().State, "the callback may call the breaker")
-			told = append(told, change)
+			changes = append(changes, change)
 		}
 		b = breaker.New(c)
 		begin := time.Now()
@@ -85,16 +85,16 @@ func TestChangesAreToldOutsideTheLock(t *testing.T) {
 			{From: breaker.Closed, To: breaker.Open, Generation: 2, At: begin},
 			{From: breaker.Open, To: breaker.HalfOpen, Generation: 3, At: begin.Add(10 * time.Second)},
 			{From: breaker.HalfOpen, To: breaker.Closed, Generation: 4, At: begin.Add(10 * time.Second)},
-		}, told)
+		}, changes)
 	})
 }
 
-// A panic between Allow and Done leaves Ignored behind, if the caller follows the
-// package's example; the breaker must go on as if nothing happened.
-func TestAPanickingProbeDoesNotWedge(t *testing.T) {
+// A panic between Allow and Done reports the outcome Ignored, if the caller follows the
+// example of the package. The breaker must continue as if there had been no call.
+func TestAPanickingProbeFreesItsPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := breaker.New(small())
+		b := breaker.New(smallConfig())
 		calls(b, fail, fail, fail)
 		time.Sleep(10 * time.Second)
 		for range 5 {
@@ -111,10 +111,10 @@ func TestAPanickingProbeDoesNotWedge(t *testing.T) {
 	})
 }
 
-func TestTheClockMayStepBack(t *testing.T) {
+func TestAClockSetBackIsTolerated(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	c := small()
+	c := smallConfig()
 	c.Now = func() time.Time { return now }
 	b := breaker.New(c)
 	call(b, ok)
@@ -131,11 +131,11 @@ func TestStatesHaveNames(t *testing.T) {
 		"circuit is OPEN, retry in 1s")
 }
 
-// Many callers at once: never more probes than allowed, no lost permit, and every
-// permit accounted for at the end.
-func TestManyCallersAtOnce(t *testing.T) {
+// With many concurrent callers there are never more probes than allowed, and no permit
+// is lost: at the end no probe is in flight.
+func TestConcurrentCallersNeverExceedTheProbeLimit(t *testing.T) {
 	t.Parallel()
-	c := small()
+	c := smallConfig()
 	c.Recovery, c.RecoveryMax = time.Microsecond, time.Microsecond
 	c.OnChange = func(breaker.Change) {}
 	b := breaker.New(c)
@@ -148,7 +148,7 @@ func TestManyCallersAtOnce(t *testing.T) {
 				if err != nil {
 					var open *breaker.OpenError
 					if !errors.As(err, &open) || open.RetryAfter <= 0 {
-						t.Errorf("refused by %v", err)
+						t.Errorf("rejected with %v", err)
 					}
 					continue
 				}

@@ -6,21 +6,23 @@ import (
 	"time"
 )
 
-// Config of a breaker. A zero field means its default.
+// Config configures a Breaker. A zero field means its default.
 type Config struct {
-	// Window is how far back calls count, 10 s. It moves in tenths.
+	// Window is how long a call counts, 10 s. The window moves in tenths.
 	Window time.Duration
-	// MinCalls in the window before a rate means anything, 20.
+	// MinCalls is the number of calls in the window from which on rates are checked, 20.
 	MinCalls int
-	// FailureRate opens: failures / calls in the window, 0.5. Over 1 never does.
+	// FailureRate is the share of failures among the calls in the window at which the
+	// breaker opens, 0.5. Above 1 it never opens.
 	FailureRate float64
-	// SlowRate opens: slow calls / calls in the window, 0.8. Over 1 never does, and
-	// then a slow probe is a good one.
+	// SlowRate is the share of slow calls in the window at which the breaker opens, 0.8.
+	// Above 1 it never opens, and then a slow probe counts as a success.
 	SlowRate float64
-	// Streak opens: failures with no success in between, 10. Negative never does.
+	// Streak is the number of failures with no success in between at which the breaker
+	// opens, 10. If it is negative, the breaker never opens because of a streak.
 	Streak int
 
-	// Recovery is how long OPEN lasts at least, 10 s. Each opening that follows
+	// Recovery is the minimum time that OPEN lasts, 10 s. Each opening that follows
 	// without closing in between lasts twice as long, up to RecoveryMax (60 s), and
 	// each lasts up to the fraction Jitter (0.2, negative for none) longer still, so
 	// that replicas do not probe in step.
@@ -28,11 +30,12 @@ type Config struct {
 	RecoveryMax time.Duration
 	Jitter      float64
 
-	// Probes in flight at most while HALF_OPEN, 3.
+	// Probes is the maximum number of probes in flight while HALF_OPEN, 3.
 	Probes int
-	// Successes of probes that close, 3. One failure opens again.
+	// Successes is the number of successful probes that closes the breaker, 3. One failed
+	// probe opens it again.
 	Successes int
-	// ProbeTimeout is how long the probes may hang before they count as failed, 15 s.
+	// ProbeTimeout is how long the probes may take before they count as failed, 15 s.
 	ProbeTimeout time.Duration
 
 	Now      func() time.Time // time.Now

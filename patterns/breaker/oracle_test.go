@@ -14,13 +14,14 @@ import (
 	"troupe/patterns/breaker"
 )
 
-// Two breakers written by others serve as oracles, each in the configurations
-// where the three mean the same. A step lasts whole seconds and recovery does not,
-// so that nothing depends on who counts a boundary as inside.
+// Two breakers of other projects serve as oracles, each in the configurations in which
+// it should behave as this one. A step lasts whole seconds and the recovery time does
+// not, so that nothing depends on whether a boundary counts as inside.
 
 const recovery = 5500 * time.Millisecond
 
-// oracle is another breaker. begin says whether a call may start and how to end it.
+// oracle is a breaker under comparison. begin reports whether a call may start, and
+// returns the function that ends it.
 type oracle interface {
 	begin() (end func(breaker.Outcome), allowed bool)
 	state() breaker.State
@@ -86,18 +87,19 @@ func (b failsafe) state() breaker.State {
 	}[b.State()]
 }
 
-// step of a script: time passes, a call begins, and one of the open calls ends.
+// step is a step of a script: time passes, a call begins, and one of the calls in flight
+// ends.
 type step struct {
-	wait    time.Duration
+	delay   time.Duration
 	begin   bool
-	end     int // which of the calls in flight, if there are so many
+	end     int // index of the call in flight that ends, if there are so many
 	outcome breaker.Outcome
 }
 
 func steps(overlapping bool, waits []time.Duration, outcomes ...breaker.Outcome) *rapid.Generator[[]step] {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		s := step{
-			wait:    rapid.SampledFrom(waits).Draw(t, "wait"),
+			delay:   rapid.SampledFrom(waits).Draw(t, "wait"),
 			begin:   true,
 			outcome: rapid.SampledFrom(outcomes).Draw(t, "outcome"),
 		}
@@ -109,12 +111,12 @@ func steps(overlapping bool, waits []time.Duration, outcomes ...breaker.Outcome)
 	}), 1, 400)
 }
 
-// play runs the script on both and tells the first difference.
-func play(script []step, a, b oracle) error {
+// runScript runs the script on both breakers and returns their first difference.
+func runScript(script []step, a, b oracle) error {
 	type pair struct{ a, b func(breaker.Outcome) }
-	var flying []pair
+	var inFlight []pair
 	for i, s := range script {
-		time.Sleep(s.wait)
+		time.Sleep(s.delay)
 		if s.begin {
 			endA, allowedA := a.begin()
 			endB, allowedB := b.begin()
@@ -122,16 +124,17 @@ func play(script []step, a, b oracle) error {
 				return fmt.Errorf("step %d: allowed %v, oracle %v", i, allowedA, allowedB)
 			}
 			if allowedA {
-				flying = append(flying, pair{endA, endB})
+				inFlight = append(inFlight, pair{endA, endB})
 			}
 		}
-		if s.end < len(flying) {
-			call := flying[s.end]
-			flying = append(flying[:s.end], flying[s.end+1:]...)
+		if s.end < len(inFlight) {
+			call := inFlight[s.end]
+			inFlight = append(inFlight[:s.end], inFlight[s.end+1:]...)
 			call.a(s.outcome)
 			call.b(s.outcome)
 		}
-		// gobreaker leaves OPEN when looked at, we when called: that is no difference.
+		// gobreaker leaves OPEN when its state is read, this breaker at the next call; that
+		// does not count as a difference.
 		stateA, stateB := a.state(), b.state()
 		if stateA != stateB && (stateA != breaker.Open || stateB != breaker.HalfOpen) {
 			return fmt.Errorf("step %d: %v, oracle %v", i, stateA, stateB)
@@ -140,15 +143,15 @@ func play(script []step, a, b oracle) error {
 	return nil
 }
 
-func agree(t *testing.T, scripts *rapid.Generator[[]step], us breaker.Config, them func() oracle) {
+func requireSameBehavior(t *testing.T, scripts *rapid.Generator[[]step], config breaker.Config, newOracle func() oracle) {
 	t.Parallel()
-	us.Recovery, us.RecoveryMax, us.Jitter = recovery, recovery, -1
-	us.ProbeTimeout = 1e6 * time.Hour // no oracle knows it
+	config.Recovery, config.RecoveryMax, config.Jitter = recovery, recovery, -1
+	config.ProbeTimeout = 1e6 * time.Hour // the oracles have no such timeout
 	rapid.Check(t, func(rt *rapid.T) {
 		script := scripts.Draw(rt, "script")
 		var difference error
 		synctest.Test(t, func(*testing.T) {
-			difference = play(script, ours{breaker.New(us)}, them())
+			difference = runScript(script, ours{breaker.New(config)}, newOracle())
 		})
 		if difference != nil {
 			rt.Fatal(difference)
@@ -156,13 +159,13 @@ func agree(t *testing.T, scripts *rapid.Generator[[]step], us breaker.Config, th
 	})
 }
 
-const never = 2 // a rate that no window reaches
+const unreachable = 2 // a rate that no window reaches
 
 var anyWait = []time.Duration{0, 0, 0, 0, 0, 0, time.Second, 2 * time.Second, 6 * time.Second}
 
-func TestLikeGobreakerByStreakWithOverlappingCalls(t *testing.T) {
-	agree(t, steps(true, anyWait, ok, fail, fail, ignored),
-		breaker.Config{Streak: 3, FailureRate: never, SlowRate: never, Probes: 1, Successes: 1},
+func TestMatchesGobreakerByStreakWithOverlappingCalls(t *testing.T) {
+	requireSameBehavior(t, steps(true, anyWait, ok, fail, fail, ignored),
+		breaker.Config{Streak: 3, FailureRate: unreachable, SlowRate: unreachable, Probes: 1, Successes: 1},
 		func() oracle {
 			return newSony(gobreaker.Settings{
 				MaxRequests: 1,
@@ -171,9 +174,9 @@ func TestLikeGobreakerByStreakWithOverlappingCalls(t *testing.T) {
 		})
 }
 
-func TestLikeGobreakerByRateInARollingWindow(t *testing.T) {
-	agree(t, steps(false, anyWait, ok, ok, fail),
-		breaker.Config{Streak: -1, MinCalls: 5, FailureRate: 0.5, SlowRate: never, Window: 10 * time.Second, Probes: 3, Successes: 3},
+func TestMatchesGobreakerByRateInARollingWindow(t *testing.T) {
+	requireSameBehavior(t, steps(false, anyWait, ok, ok, fail),
+		breaker.Config{Streak: -1, MinCalls: 5, FailureRate: 0.5, SlowRate: unreachable, Window: 10 * time.Second, Probes: 3, Successes: 3},
 		func() oracle {
 			return newSony(gobreaker.Settings{
 				MaxRequests: 3, Interval: 10 * time.Second, BucketPeriod: time.Second,
@@ -185,20 +188,20 @@ func TestLikeGobreakerByRateInARollingWindow(t *testing.T) {
 		})
 }
 
-func TestLikeFailsafeByStreak(t *testing.T) {
-	agree(t, steps(false, anyWait, ok, fail, fail),
-		breaker.Config{Streak: 3, FailureRate: never, SlowRate: never, Probes: 2, Successes: 2},
+func TestMatchesFailsafeByStreak(t *testing.T) {
+	requireSameBehavior(t, steps(false, anyWait, ok, fail, fail),
+		breaker.Config{Streak: 3, FailureRate: unreachable, SlowRate: unreachable, Probes: 2, Successes: 2},
 		func() oracle {
 			return failsafe{circuitbreaker.NewBuilder[any]().WithFailureThreshold(3).
 				WithSuccessThreshold(2).WithDelay(recovery).Build()}
 		})
 }
 
-// failsafe-go also decides on successes, so the two agree only where a success can
-// not raise the rate: no minimum of calls, and all of the window forgotten at once.
-func TestLikeFailsafeByRate(t *testing.T) {
-	agree(t, steps(false, []time.Duration{0, 0, 0, 0, 0, 0, 0, 20 * time.Second}, ok, ok, ok, fail),
-		breaker.Config{Streak: -1, MinCalls: 1, FailureRate: 0.5, SlowRate: never, Window: 10 * time.Second, Probes: 2, Successes: 2},
+// failsafe-go also checks the rate after a success, so the two agree only where a success
+// cannot raise the rate: no minimum of calls, and a window that is forgotten as a whole.
+func TestMatchesFailsafeByRate(t *testing.T) {
+	requireSameBehavior(t, steps(false, []time.Duration{0, 0, 0, 0, 0, 0, 0, 20 * time.Second}, ok, ok, ok, fail),
+		breaker.Config{Streak: -1, MinCalls: 1, FailureRate: 0.5, SlowRate: unreachable, Window: 10 * time.Second, Probes: 2, Successes: 2},
 		func() oracle {
 			return failsafe{circuitbreaker.NewBuilder[any]().WithFailureRateThreshold(0.5, 1, 10*time.Second).
 				WithSuccessThreshold(2).WithDelay(recovery).Build()}

@@ -6,17 +6,17 @@ import (
 	"troupe/patterns/retry"
 )
 
-// Everything in this file runs with the lock held.
+// Every function in this file requires that the caller holds the lock.
 
-// admit decides over a call that Allow could not let through at a glance.
+// admit decides about a call while the breaker is not closed.
 func (b *Breaker) admit() (Permit, []Change, error) {
 	now := b.now()
 	var changes []Change
 	if b.state() == Open && !b.forced && now >= b.reopens {
-		changes = b.become(HalfOpen)
+		changes = b.enter(HalfOpen)
 	}
-	if b.state() == HalfOpen && b.hanging(now) {
-		changes = append(changes, b.become(Open)...)
+	if b.state() == HalfOpen && b.probesHung(now) {
+		changes = append(changes, b.enter(Open)...)
 	}
 	switch b.state() {
 	case Open:
@@ -31,8 +31,8 @@ func (b *Breaker) admit() (Permit, []Change, error) {
 	return Permit{b.word.Load()}, changes, nil
 }
 
-// refusal of a call. While forced nobody knows when it ends, so it names the
-// usual recovery time.
+// refusal returns the error of a rejected call. It is unknown how long a forced state
+// lasts, so the error then names the configured recovery time.
 func (b *Breaker) refusal(wait time.Duration) error {
 	if b.forced {
 		wait = b.config.Recovery
@@ -40,13 +40,14 @@ func (b *Breaker) refusal(wait time.Duration) error {
 	return &OpenError{State: b.state(), RetryAfter: max(wait, time.Millisecond)}
 }
 
-// hanging says that every probe is out and none has come back for long: no answer
-// is an answer. Without this, probes that never end would keep everybody out for ever.
-func (b *Breaker) hanging(now time.Duration) bool {
+// probesHung reports whether all probes are in flight and none has ended within
+// ProbeTimeout, which counts as a failure. Without this check, probes that never end
+// would block all calls forever.
+func (b *Breaker) probesHung(now time.Duration) bool {
 	return b.probes >= b.config.Probes && now-b.admitted >= b.config.ProbeTimeout
 }
 
-// record counts the outcome of a call that began in the present state.
+// record counts the outcome of a call that began in the current state.
 func (b *Breaker) record(s State, o Outcome, now time.Duration) []Change {
 	if s == HalfOpen {
 		return b.recordProbe(o)
@@ -61,14 +62,15 @@ func (b *Breaker) record(s State, o Outcome, now time.Duration) []Change {
 	case Slow:
 		b.streak = 0
 	}
-	if !b.forced && b.tooBad(now) {
-		return b.become(Open)
+	if !b.forced && b.shouldOpen(now) {
+		return b.enter(Open)
 	}
 	return nil
 }
 
-// tooBad is asked after failures and slow calls only: a success never opens.
-func (b *Breaker) tooBad(now time.Duration) bool {
+// shouldOpen reports whether the breaker has to open. It is called only after failures
+// and slow calls: a success never opens the breaker.
+func (b *Breaker) shouldOpen(now time.Duration) bool {
 	if b.config.Streak > 0 && b.streak >= b.config.Streak {
 		return true
 	}
@@ -91,18 +93,18 @@ func (b *Breaker) recordProbe(o Outcome) []Change {
 	}
 	switch o {
 	case Failure:
-		return b.become(Open)
+		return b.enter(Open)
 	case Success:
 		b.successes++
 	}
 	if b.successes >= b.config.Successes {
-		return b.become(Closed)
+		return b.enter(Closed)
 	}
 	return nil
 }
 
-// become enters a state with nothing left over from the one before.
-func (b *Breaker) become(s State) []Change {
+// enter changes the state and resets the counters of the previous one.
+func (b *Breaker) enter(s State) []Change {
 	from, now := b.state(), b.config.Now()
 	b.window.Clear()
 	b.streak, b.probes, b.successes = 0, 0, 0

@@ -16,15 +16,16 @@ import (
 
 var errDown = errors.New("down")
 
-// longest is a policy without luck: every wait is as long as it can be.
-func longest() retry.Policy {
+// withoutJitter returns a policy in which every wait is as long as it can be.
+func withoutJitter() retry.Policy {
 	return retry.Policy{
 		Attempts: 4, Base: 100 * time.Millisecond, Cap: 300 * time.Millisecond,
 		Rand: func() float64 { return 1 },
 	}
 }
 
-// failing fails so many times before it succeeds, and counts the tries.
+// failing returns a function that fails this many times before it succeeds, and counts
+// its tries.
 func failing(times int, tries *int) func(context.Context) error {
 	return func(context.Context) error {
 		*tries++
@@ -35,30 +36,30 @@ func failing(times int, tries *int) func(context.Context) error {
 	}
 }
 
-func TestTriesUntilItWorks(t *testing.T) {
+func TestDoRetriesUntilSuccess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin, tries := time.Now(), 0
-		require.NoError(t, longest().Do(t.Context(), failing(2, &tries)))
+		require.NoError(t, withoutJitter().Do(t.Context(), failing(2, &tries)))
 		require.Equal(t, 3, tries)
 		require.Equal(t, 300*time.Millisecond, time.Since(begin), "100 ms, then 200 ms")
 	})
 }
 
-func TestGivesUpAfterTheLastTryWithItsError(t *testing.T) {
+func TestDoReturnsTheErrorOfTheLastTry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin, tries := time.Now(), 0
-		require.ErrorIs(t, longest().Do(t.Context(), failing(99, &tries)), errDown)
+		require.ErrorIs(t, withoutJitter().Do(t.Context(), failing(99, &tries)), errDown)
 		require.Equal(t, 4, tries)
 		require.Equal(t, 600*time.Millisecond, time.Since(begin), "100, 200, and 300 capped")
 	})
 }
 
-func TestAPermanentErrorIsNotRepeated(t *testing.T) {
+func TestAPermanentErrorIsNotRetried(t *testing.T) {
 	t.Parallel()
 	tries := 0
-	err := longest().Do(t.Context(), func(context.Context) error {
+	err := withoutJitter().Do(t.Context(), func(context.Context) error {
 		tries++
 		return fmt.Errorf("charge the card: %w", retry.Permanent(errDown))
 	})
@@ -74,45 +75,45 @@ func TestTheContextEndsTheWait(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(150*time.Millisecond, cancel)
 		begin, tries := time.Now(), 0
-		require.ErrorIs(t, longest().Do(ctx, failing(99, &tries)), errDown)
+		require.ErrorIs(t, withoutJitter().Do(ctx, failing(99, &tries)), errDown)
 		require.Equal(t, 2, tries)
 		require.Equal(t, 150*time.Millisecond, time.Since(begin))
 	})
 }
 
-func TestAWaitThatOutlastsTheDeadlineIsNotBegun(t *testing.T) {
+func TestAWaitBeyondTheDeadlineIsNotStarted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
 		defer cancel()
 		begin, tries := time.Now(), 0
-		require.ErrorIs(t, longest().Do(ctx, failing(99, &tries)), errDown)
+		require.ErrorIs(t, withoutJitter().Do(ctx, failing(99, &tries)), errDown)
 		require.Equal(t, 2, tries)
 		require.Equal(t, 100*time.Millisecond, time.Since(begin))
 		require.ErrorIs(t, retry.Sleep(ctx, time.Second), context.DeadlineExceeded)
 	})
 }
 
-func TestAnEndedContextIsTriedOnce(t *testing.T) {
+func TestACancelledContextIsTriedOnce(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	tries := 0
-	require.ErrorIs(t, longest().Do(ctx, failing(99, &tries)), errDown)
+	require.ErrorIs(t, withoutJitter().Do(ctx, failing(99, &tries)), errDown)
 	require.Equal(t, 1, tries)
 }
 
-func TestTheSleepIsHandedIn(t *testing.T) {
+func TestTheSleepCanBeReplaced(t *testing.T) {
 	t.Parallel()
 	var waits []time.Duration
-	p := longest()
+	p := withoutJitter()
 	p.Sleep = func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
 	tries := 0
 	require.Error(t, p.Do(t.Context(), failing(99, &tries)))
 	require.Equal(t, []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond}, waits)
 }
 
-func TestWaitsAreSpreadBetweenNothingAndTheLimit(t *testing.T) {
+func TestWaitsAreBetweenZeroAndTheLimit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		random := rapid.Float64Range(0, 0.999).Draw(t, "random")
@@ -127,7 +128,7 @@ func TestWaitsAreSpreadBetweenNothingAndTheLimit(t *testing.T) {
 	})
 }
 
-func TestRetriesStayAShareOfTheTraffic(t *testing.T) {
+func TestTheBudgetKeepsRetriesAShareOfTheTraffic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := retry.NewBudget(retry.BudgetConfig{})
@@ -136,37 +137,37 @@ func TestRetriesStayAShareOfTheTraffic(t *testing.T) {
 		for range 1000 {
 			require.Error(t, p.Do(t.Context(), func(context.Context) error { tries++; return errDown }))
 		}
-		require.LessOrEqual(t, tries, 1200+10, "a fifth more than asked, and the floor")
+		require.LessOrEqual(t, tries, 1200+10, "a fifth more than the requests, and the floor")
 		require.Greater(t, tries, 1150)
 	})
 }
 
-func TestAQuietCallerMayStillRetry(t *testing.T) {
+func TestTheFloorIsAvailableWithoutTraffic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := retry.NewBudget(retry.BudgetConfig{Floor: 3})
-		require.Equal(t, 3, taken(b))
+		require.Equal(t, 3, drain(b))
 		time.Sleep(9 * time.Second)
-		require.Zero(t, taken(b), "still within the window")
+		require.Zero(t, drain(b), "still within the window")
 		time.Sleep(time.Second)
-		require.Equal(t, 3, taken(b), "a window later")
+		require.Equal(t, 3, drain(b), "a window later")
 	})
 }
 
-func TestWithoutAFloorOnlyTrafficEarnsRetries(t *testing.T) {
+func TestWithoutAFloorOnlyTrafficAllowsRetries(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	b := retry.NewBudget(retry.BudgetConfig{Floor: -1, Now: func() time.Time { return now }})
-	require.Zero(t, taken(b))
+	require.Zero(t, drain(b))
 	for range 20 {
 		b.Count()
 	}
-	now = now.Add(-time.Hour) // a clock set back earns and loses nothing
-	require.Equal(t, 4, taken(b))
+	now = now.Add(-time.Hour) // a clock that is set back changes nothing
+	require.Equal(t, 4, drain(b))
 }
 
-// taken empties the budget and says how much was in it.
-func taken(b *retry.Budget) int {
+// drain takes all retries out of the budget and returns how many there were.
+func drain(b *retry.Budget) int {
 	n := 0
 	for b.Take() {
 		n++
@@ -174,8 +175,8 @@ func taken(b *retry.Budget) int {
 	return n
 }
 
-// Whatever the traffic, no window holds more retries than its share or the floor.
-func TestTheBudgetHoldsForAnyTraffic(t *testing.T) {
+// For any traffic, no window holds more retries than its share or the floor.
+func TestNoTrafficExceedsTheBudget(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)

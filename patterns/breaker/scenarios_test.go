@@ -10,29 +10,29 @@ import (
 	"troupe/patterns/breaker"
 )
 
-// Each story is told to a closed breaker with the small configuration.
-func TestStories(t *testing.T) {
+// Each scenario starts with a closed breaker and smallConfig.
+func TestScenarios(t *testing.T) {
 	t.Parallel()
-	stories := map[string]struct {
+	scenarios := map[string]struct {
 		change func(*breaker.Config)
-		happen func(t *testing.T, b *breaker.Breaker)
+		run    func(t *testing.T, b *breaker.Breaker)
 		end    breaker.State
 	}{
-		"nothing happened": {
-			happen: func(*testing.T, *breaker.Breaker) {},
-			end:    breaker.Closed,
+		"a new breaker is closed": {
+			run: func(*testing.T, *breaker.Breaker) {},
+			end: breaker.Closed,
 		},
-		"three failures in a row open": {
-			happen: func(_ *testing.T, b *breaker.Breaker) { calls(b, fail, fail, fail) },
-			end:    breaker.Open,
+		"a streak of failures opens": {
+			run: func(_ *testing.T, b *breaker.Breaker) { calls(b, fail, fail, fail) },
+			end: breaker.Open,
 		},
-		"a success breaks the row": {
+		"a success ends the streak": {
 			change: func(c *breaker.Config) { c.FailureRate = 2 },
-			happen: func(_ *testing.T, b *breaker.Breaker) { calls(b, fail, fail, ok, fail, fail, ok, fail, fail) },
+			run:    func(_ *testing.T, b *breaker.Breaker) { calls(b, fail, fail, ok, fail, fail, ok, fail, fail) },
 			end:    breaker.Closed,
 		},
-		"half of the calls failing opens, once there are enough of them": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"the failure rate opens once there are enough calls": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				calls(b, fail, ok, ok)
 				require.Equal(t, breaker.Closed, b.Snapshot().State)
 				calls(b, fail)
@@ -41,28 +41,28 @@ func TestStories(t *testing.T) {
 		},
 		"a success never opens": {
 			change: func(c *breaker.Config) { c.Streak = -1 },
-			happen: func(_ *testing.T, b *breaker.Breaker) { calls(b, fail, fail, fail, ok) },
+			run:    func(_ *testing.T, b *breaker.Breaker) { calls(b, fail, fail, fail, ok) },
 			end:    breaker.Closed,
 		},
-		"failures older than the window are forgotten": {
+		"failures older than the window do not count": {
 			change: func(c *breaker.Config) { c.Streak = -1 },
-			happen: func(_ *testing.T, b *breaker.Breaker) {
+			run: func(_ *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				time.Sleep(10 * time.Second)
 				calls(b, ok, ok, fail)
 			},
 			end: breaker.Closed,
 		},
-		"slow calls open by a rate of their own": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"slow calls have a rate of their own": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				calls(b, slow, ok, slow)
 				require.Equal(t, breaker.Closed, b.Snapshot().State)
 				calls(b, slow)
 			},
 			end: breaker.Open,
 		},
-		"ignored calls count for nothing": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"ignored calls do not count": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				for range 1000 {
 					calls(b, ignored)
 				}
@@ -70,12 +70,12 @@ func TestStories(t *testing.T) {
 			},
 			end: breaker.Closed,
 		},
-		"an ignored call does not break the row": {
-			happen: func(_ *testing.T, b *breaker.Breaker) { calls(b, fail, fail, ignored, fail) },
-			end:    breaker.Open,
+		"an ignored call does not end the streak": {
+			run: func(_ *testing.T, b *breaker.Breaker) { calls(b, fail, fail, ignored, fail) },
+			end: breaker.Open,
 		},
-		"open refuses and says how long": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"an open breaker rejects calls with the time to wait": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				require.Equal(t, 10*time.Second, retryAfter(t, b))
 				time.Sleep(4 * time.Second)
@@ -84,8 +84,8 @@ func TestStories(t *testing.T) {
 			},
 			end: breaker.Open,
 		},
-		"after the recovery time-out only a few probes pass": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"after the recovery time only the probes pass": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				time.Sleep(10 * time.Second)
 				admitted := 0
@@ -98,24 +98,24 @@ func TestStories(t *testing.T) {
 			},
 			end: breaker.HalfOpen,
 		},
-		"enough good probes close": {
-			happen: func(_ *testing.T, b *breaker.Breaker) {
+		"enough successful probes close": {
+			run: func(_ *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				time.Sleep(10 * time.Second)
 				calls(b, ok, ok)
 			},
 			end: breaker.Closed,
 		},
-		"one good probe is not enough": {
-			happen: func(_ *testing.T, b *breaker.Breaker) {
+		"one successful probe is not enough": {
+			run: func(_ *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				time.Sleep(10 * time.Second)
 				calls(b, ok)
 			},
 			end: breaker.HalfOpen,
 		},
-		"one bad probe opens again at once, for twice as long, up to the cap": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"a failed probe opens for twice as long, up to the maximum": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				for _, wait := range []time.Duration{10, 20, 35, 35} {
 					require.Equal(t, wait*time.Second, retryAfter(t, b))
@@ -125,8 +125,8 @@ func TestStories(t *testing.T) {
 			},
 			end: breaker.Open,
 		},
-		"closing forgets the backoff": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"closing resets the backoff": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				time.Sleep(10 * time.Second)
 				calls(b, fail)
@@ -136,17 +136,17 @@ func TestStories(t *testing.T) {
 			},
 			end: breaker.Open,
 		},
-		"a slow probe is a bad one": {
-			happen: func(_ *testing.T, b *breaker.Breaker) {
+		"a slow probe counts as failed": {
+			run: func(_ *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				time.Sleep(10 * time.Second)
 				calls(b, slow)
 			},
 			end: breaker.Open,
 		},
-		"a slow probe is a good one where slowness does not matter": {
+		"a slow probe counts as successful without a slow rate": {
 			change: func(c *breaker.Config) { c.SlowRate = 2 },
-			happen: func(_ *testing.T, b *breaker.Breaker) {
+			run: func(_ *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				time.Sleep(10 * time.Second)
 				calls(b, slow, slow)
@@ -154,15 +154,15 @@ func TestStories(t *testing.T) {
 			end: breaker.Closed,
 		},
 		"an ignored probe makes room for another": {
-			happen: func(_ *testing.T, b *breaker.Breaker) {
+			run: func(_ *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				time.Sleep(10 * time.Second)
 				calls(b, ignored, ignored, ignored, ok, ignored, ok)
 			},
 			end: breaker.Closed,
 		},
-		"probes that hang count as failed and their late results as nothing": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"hanging probes count as failed and their late outcomes do not count": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				time.Sleep(10 * time.Second)
 				hung1, err := b.Allow()
@@ -180,8 +180,8 @@ func TestStories(t *testing.T) {
 			},
 			end: breaker.HalfOpen,
 		},
-		"one hung probe does not keep the others out": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"one hanging probe does not block the others": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				calls(b, fail, fail, fail)
 				time.Sleep(10 * time.Second)
 				_, err := b.Allow()
@@ -191,8 +191,8 @@ func TestStories(t *testing.T) {
 			},
 			end: breaker.Closed,
 		},
-		"a call begun before opening says nothing when it ends after": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"the outcome of a call from before a change of state does not count": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				early, err := b.Allow()
 				require.NoError(t, err)
 				calls(b, fail, fail, fail)
@@ -208,8 +208,8 @@ func TestStories(t *testing.T) {
 			},
 			end: breaker.Closed,
 		},
-		"forced open refuses for as long as it is forced": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"a breaker forced open rejects all calls": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				b.Force(breaker.Open)
 				time.Sleep(time.Hour)
 				require.Equal(t, 10*time.Second, retryAfter(t, b))
@@ -217,16 +217,16 @@ func TestStories(t *testing.T) {
 			},
 			end: breaker.Open,
 		},
-		"forced closed counts but never opens": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"a breaker forced closed counts but never opens": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				b.Force(breaker.Closed)
 				calls(b, fail, fail, fail, fail, fail)
 				require.Equal(t, 5, b.Snapshot().Failures)
 			},
 			end: breaker.Closed,
 		},
-		"released starts with a clean slate": {
-			happen: func(t *testing.T, b *breaker.Breaker) {
+		"a released breaker starts with reset counters": {
+			run: func(t *testing.T, b *breaker.Breaker) {
 				b.Force(breaker.Closed)
 				calls(b, fail, fail, fail, fail, fail)
 				b.Release()
@@ -236,16 +236,16 @@ func TestStories(t *testing.T) {
 			end: breaker.Closed,
 		},
 	}
-	for name, s := range stories {
+	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				c := small()
+				c := smallConfig()
 				if s.change != nil {
 					s.change(&c)
 				}
 				b := breaker.New(c)
-				s.happen(t, b)
+				s.run(t, b)
 				require.Equal(t, s.end, b.Snapshot().State)
 			})
 		})
