@@ -114,6 +114,14 @@ func TestABrokenRuleIsReported(t *testing.T) {
 			"a third party has one home", "services/orders/db.go", "package orders\nimport \"github.com/jackc/pgx/v5/pgxpool\"",
 			"services/orders/db.go imports github.com/jackc/pgx/v5/pgxpool: only platform/sqldb",
 		},
+		"a test library in the product": {
+			"a third party without a home is for tests", "services/orders/must.go", "package orders\nimport \"github.com/stretchr/testify/require\"",
+			"services/orders/must.go imports github.com/stretchr/testify/require: only tests may; if the product needs it, give it a home",
+		},
+		"a service with a public package": {
+			"a service keeps its packages internal", "services/orders/price/price.go", "package price",
+			"services/orders/price/price.go is visible outside of orders: move it to services/orders/internal/",
+		},
 		"a package without a comment": {
 			"every package has a documentation string", "patterns/saga/saga.go", "package saga",
 			"patterns/saga has no package comment",

@@ -61,6 +61,14 @@ var homes = map[string][]string{
 	"golang.org/x/crypto/argon2":       {"services/users/internal/password"}, // only users stores passwords
 }
 
+// everywhere lists the third parties that any product package may import. One that is
+// neither here nor in homes is for tests only.
+var everywhere = []string{
+	"github.com/prometheus/client_golang", // each package registers its own metrics
+	"github.com/google/uuid",              // ids are values like strings
+	"golang.org/x/sync",                   // an extension of the standard library
+}
+
 // source is a parsed Go file.
 type source struct {
 	name string // "services/orders/api.go"
@@ -129,13 +137,15 @@ func (s source) product() bool {
 // rules are the rules of the house. Each returns a sentence for every breach, which
 // says what to do.
 var rules = map[string]func([]source) []string{
-	"every top folder has a layer":             foldersHaveALayer,
-	"imports point from left to right":         importsPointOneWay,
-	"services do not know each other":          servicesAreIndependent,
-	"product code imports no tests":            productImportsNoTests,
-	"a service exports only its Service":       servicesExportOneName,
-	"a third party has one home":               thirdPartiesHaveOneHome,
-	"every package has a documentation string": packagesAreDocumented,
+	"every top folder has a layer":              foldersHaveALayer,
+	"imports point from left to right":          importsPointOneWay,
+	"services do not know each other":           servicesAreIndependent,
+	"product code imports no tests":             productImportsNoTests,
+	"a service exports only its Service":        servicesExportOneName,
+	"a third party has one home":                thirdPartiesHaveOneHome,
+	"a third party without a home is for tests": unknownThirdPartiesAreForTests,
+	"a service keeps its packages internal":     servicesKeepPackagesInternal,
+	"every package has a documentation string":  packagesAreDocumented,
 }
 
 func foldersHaveALayer(tree []source) (breaches []string) {
@@ -159,8 +169,8 @@ func importsPointOneWay(tree []source) (breaches []string) {
 			if (s.test || isTestHelper(s.dir) || slices.Contains(testPrograms, s.dir)) && (to == "test" || to == "events" && from == "cmd") {
 				continue // tests of a command may use the cluster and the events
 			}
-			breaches = append(breaches, fmt.Sprintf("%s imports %s: %s may import %s", s.name, imported,
-				cmp.Or(from, "the root"), cmp.Or(strings.Join(mayImport[from], ", "), "nothing of ours")))
+			breaches = append(breaches, fmt.Sprintf("%s imports %s: %s may import %s; hand the value in from a layer above, or move the code to one that may import it",
+				s.name, imported, cmp.Or(from, "the root"), cmp.Or(strings.Join(mayImport[from], ", "), "nothing of ours")))
 		}
 	}
 	return breaches
@@ -267,11 +277,48 @@ func thirdPartiesHaveOneHome(tree []source) (breaches []string) {
 		_, others := s.imports()
 		for _, imported := range others {
 			for party, allowed := range homes {
-				if (imported == party || strings.HasPrefix(imported, party+"/")) && !slices.Contains(allowed, s.dir) {
+				if within(imported, party) && !slices.Contains(allowed, s.dir) {
 					breaches = append(breaches, fmt.Sprintf("%s imports %s: only %s may, so that it can be replaced in one place",
 						s.name, imported, strings.Join(allowed, ", ")))
 				}
 			}
+		}
+	}
+	return breaches
+}
+
+// unknownThirdPartiesAreForTests finds what product code imports from modules that the
+// lists above do not name.
+func unknownThirdPartiesAreForTests(tree []source) (breaches []string) {
+	known := slices.Concat(everywhere, slices.Collect(maps.Keys(homes)))
+	for _, s := range tree {
+		if !s.product() {
+			continue
+		}
+		_, others := s.imports()
+		for _, imported := range others {
+			if host, _, _ := strings.Cut(imported, "/"); !strings.Contains(host, ".") {
+				continue // the standard library
+			}
+			if !slices.ContainsFunc(known, func(party string) bool { return within(imported, party) }) {
+				breaches = append(breaches, fmt.Sprintf("%s imports %s: only tests may; if the product needs it, give it a home in architecture_test.go and a reason in docs/DEPENDENCIES.md",
+					s.name, imported))
+			}
+		}
+	}
+	return breaches
+}
+
+// within reports whether a package belongs to a module, or to a package's subtree.
+func within(imported, party string) bool {
+	return imported == party || strings.HasPrefix(imported, party+"/")
+}
+
+func servicesKeepPackagesInternal(tree []source) (breaches []string) {
+	for _, s := range tree {
+		parts := strings.Split(s.dir, "/")
+		if parts[0] == "services" && len(parts) > 2 && parts[2] != "internal" {
+			breaches = append(breaches, fmt.Sprintf("%s is visible outside of %s: move it to services/%s/internal/", s.name, parts[1], parts[1]))
 		}
 	}
 	return breaches
@@ -286,7 +333,7 @@ func packagesAreDocumented(tree []source) (breaches []string) {
 	}
 	for _, dir := range slices.Sorted(maps.Keys(documented)) {
 		if !documented[dir] {
-			breaches = append(breaches, dir+" has no package comment: say in a sentence what it is for")
+			breaches = append(breaches, dir+" has no package comment: write in a sentence what it is for")
 		}
 	}
 	return breaches
