@@ -114,7 +114,7 @@ func onEach(b *testing.B, run func(b *testing.B, db sqldb.DB)) {
 	}
 }
 
-// parallel calls do b.N times in all, from that many goroutines.
+// parallel calls the function do b.N times in all, from as many goroutines as callers.
 func parallel(b *testing.B, callers int, do func() error) {
 	var started atomic.Int64
 	var failed atomic.Pointer[error]

@@ -47,9 +47,9 @@
 // and leaves the group; the others commit as if it had never run. If the COMMIT
 // itself fails (a full disk, or a deferred foreign key of any one of them), every
 // transaction of the group fails, and nothing of it is kept. A caller whose context
-// ends in the queue leaves it. Once its transaction runs, a context is looked at
-// before each statement but interrupts none, because SQLite might roll back the
-// neighbors' work too.
+// ends in the queue leaves it. Once its transaction runs, the context is checked
+// before each statement but interrupts none, because SQLite might then roll back
+// the work of the whole group.
 //
 // Reads outside a transaction use other connections. In WAL mode they neither wait
 // for the writer nor block it, and they see only committed work.
@@ -68,7 +68,7 @@
 // A Batch, or a statement of a Tx, is sent in one round trip, and so is the BEGIN:
 // it travels in front of the first statement. A batch on a DB needs no BEGIN at all
 // if it has no callbacks, because the server treats a pipeline as one transaction.
-// The isolation level is READ COMMITTED.
+// The isolation level of a Tx is READ COMMITTED.
 //
 // Several replicas write to one PostgreSQL database. A SELECT that ends with
 // Tx.SkipLocked claims rows that no other transaction has locked; one that ends with

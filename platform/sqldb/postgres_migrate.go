@@ -39,8 +39,8 @@ func (d *postgresDB) exclusively(ctx context.Context, f func(*sql.DB) error) err
 	return withGrantAdvice(ctx, conn, errors.Join(f(conns), conns.Close()))
 }
 
-// withGrantAdvice adds to err what to do if the role must not create tables. Since
-// PostgreSQL 15 only the owner of a database may create them in the schema public.
+// withGrantAdvice adds to err what to do if the role lacks the privilege to create
+// tables. Since PostgreSQL 15 only the owner of a database has it in the schema public.
 func withGrantAdvice(ctx context.Context, conn *pgx.Conn, err error) error {
 	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != pgNotAllowed {
 		return err

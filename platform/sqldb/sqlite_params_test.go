@@ -21,6 +21,9 @@ func TestParametersInOrderBecomePositional(t *testing.T) {
 		"SELECT $":                                  "SELECT $",
 		"INSERT INTO t VALUES ($1) ON CONFLICT ($1": "INSERT INTO t VALUES ($1) ON CONFLICT ($1",
 	} {
-		require.Equal(t, want, positional(text))
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, want, positional(text))
+		})
 	}
 }
