@@ -75,6 +75,12 @@ type source struct {
 	dir  string // "services/orders", "" for the root
 	test bool   // a _test.go file
 	file *ast.File
+	set  *token.FileSet
+}
+
+// line returns where a node of s is: "services/orders/api.go:12".
+func (s source) line(n ast.Node) string {
+	return fmt.Sprintf("%s:%d", s.name, s.set.Position(n.Pos()).Line)
 }
 
 // parseTree parses all Go files. It does not ask the go command, so that the test cache
@@ -100,7 +106,7 @@ func parseTree(tree fs.FS) ([]source, error) {
 			return err
 		}
 		dir := strings.TrimPrefix(path.Dir(name), ".")
-		all = append(all, source{name: name, dir: dir, test: strings.HasSuffix(name, "_test.go"), file: file})
+		all = append(all, source{name: name, dir: dir, test: strings.HasSuffix(name, "_test.go"), file: file, set: files})
 		return nil
 	})
 	return all, err

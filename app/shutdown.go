@@ -32,7 +32,7 @@ func (l *goroutines) stop() {
 // Stop shuts the system down gracefully. In this order: readiness fails, requests
 // finish at one service after the other, consumers finish their batch or return it,
 // workers finish their step, relays publish what is left in the outboxes, databases
-// close. Whatever does not finish within DRAIN_TIMEOUT is cut off, and is done after
+// close. Work that does not finish within DRAIN_TIMEOUT is cut off, and is done after
 // the next start. Requests get three quarters of that time, so that a request that
 // never ends leaves the workers time to finish.
 func (s *System) Stop() error {

@@ -100,7 +100,7 @@ func startDrainingSystem(t *testing.T, request time.Duration) *drainingSystem {
 	return p
 }
 
-// slowStep returns a step that takes 12 s, whatever happens meanwhile, and notes when it
+// slowStep returns a step that takes 12 s in any case and notes when it
 // ends.
 func (p *drainingSystem) slowStep(env Env) func(context.Context) (int, error) {
 	return func(ctx context.Context) (int, error) {

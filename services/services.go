@@ -1,4 +1,4 @@
-// Package services is the registry: every service of the system, once. Whatever runs,
+// Package services is the registry: every service of the system, once. All code that runs,
 // checks or describes all services takes the list from here.
 package services
 

@@ -95,7 +95,7 @@ func (g *gateway) upstreamConfig(env app.Env, name string, base *url.URL) upstre
 // and docs. So forwarded requests are logged, measured and traced like those of any
 // service.
 //
-// The gateway is ready when its process is ready, whatever the state of the services: it
+// The gateway is ready when its process is ready, regardless of the services: it
 // can always answer with an error. If it needed every service, the failure of one would
 // make all of them unreachable.
 func (g *gateway) routes(api *httpapi.API) {
