@@ -56,8 +56,8 @@ var homes = map[string][]string{
 	"github.com/alecthomas/kong":       {"cmd/troupe", "cmd/simulate"},                               // only commands have a command line
 	"github.com/caarlos0/env/v11":      {"app"},                                                      // services get Env.Settings
 	"go.opentelemetry.io/otel":         {"platform/telemetry", "platform/httpapi", "patterns/inbox"}, // a request and a consumed event are spans
-	"github.com/emersion/go-smtp":      {"services/notifications/internal/mail"},                     // only notifications sends mail
-	"github.com/wneessen/go-mail":      {"services/notifications/internal/mail"},
+	"github.com/emersion/go-smtp":      {"services/notifications/internal/smtp"},                     // only notifications sends mail
+	"github.com/wneessen/go-mail":      {"services/notifications/internal/smtp"},
 	"golang.org/x/crypto/argon2":       {"services/users/internal/password"}, // only users stores passwords
 }
 

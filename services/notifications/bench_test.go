@@ -17,21 +17,22 @@ import (
 	"troupe/platform/sqldb"
 	"troupe/platform/sqldb/sqldbtest"
 	"troupe/services/notifications"
-	"troupe/services/notifications/internal/mail/mailtest"
+	"troupe/services/notifications/internal/smtp/smtptest"
 )
 
-// BenchmarkMail is one mail from the event that causes it to the mailbox, or to
-// an SMTP server, and the fact that it was sent, relay included.
+// BenchmarkMail measures one mail from the event that causes it to the built-in mailbox
+// or to an SMTP server, and the event that it was sent, including the relay.
 func BenchmarkMail(b *testing.B) {
 	for name, url := range sqldbtest.URLs(b) {
 		b.Run("mailbox/"+name, func(b *testing.B) { benchmarkMail(b, url, "") })
 	}
-	server := mailtest.Start(b, mailtest.Options{})
+	server := smtptest.Start(b, smtptest.Options{})
 	for name, url := range sqldbtest.URLs(b) {
 		b.Run("smtp/"+name, func(b *testing.B) { benchmarkMail(b, url, "smtp://"+server.Addr) })
 	}
 }
 
+// sink accepts and discards all messages.
 type sink struct{}
 
 func (sink) Publish(_ context.Context, messages []bus.Message) []error {
@@ -40,25 +41,25 @@ func (sink) Publish(_ context.Context, messages []bus.Message) []error {
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// replica is one of perhaps several instances on db.
+// replica returns an instance of the service on db, which others may share.
 func replica(t testing.TB, db sqldb.DB, smtpURL string) *app.Instance {
 	t.Helper()
 	instance, err := app.NewInstance(notifications.Service, app.Dependencies{
-		Environ: map[string]string{"SMTP_URL": smtpURL}, DB: db, Publisher: sink{}, Peers: map[string]string{}, Transport: http.DefaultTransport,
+		Environ: map[string]string{"NOTIFICATIONS_SMTP_URL": smtpURL}, DB: db, Publisher: sink{}, Peers: map[string]string{}, Transport: http.DefaultTransport,
 		Now: time.Now, NewID: newID, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	return instance
 }
 
-// hear delivers facts to an instance in one batch.
-func hear(t testing.TB, instance *app.Instance, facts ...event.Payload) {
+// consume delivers payloads to an instance in one batch.
+func consume(t testing.TB, instance *app.Instance, payloads ...event.Payload) {
 	t.Helper()
-	batch := make([]bus.Delivery, len(facts))
-	for i, fact := range facts {
-		data, err := json.Marshal(fact)
+	batch := make([]bus.Delivery, len(payloads))
+	for i, payload := range payloads {
+		data, err := json.Marshal(payload)
 		require.NoError(t, err)
-		e := event.Envelope{ID: newID(), Source: "test", Type: fact.EventType(), Time: time.Now(), CorrelationID: fact.CorrelationID(), Data: data}
+		e := event.Envelope{ID: newID(), Source: "test", Type: payload.EventType(), Time: time.Now(), CorrelationID: payload.CorrelationID(), Data: data}
 		body, err := event.Encode(e)
 		require.NoError(t, err)
 		batch[i] = bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}
@@ -69,17 +70,17 @@ func hear(t testing.TB, instance *app.Instance, facts ...event.Payload) {
 func benchmarkMail(b *testing.B, url, smtpURL string) {
 	db := sqldbtest.Open(b, url, sqldb.Options{}, app.Migrations(notifications.Service)...)
 	instance := replica(b, db, smtpURL)
-	hear(b, instance, adaRegistered)
+	consume(b, instance, adaRegistered)
 	b.ResetTimer()
 	for sent := 0; sent < b.N; sent += 256 {
-		facts := make([]event.Payload, 0, 256)
+		payloads := make([]event.Payload, 0, 256)
 		for range min(128, (b.N-sent+1)/2) {
 			id := newID()
 			order, payment := created, paid
 			order.OrderID, payment.OrderID = id, id
-			facts = append(facts, order, payment)
+			payloads = append(payloads, order, payment)
 		}
-		hear(b, instance, facts...)
+		consume(b, instance, payloads...)
 		require.NoError(b, settle(b.Context(), instance))
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
@@ -88,16 +89,16 @@ func benchmarkMail(b *testing.B, url, smtpURL string) {
 	require.GreaterOrEqual(b, sent, b.N)
 }
 
-// settle steps all loops until none finds anything to do.
+// settle runs the steps of all workers until none has work left.
 func settle(ctx context.Context, instance *app.Instance) error {
-	for did := 1; did > 0; {
-		did = 0
+	for handled := 1; handled > 0; {
+		handled = 0
 		for _, w := range instance.Workers {
 			n, err := w.Step(ctx)
 			if err != nil {
 				return err
 			}
-			did += n
+			handled += n
 		}
 	}
 	return nil

@@ -1,17 +1,25 @@
-// Package notifications tells customers what happens to their orders: by mail,
-// and in an inbox that they can read. It only ever reacts to events, keeps its
-// own copy of addresses, and decides nothing.
+// Package notifications informs customers about their account and their orders: by mail,
+// and in an inbox that they can read. It only consumes events. It keeps its own copy of
+// the addresses and makes no business decisions.
 //
-// Every event that concerns a customer becomes, in the transaction that hears
-// it, an entry of the inbox and a delivery; the delivery worker then renders
-// and sends. Without SMTP_URL mails go into a built-in mailbox, to be looked at
-// at /mailbox.
+// A handler turns each event that concerns a customer into an inbox entry, a delivery,
+// or both, in the transaction that records that the event was handled. A worker, the
+// sender, then renders and sends the mails that are due. Without NOTIFICATIONS_SMTP_URL
+// it stores them in a built-in mailbox, which a browser shows at /mailbox.
+//
+//	handlers.go         events -> inbox entries and deliveries
+//	sender.go           the worker that sends the mails; smtp_submit.go: over SMTP
+//	api_inbox.go        the customer's inbox
+//	api_deliveries.go   the operator's view of the mails and their attempts
+//	api_mailbox.go      the built-in mailbox
+//	internal/content    templates and languages
+//	internal/delivery   the states of a delivery and what leads to them
+//	internal/smtp       the conversation with the SMTP server
 package notifications
 
 import (
 	"cmp"
 	"fmt"
-	"log/slog"
 	netmail "net/mail"
 	"os"
 	"strings"
@@ -21,14 +29,11 @@ import (
 
 	"troupe/app"
 	"troupe/events"
-	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
-	"troupe/platform/auth"
 	"troupe/platform/httpapi"
-	"troupe/platform/sqldb"
-	"troupe/services/notifications/internal/mail"
+	"troupe/services/notifications/internal/content"
 	"troupe/services/notifications/internal/mailbox"
-	"troupe/services/notifications/internal/message"
+	"troupe/services/notifications/internal/smtp"
 	"troupe/services/notifications/internal/store"
 )
 
@@ -43,53 +48,45 @@ var Service = app.Service{
 }
 
 type settings struct {
-	SMTPURL       string        `env:"SMTP_URL"`                                             // smtp://user:password@host:587 or smtps://...; empty: the built-in mailbox
-	MailFrom      string        `env:"MAIL_FROM" envDefault:"Troupe <hello@troupe.invalid>"` // its name is what the shop calls itself
-	MailRetention time.Duration `env:"MAIL_RETENTION" envDefault:"720h"`                     // how long rendered mails are kept
-	Mailbox       bool          `env:"MAILBOX" envDefault:"false"`                           // serve the built-in mailbox in production too
+	// The server that sends the mails: smtp://user:password@host:587, or smtps://host for TLS from the first byte. If empty, mails are stored in the built-in mailbox.
+	SMTPURL string `env:"NOTIFICATIONS_SMTP_URL" formerly:"SMTP_URL"`
+	// The sender of the mails. Its name is the name of the shop in the mails.
+	MailFrom string `env:"NOTIFICATIONS_MAIL_FROM" formerly:"MAIL_FROM" envDefault:"Troupe <hello@troupe.invalid>"`
+	// How long the mails in the built-in mailbox, and the content of orders for later mails, are kept.
+	MailRetention time.Duration `env:"NOTIFICATIONS_MAIL_RETENTION" formerly:"MAIL_RETENTION" envDefault:"720h"`
+	// Whether the built-in mailbox is also shown in production, at /mailbox and without a login.
+	Mailbox bool `env:"NOTIFICATIONS_MAILBOX" formerly:"MAILBOX" envDefault:"false"`
 }
 
-// service is what all parts of it share.
+// service is what the handlers, the workers and the API share.
 type service struct {
-	db          sqldb.DB
-	outbox      *outbox.Outbox
-	revocations *auth.Revocations
-	now         func() time.Time
-	newID       func() string
-	log         *slog.Logger
+	app.Env
+	settings
 
-	renderer  *message.Renderer
-	from      netmail.Address
-	server    *mail.Server // nil: the built-in mailbox
-	retention time.Duration
-	ended     *prometheus.CounterVec // deliveries and attempts by the state they ended in
-	due       worker.Notifier        // rung when a delivery was queued
+	renderer *content.Renderer
+	from     netmail.Address
+	server   *smtp.Server           // nil: mails are stored in the built-in mailbox
+	outcomes *prometheus.CounterVec // of the sender, by the state of the delivery
+	due      worker.Notifier        // notified when a delivery becomes due
 }
 
 func build(env app.Env) (app.Components, error) {
-	var set settings
-	if err := env.Settings(&set); err != nil {
+	s := &service{Env: env, due: worker.NewNotifier(), outcomes: newOutcomes()}
+	env.Registry.MustRegister(s.outcomes)
+	if err := s.readSettings(); err != nil {
 		return app.Components{}, err
 	}
-	s := &service{
-		db: env.DB, outbox: env.Outbox, revocations: env.Revocations, now: env.Now, newID: env.NewID, log: env.Log,
-		retention: set.MailRetention, due: worker.NewNotifier(),
-		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "troupe_notifications_mails_total",
-			Help: "How steps of a mail's delivery ended, by the state they led to: sent, deferred, unknown, rejected, expired, suppressed, waiting.",
-		}, []string{"state"}),
-	}
-	env.Registry.MustRegister(s.ended)
-	if err := s.configure(set); err != nil {
+	notifying := s.notifyingHandlers()
+	if err := checkTemplates(s.renderer, notifying); err != nil {
 		return app.Components{}, err
 	}
 	box, err := mailbox.New(env.DB)
 	if err != nil {
 		return app.Components{}, err
 	}
-	visible := s.server == nil && (!env.Production || set.Mailbox)
+	visible := s.server == nil && (!env.Production || s.Mailbox)
 	if s.server == nil && !visible {
-		s.log.Warn("no mail reaches anybody: set SMTP_URL, or MAILBOX=true to look at them on /mailbox")
+		s.Log.Warn("no mail is sent to anyone: set NOTIFICATIONS_SMTP_URL, or set NOTIFICATIONS_MAILBOX=true to read the mails at /mailbox")
 	}
 	return app.Components{
 		Routes: func(api *httpapi.API) {
@@ -99,33 +96,44 @@ func build(env app.Env) (app.Components, error) {
 				s.serveMailbox(api, box)
 			}
 		},
-		Handlers: s.reactions(),
+		Handlers: s.handlers(notifying),
 		Workers: []worker.Worker{
-			{Name: "deliver", Step: s.deliver, Interval: time.Second, Wake: s.due},
-			{Name: "erase-mails", Step: s.eraseMails, Interval: 10 * time.Minute},
+			{Name: "send-mails", Step: s.sendDue, Interval: time.Second, Wake: s.due},
+			{Name: "delete-mails", Step: s.deleteOld, Interval: 10 * time.Minute},
 		},
 	}, nil
 }
 
-func (s *service) configure(set settings) error {
-	from, err := netmail.ParseAddress(set.MailFrom)
-	if err == nil {
-		s.from, err = mail.Address(from.Name, from.Address)
-	}
-	if err != nil {
-		return fmt.Errorf("MAIL_FROM is %q: it must look like Troupe <hello@example.com>", set.MailFrom)
-	}
-	_, domain, _ := strings.Cut(s.from.Address, "@")
-	if s.renderer, err = message.NewRenderer(cmp.Or(s.from.Name, domain)); err != nil {
+func newOutcomes() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "troupe_notifications_mails_total",
+		Help: "Mails that the sender handled, each time it did, by the resulting state: sent, deferred, unknown, rejected, expired, suppressed, waiting, queued.",
+	}, []string{"state"})
+}
+
+// readSettings reads the settings and prepares what depends on them.
+func (s *service) readSettings() error {
+	if err := s.Settings(&s.settings); err != nil {
 		return err
 	}
-	if set.MailRetention <= 0 {
-		return fmt.Errorf("MAIL_RETENTION is %s: it must be longer than nothing, for example 720h", set.MailRetention)
+	from, err := netmail.ParseAddress(s.MailFrom)
+	if err == nil {
+		s.from, err = smtp.Address(from.Name, from.Address)
 	}
-	if set.SMTPURL == "" {
+	if err != nil {
+		return fmt.Errorf("NOTIFICATIONS_MAIL_FROM is %q: it must look like Troupe <hello@example.com>", s.MailFrom)
+	}
+	_, domain, _ := strings.Cut(s.from.Address, "@")
+	if s.renderer, err = content.NewRenderer(content.Templates, cmp.Or(s.from.Name, domain)); err != nil {
+		return err
+	}
+	if s.MailRetention <= 0 {
+		return fmt.Errorf("NOTIFICATIONS_MAIL_RETENTION is %s: it must be positive, for example 720h", s.MailRetention)
+	}
+	if s.SMTPURL == "" {
 		return nil
 	}
-	if s.server, err = mail.Parse(set.SMTPURL); err != nil {
+	if s.server, err = smtp.ParseURL(s.SMTPURL); err != nil {
 		return err
 	}
 	if host, err := os.Hostname(); err == nil {

@@ -37,7 +37,8 @@ var (
 	declined  = events.PaymentDeclined{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total, Reason: "insufficient_funds"}
 	refunded  = events.PaymentRefunded{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: events.Money{Amount: 450, Currency: "EUR"}}
 
-	silent = []event.Payload{
+	// unnotified are events about which customers are not notified.
+	unnotified = []event.Payload{
 		events.OrderConfirmed{OrderID: orderID, UserID: ada, Total: total},
 		events.PaymentAuthorized{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total},
 		events.PaymentCaptured{OrderID: orderID, UserID: ada, PaymentID: "p", Amount: total},
@@ -51,7 +52,7 @@ type received struct {
 	OrderID                           string `json:"order_id"`
 }
 
-// mails gives what came to an address, newest first.
+// mails returns the mails to an address, newest first.
 func mails(t *testing.T, h *servicetest.Harness, to string) []received {
 	t.Helper()
 	var page struct{ Items []received }
@@ -100,16 +101,16 @@ func sentKinds(t *testing.T, h *servicetest.Harness) []string {
 	return all
 }
 
-func TestAnOrdersLifeIsTold(t *testing.T) {
+func TestACustomerIsNotifiedAboutEachStepOfAnOrder(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, adaRegistered, created, paid, shipped, delivered, refunded)
-		h.Consumes(t, silent...)
+		h.Consumes(t, unnotified...)
 
 		require.Equal(t, []string{
-			"Refund of 4.50 EUR for order DEADBEEF",
-			"Your order DEADBEEF is on its way",
-			"Payment of 30.48 EUR received for order DEADBEEF",
-			"We have your order DEADBEEF (30.48 EUR)",
+			"Refund of 4.50 EUR for your order DEADBEEF",
+			"Your order DEADBEEF has been shipped",
+			"Your order DEADBEEF has been paid (30.48 EUR)",
+			"We have received your order DEADBEEF (30.48 EUR)",
 			"Welcome to Troupe, Ada",
 		}, subjects(t, h, "ada@example.test"))
 		for _, m := range mails(t, h, "ada@example.test")[:4] {
@@ -125,28 +126,28 @@ func TestAnOrdersLifeIsTold(t *testing.T) {
 	})
 }
 
-func TestACancelledOrderIsToldWithItsReason(t *testing.T) {
+func TestACancellationIsNotifiedWithItsReason(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, registered(ada, "Ada", "ada@example.test", "de-AT"), created, declined, cancelled)
 		m := mails(t, h, "ada@example.test")[0]
-		require.Equal(t, "Ihre Bestellung DEADBEEF ist storniert", m.Subject)
-		require.Contains(t, m.Text, "Zahlung wurde abgelehnt")
+		require.Equal(t, "Ihre Bestellung DEADBEEF wurde storniert", m.Subject)
+		require.Contains(t, m.Text, "weil Ihre Zahlung abgelehnt wurde")
 		require.Contains(t, m.Text, "30.48 EUR")
 		inbox := inboxOf(t, h, ada)
-		require.Equal(t, "Das Konto war für 30.48 EUR nicht ausreichend gedeckt. Es wurde nichts abgebucht.", inbox[1].Body)
+		require.Equal(t, "Ihre Zahlung über 30.48 EUR wurde abgelehnt, weil das Konto nicht ausreichend gedeckt ist. Es wurde nichts abgebucht.", inbox[1].Body)
 	})
 }
 
-func TestHearingEverythingAgainChangesNothing(t *testing.T) {
+func TestRedeliveredEventsChangeNothing(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.ConsumesBatch(t, adaRegistered, created, paid, cancelled, shipped, delivered, declined, refunded)
-		h.ConsumesBatch(t, silent...)
+		h.ConsumesBatch(t, unnotified...)
 		before := mails(t, h, "ada@example.test")
 		require.Len(t, before, 6)
 		inbox := inboxOf(t, h, ada)
 
 		h.Redelivers(t)
-		// Beyond the inbox's memory the delivery's own key must hold.
+		// Without the inbox's record of handled events, the delivery's own key must suffice.
 		_, err := h.DB.Exec(t.Context(), "DELETE FROM inbox")
 		require.NoError(t, err)
 		h.Redelivers(t)
@@ -157,18 +158,18 @@ func TestHearingEverythingAgainChangesNothing(t *testing.T) {
 	})
 }
 
-func TestAMailWaitsForItsAddressHoweverLongThatTakes(t *testing.T) {
+func TestAMailWaitsForItsAddressWithoutExpiring(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, paid)
-		h.Publishes(t)
+		h.PublishesNothing(t)
 		h.Advance(72 * time.Hour)
-		h.Publishes(t)
+		h.PublishesNothing(t)
 		h.As("admin", auth.Admin).Get(t, "/deliveries?state=waiting").Want(t, 200,
 			"items.0.order_id", orderID, "items.0.kind", "order.paid", "items.0.attempts", 0, "items.0.reply", "no address yet")
 
 		h.Consumes(t, adaRegistered)
 
-		require.ElementsMatch(t, []string{"Payment of 30.48 EUR received for order DEADBEEF", "Welcome to Troupe, Ada"}, subjects(t, h, "ada@example.test"))
+		require.ElementsMatch(t, []string{"Your order DEADBEEF has been paid (30.48 EUR)", "Welcome to Troupe, Ada"}, subjects(t, h, "ada@example.test"))
 		require.NotContains(t, mails(t, h, "ada@example.test")[0].Text+mails(t, h, "ada@example.test")[1].Text, "Mug", "what was ordered is not known")
 		require.Len(t, sentKinds(t, h), 2)
 	})
@@ -189,13 +190,13 @@ func TestALateEventDoesNotOverwriteANewerAddress(t *testing.T) {
 			events.UserUpdated{UserID: ada, Email: "new@example.test", Name: "Ada L.", Locale: "de", Version: 3},
 			events.UserUpdated{UserID: ada, Email: "mid@example.test", Name: "Ada", Locale: "en", Version: 2},
 			adaRegistered, created)
-		require.Equal(t, []string{"Ihre Bestellung DEADBEEF ist eingegangen (30.48 EUR)", "Willkommen bei Troupe, Ada L."}, subjects(t, h, "new@example.test"))
+		require.Equal(t, []string{"Wir haben Ihre Bestellung DEADBEEF erhalten (30.48 EUR)", "Willkommen bei Troupe, Ada L."}, subjects(t, h, "new@example.test"))
 		require.Empty(t, subjects(t, h, "mid@example.test"))
 		require.Empty(t, subjects(t, h, "ada@example.test"))
 	})
 }
 
-func TestADeletedUserIsForgottenForGood(t *testing.T) {
+func TestADeletedUserIsErasedAndStaysErased(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, adaRegistered, created, registered(eve, "Eve", "eve@example.test", "en"))
 
@@ -215,7 +216,7 @@ func TestADeletedUserIsForgottenForGood(t *testing.T) {
 	})
 }
 
-func TestMailsThatWaitForADeletedUserAreGivenUp(t *testing.T) {
+func TestWaitingMailsOfADeletedUserAreSuppressed(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, paid)
 		h.Consumes(t, events.UserDeleted{UserID: ada, Version: 2})
@@ -228,7 +229,7 @@ func TestMailsThatWaitForADeletedUserAreGivenUp(t *testing.T) {
 	})
 }
 
-func TestANameIsNeverMarkupAndNeverASecondHeader(t *testing.T) {
+func TestANameCannotInjectMarkupOrHeaders(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, registered(ada, "<b>Ada</b>", "ada@example.test", "en"), registered(eve, "Eve\r\nBcc: all@example.test", "eve@example.test", "en"))
 		m := mails(t, h, "ada@example.test")
@@ -243,15 +244,15 @@ func TestANameIsNeverMarkupAndNeverASecondHeader(t *testing.T) {
 	})
 }
 
-func TestManyMailsAtOnce(t *testing.T) {
+func TestABacklogOfMailsIsSent(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		var facts []event.Payload
+		var payloads []event.Payload
 		for i := range 600 {
 			o := created
 			o.OrderID = orderID[:33] + string(rune('a'+i/100)) + string(rune('0'+i/10%10)) + string(rune('0'+i%10))
-			facts = append(facts, o)
+			payloads = append(payloads, o)
 		}
-		h.ConsumesBatch(t, append(facts, adaRegistered)...)
+		h.ConsumesBatch(t, append(payloads, adaRegistered)...)
 		require.Len(t, sentKinds(t, h), 601)
 		require.Len(t, mails(t, h, "ada@example.test"), 50)
 	})
@@ -265,7 +266,7 @@ func TestARevokedSessionIsRefused(t *testing.T) {
 	})
 }
 
-func TestOldMailsAreErased(t *testing.T) {
+func TestOldMailsAreDeleted(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, adaRegistered, created)
 		h.Advance(36 * time.Hour)
@@ -273,7 +274,7 @@ func TestOldMailsAreErased(t *testing.T) {
 		require.Len(t, mails(t, h, "ada@example.test"), 3)
 		h.Advance(36 * time.Hour)
 		h.Settle(t)
-		require.Equal(t, []string{"Payment of 30.48 EUR received for order DEADBEEF"}, subjects(t, h, "ada@example.test"))
+		require.Equal(t, []string{"Your order DEADBEEF has been paid (30.48 EUR)"}, subjects(t, h, "ada@example.test"))
 		require.Len(t, inboxOf(t, h, ada), 2, "the inbox stays")
-	}, servicetest.Setting("MAIL_RETENTION", "48h"))
+	}, servicetest.Setting("NOTIFICATIONS_MAIL_RETENTION", "48h"))
 }

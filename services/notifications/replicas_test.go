@@ -12,20 +12,20 @@ import (
 	"troupe/platform/sqldb"
 	"troupe/platform/sqldb/sqldbtest"
 	"troupe/services/notifications"
-	"troupe/services/notifications/internal/mail/mailtest"
+	"troupe/services/notifications/internal/smtp/smtptest"
 )
 
-func TestReplicasShareTheWorkAndSendEachMailOnce(t *testing.T) {
+func TestReplicasSendEachMailOnce(t *testing.T) {
 	t.Parallel()
-	server := mailtest.Start(t, mailtest.Options{})
+	server := smtptest.Start(t, smtptest.Options{})
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
-		server.Alone(t)
+		server.Reserve(t)
 		replicas := []*app.Instance{replica(t, db, "smtp://"+server.Addr), replica(t, db, "smtp://"+server.Addr), replica(t, db, "smtp://"+server.Addr)}
-		facts := []event.Payload{adaRegistered}
+		payloads := []event.Payload{adaRegistered}
 		for range 200 {
-			facts = append(facts, events.OrderShipped{OrderID: newID(), UserID: ada})
+			payloads = append(payloads, events.OrderShipped{OrderID: newID(), UserID: ada})
 		}
-		hear(t, replicas[0], facts...)
+		consume(t, replicas[0], payloads...)
 
 		var all errgroup.Group
 		for _, r := range replicas {

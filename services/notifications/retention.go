@@ -7,14 +7,14 @@ import (
 	"troupe/services/notifications/internal/store"
 )
 
-const eraseBatch = 500
+const deleteBatch = 500
 
-// eraseMails erases rendered mails, and what we remember of orders, once they
-// are older than the retention, a bounded number at a time.
-func (s *service) eraseMails(ctx context.Context) (erased int, err error) {
-	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		erased, err = store.Erase(ctx, tx, s.now().Add(-s.retention), eraseBatch)
+// deleteOld deletes mails in the built-in mailbox and copies of orders that are older
+// than the retention, a batch at a time. It returns how many it deleted.
+func (s *service) deleteOld(ctx context.Context) (deleted int, err error) {
+	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		deleted, err = store.DeleteOld(ctx, tx, s.Now().Add(-s.MailRetention), deleteBatch)
 		return err
 	})
-	return erased, err
+	return deleted, err
 }

@@ -1,18 +1,18 @@
-// Package delivery holds the rules of getting one mail to one customer: what an
-// attempt's end means, and what happens next. It is pure.
+// Package delivery holds the rules for getting one mail to one customer: what the end
+// of an attempt means, and what happens next. It is pure.
 //
-// SMTP can not be made exactly-once: between the final dot and the server's
-// reply both sides own the message (RFC 1047). So an attempt that got that far
-// and learned nothing is Unknown, never failed, and is repeated under the same
-// Message-ID; everything short of the dot is repeated without risk.
+// SMTP cannot be made exactly-once: between the final dot and the server's reply both
+// sides own the message (RFC 1047). So an attempt that got that far and received no
+// reply is Unknown, never failed, and is repeated with the same Message-ID. An attempt
+// that ended before the dot can be repeated without the risk of a duplicate.
 //
 //	queued -> sending -> sent
-//	   ^         |-----> waiting     no address yet: looked at again, never too old
+//	   ^         |-----> waiting     no address yet: checked again, never expires
 //	   |         |-----> deferred    4yz, no connection: again, with backoff
-//	   |         |-----> unknown     no answer to the dot: again, same Message-ID
+//	   |         |-----> unknown     no reply to the dot: again, same Message-ID
 //	   |         |-----> rejected    5yz: final
 //	   |         |-----> expired     still not sent after MaxAge: final
-//	   |         `-----> suppressed  the account is gone: final
+//	   |         `-----> suppressed  the account was deleted: final
 //	   `---------------- retry, by an admin
 package delivery
 
@@ -22,13 +22,15 @@ import (
 	"hash/fnv"
 	"net/textproto"
 	"time"
+
+	"troupe/patterns/retry"
 )
 
-// Email is the channel there is. Another one is another name here, and a worker
-// of its own that claims its deliveries.
+// Email is the only channel so far. Another channel is another name here, and a worker
+// that claims the deliveries of that channel.
 const Email = "email"
 
-// State is where a delivery stands.
+// State is the state of a delivery.
 type State string
 
 // The states.
@@ -44,18 +46,18 @@ const (
 	Suppressed State = "suppressed"
 )
 
-// Final says whether nothing more happens by itself.
+// Final reports whether the delivery has ended: only an admin's retry can change it.
 func (s State) Final() bool {
 	return s == Sent || s == Rejected || s == Expired || s == Suppressed
 }
 
-// Retryable says whether an admin may have it tried again: it ended without the
-// mail leaving, or nobody knows whether it left.
+// Retryable reports whether an admin may retry the delivery: it ended without the mail
+// being sent, or it is unknown whether it was sent.
 func (s State) Retryable() bool {
 	return s == Rejected || s == Expired || s == Unknown
 }
 
-// Phase is how far an attempt got.
+// Phase is how far an attempt got; package smtp describes the phases.
 type Phase string
 
 // The phases, in order.
@@ -64,29 +66,29 @@ const (
 	Mail    Phase = "mail"
 	Rcpt    Phase = "rcpt"
 	Body    Phase = "body"
-	Dot     Phase = "dot" // the final dot is being sent, or was
+	Dot     Phase = "dot" // the final dot is being sent, or was sent
 )
 
 const (
-	// MaxAge is how long a mail is tried once there is an address.
+	// MaxAge is how long a mail is retried, counted from when there is an address.
 	MaxAge = 24 * time.Hour
-	// Recheck is how often a mail without an address is looked at, beside being
-	// woken when the address comes.
+	// Recheck is how often a mail without an address is checked, in addition to the
+	// wake-up when the address arrives.
 	Recheck = 5 * time.Minute
-
-	firstBackoff = 30 * time.Second
-	maxBackoff   = time.Hour
 )
 
-// Attempt is how one try ended.
+// backoff returns the upper limit of the wait after an attempt.
+var backoff = retry.Backoff{Base: 30 * time.Second, Cap: time.Hour}
+
+// Attempt is how one attempt to send a mail ended.
 type Attempt struct {
 	Phase Phase
 	State State  // Sent, Deferred, Rejected or Unknown
-	Reply string // what the server said, or what went wrong
+	Reply string // the server's reply, or the error
 }
 
-// Ended judges an attempt that stopped in phase because of err; nil means the
-// server took the mail.
+// Ended returns the attempt that ended in phase because of err. A nil err means that
+// the server accepted the mail.
 func Ended(phase Phase, err error) Attempt {
 	if err == nil {
 		return Attempt{Phase: phase, State: Sent}
@@ -100,20 +102,20 @@ func Ended(phase Phase, err error) Attempt {
 		return a
 	}
 	a := Attempt{Phase: phase, State: Deferred, Reply: fmt.Sprintf("%d %s", reply.Code, reply.Msg)}
-	if reply.Code/100 == 5 && phase != Connect && !aboutLogin(reply.Code) {
+	if reply.Code/100 == 5 && phase != Connect && !isLoginCode(reply.Code) {
 		a.State = Rejected
 	}
 	return a
 }
 
-// aboutLogin: these codes complain about our credentials. No mail deserves to be
-// given up because of a wrong password in the settings.
-func aboutLogin(code int) bool {
+// isLoginCode reports whether a reply code is about the shop's credentials. No mail
+// may be given up because of a wrong password in the settings.
+func isLoginCode(code int) bool {
 	return code == 530 || code == 534 || code == 535 || code == 538
 }
 
-// Next says what becomes of delivery id after its n-th attempt (from 1) ended
-// in state at now, and when it is due again (zero if it is not).
+// Next returns the state of delivery id after its n-th attempt (from 1) ended in state
+// at now, and when it is due again: the zero time if it is not.
 func Next(id string, n int, state State, now, expires time.Time) (State, time.Time) {
 	if state.Final() {
 		return state, time.Time{}
@@ -125,14 +127,11 @@ func Next(id string, n int, state State, now, expires time.Time) (State, time.Ti
 	return state, at
 }
 
-// Backoff is the wait after the n-th attempt: random up to a limit that doubles
-// from 30 s to an hour (full jitter), but the same each time it is asked.
+// Backoff returns the wait after the n-th attempt: a random duration up to a limit that
+// doubles from 30 seconds to an hour (full jitter). The randomness is a hash of id and
+// n, so that the same arguments always have the same result.
 func Backoff(id string, n int) time.Duration {
-	limit := maxBackoff
-	if n < 8 {
-		limit = min(limit, firstBackoff<<max(0, n-1))
-	}
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s %d", id, n)
-	return time.Second + time.Duration(h.Sum64()%uint64(limit))
+	return time.Second + time.Duration(h.Sum64()%uint64(backoff.Wait(n, 0)))
 }

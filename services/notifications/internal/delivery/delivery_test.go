@@ -14,9 +14,11 @@ import (
 	"troupe/services/notifications/internal/delivery"
 )
 
-func TestHowAnAttemptEndedDecidesWhatItWas(t *testing.T) {
+func TestThePhaseAndTheReplyDecideTheState(t *testing.T) {
 	t.Parallel()
-	said := func(code int) error { return fmt.Errorf("say: %w", &textproto.Error{Code: code, Msg: "so there"}) }
+	reply := func(code int) error {
+		return fmt.Errorf("submit: %w", &textproto.Error{Code: code, Msg: "no such user"})
+	}
 	for _, c := range []struct {
 		phase delivery.Phase
 		err   error
@@ -24,30 +26,33 @@ func TestHowAnAttemptEndedDecidesWhatItWas(t *testing.T) {
 	}{
 		{delivery.Dot, nil, delivery.Sent},
 		{delivery.Connect, io.EOF, delivery.Deferred},
-		{delivery.Connect, said(421), delivery.Deferred},
-		{delivery.Connect, said(554), delivery.Deferred},
-		{delivery.Connect, said(535), delivery.Deferred},
-		{delivery.Mail, said(451), delivery.Deferred},
-		{delivery.Mail, said(550), delivery.Rejected},
-		{delivery.Mail, said(530), delivery.Deferred},
-		{delivery.Rcpt, said(450), delivery.Deferred},
-		{delivery.Rcpt, said(550), delivery.Rejected},
+		{delivery.Connect, reply(421), delivery.Deferred},
+		{delivery.Connect, reply(554), delivery.Deferred},
+		{delivery.Connect, reply(535), delivery.Deferred},
+		{delivery.Mail, reply(451), delivery.Deferred},
+		{delivery.Mail, reply(550), delivery.Rejected},
+		{delivery.Mail, reply(530), delivery.Deferred},
+		{delivery.Rcpt, reply(450), delivery.Deferred},
+		{delivery.Rcpt, reply(550), delivery.Rejected},
 		{delivery.Rcpt, io.EOF, delivery.Deferred},
-		{delivery.Body, said(354), delivery.Deferred},
+		{delivery.Body, reply(354), delivery.Deferred},
 		{delivery.Body, io.ErrClosedPipe, delivery.Deferred},
-		{delivery.Dot, said(452), delivery.Deferred},
-		{delivery.Dot, said(554), delivery.Rejected},
+		{delivery.Dot, reply(452), delivery.Deferred},
+		{delivery.Dot, reply(554), delivery.Rejected},
 		{delivery.Dot, io.EOF, delivery.Unknown},
 		{delivery.Dot, errors.New("i/o timeout"), delivery.Unknown},
 	} {
-		got := delivery.Ended(c.phase, c.err)
-		require.Equal(t, c.want, got.State, "%s: %v", c.phase, c.err)
-		require.Equal(t, c.phase, got.Phase)
+		t.Run(fmt.Sprintf("%s: %v", c.phase, c.err), func(t *testing.T) {
+			t.Parallel()
+			got := delivery.Ended(c.phase, c.err)
+			require.Equal(t, c.want, got.State)
+			require.Equal(t, c.phase, got.Phase)
+		})
 	}
-	require.Equal(t, "550 so there", delivery.Ended(delivery.Rcpt, said(550)).Reply)
+	require.Equal(t, "550 no such user", delivery.Ended(delivery.Rcpt, reply(550)).Reply)
 }
 
-func TestAMailIsTriedForADayAndNoLonger(t *testing.T) {
+func TestAMailIsRetriedForADay(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		start := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -58,7 +63,7 @@ func TestAMailIsTriedForADayAndNoLonger(t *testing.T) {
 			next, at := delivery.Next(id, n, state, now, expires)
 			if next == delivery.Expired {
 				require.True(t, at.IsZero())
-				require.Greater(t, n, 20, "given up too early")
+				require.Greater(t, n, 20, "expired too early")
 				require.WithinDuration(t, expires, now, time.Hour+time.Second)
 				return
 			}
@@ -70,7 +75,7 @@ func TestAMailIsTriedForADayAndNoLonger(t *testing.T) {
 	})
 }
 
-func TestWhatIsFinalStaysSo(t *testing.T) {
+func TestAFinalStateDoesNotChange(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for _, s := range []delivery.State{delivery.Sent, delivery.Rejected, delivery.Expired, delivery.Suppressed} {
@@ -80,7 +85,7 @@ func TestWhatIsFinalStaysSo(t *testing.T) {
 	}
 }
 
-func TestBackoffGrowsAndSpreads(t *testing.T) {
+func TestTheBackoffGrowsAndIsSpread(t *testing.T) {
 	t.Parallel()
 	seen := map[time.Duration]bool{}
 	for i := range 100 {

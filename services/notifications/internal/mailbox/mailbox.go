@@ -1,7 +1,7 @@
-// Package mailbox shows the mails of the built-in mailbox in a browser: a tool
-// for developers, who have no mail server at hand and want to see what would
-// have been sent. It runs no script, loads nothing from elsewhere, and shows a
-// mail's HTML only in a sandbox.
+// Package mailbox shows the mails of the built-in mailbox in a browser. It is a tool for
+// developers, who have no mail server at hand and want to see what would have been sent.
+// Its pages run no scripts, load nothing from other servers, and show the HTML of a mail
+// only in a sandbox.
 package mailbox
 
 import (
@@ -25,15 +25,15 @@ var pages embed.FS
 
 const (
 	pageSize = 50
-	maxWords = 200 // bytes of a search; SQLite takes no pattern of any length
+	maxWords = 200 // bytes of a search; SQLite limits the length of a pattern
 
-	// pagePolicy lets our own pages have our stylesheet, and a frame for a mail.
+	// pagePolicy is the Content-Security-Policy of the mailbox's own pages: it allows
+	// their stylesheet, and a frame for a mail.
 	pagePolicy = "default-src 'none'; style-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-	// mailPolicy lets a mail have its looks, and nothing else.
+	// mailPolicy is the Content-Security-Policy of a mail: it allows inline styles and
+	// images, and nothing else.
 	mailPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
-
-var errNoMail = fault.New(fault.NotFound, "mail_unknown", "there is no such mail, or it was erased; see /mailbox for what there is")
 
 // Mailbox serves the pages.
 type Mailbox struct {
@@ -43,16 +43,16 @@ type Mailbox struct {
 	css  []byte
 }
 
-// New prepares the pages over the mails in db.
+// New returns the pages of the mails in db.
 func New(db sqldb.Querier) (*Mailbox, error) {
 	m := &Mailbox{db: db}
 	functions := template.FuncMap{"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }}
 	var err error
 	if m.list, err = template.New("list.html").Funcs(functions).ParseFS(pages, "pages/list.html"); err != nil {
-		return nil, fmt.Errorf("parse the mailbox's list: %w", err)
+		return nil, fmt.Errorf("parse the list of the mailbox: %w", err)
 	}
 	if m.mail, err = template.New("mail.html").Funcs(functions).ParseFS(pages, "pages/mail.html"); err != nil {
-		return nil, fmt.Errorf("parse the mailbox's mail: %w", err)
+		return nil, fmt.Errorf("parse the mail page of the mailbox: %w", err)
 	}
 	m.css, err = fs.ReadFile(pages, "pages/mailbox.css")
 	return m, err
@@ -66,7 +66,8 @@ func (m *Mailbox) Serve(api *httpapi.API) {
 	api.Handle("GET /mailbox/mailbox.css", page(m.showCSS))
 }
 
-// page makes a handler of a function that may fail before it has written.
+// page returns a handler that calls show, which may return an error as long as it has
+// written nothing.
 func page(show func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -83,15 +84,15 @@ func page(show func(http.ResponseWriter, *http.Request) error) http.Handler {
 
 type listView struct {
 	Words string
-	Live  bool // the browser asks again every two seconds
+	Live  bool // the browser reloads the page every two seconds
 	Mails []store.Mail
-	Older string // begins the next page; empty on the last
+	Older string // the id after which the next page begins; empty on the last page
 	First bool
 }
 
 func (m *Mailbox) showList(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	search := store.Search{Words: plain(clip(query.Get("q"))), Before: plain(query.Get("before"))}
+	search := store.Search{Words: validText(truncate(query.Get("q"))), Before: validText(query.Get("before"))}
 	mails, err := store.Mails(r.Context(), m.db, search, pageSize+1)
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func (m *Mailbox) showHTML(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Content-Security-Policy", mailPolicy)
-	_, _ = w.Write([]byte(mail.HTML)) // a reader who is gone needs no page
+	_, _ = w.Write([]byte(mail.HTML)) // an error means that the client has disconnected
 	return nil
 }
 
@@ -132,14 +133,15 @@ func (m *Mailbox) showCSS(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (m *Mailbox) find(r *http.Request) (store.Mail, error) {
-	mail, found, err := store.FindMail(r.Context(), m.db, plain(r.PathValue("id")))
+	id := validText(r.PathValue("id"))
+	mail, found, err := store.FindMail(r.Context(), m.db, id)
 	if err == nil && !found {
-		err = errNoMail
+		err = fault.Missing("mail", id, "/mailbox lists all; old mails are deleted")
 	}
 	return mail, err
 }
 
-// render writes a page whole or not at all.
+// render writes a complete page, or returns an error and writes nothing.
 func render(w http.ResponseWriter, t *template.Template, view any) error {
 	var b bytes.Buffer
 	if err := t.Execute(&b, view); err != nil {
@@ -149,10 +151,10 @@ func render(w http.ResponseWriter, t *template.Template, view any) error {
 	return nil
 }
 
-// clip cuts off what nobody can have meant to search for.
-func clip(words string) string { return words[:min(len(words), maxWords)] }
+// truncate returns the first maxWords bytes of a search.
+func truncate(words string) string { return words[:min(len(words), maxWords)] }
 
-// plain is text that a database can be asked for.
-func plain(s string) string {
+// validText returns s without the bytes that PostgreSQL does not accept in a text.
+func validText(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
 }

@@ -9,7 +9,7 @@ import (
 	"troupe/services/notifications/internal/delivery"
 )
 
-// Attempt is one try to hand a mail to the SMTP server.
+// Attempt is one attempt to submit a mail to the SMTP server.
 type Attempt struct {
 	DeliveryID string
 	N          int // from 1
@@ -17,7 +17,7 @@ type Attempt struct {
 	EndedAt time.Time
 }
 
-// AddAttempts notes how tries ended.
+// AddAttempts stores how attempts ended.
 func AddAttempts(ctx context.Context, tx sqldb.Tx, attempts []Attempt) error {
 	rows := make([][]any, len(attempts))
 	for i, a := range attempts {
@@ -25,12 +25,12 @@ func AddAttempts(ctx context.Context, tx sqldb.Tx, attempts []Attempt) error {
 	}
 	err := sqldb.InsertRows(ctx, tx, "INSERT INTO attempts (delivery_id, n, phase, state, reply, ended_at)", rows, "ON CONFLICT DO NOTHING", nil)
 	if err != nil {
-		return fmt.Errorf("note %d attempts: %w", len(attempts), err)
+		return fmt.Errorf("add %d attempts: %w", len(attempts), err)
 	}
 	return nil
 }
 
-// Attempts gives the tries of a delivery, oldest first.
+// Attempts returns the attempts of a delivery, oldest first.
 func Attempts(ctx context.Context, q sqldb.Querier, deliveryID string) ([]Attempt, error) {
 	list, err := sqldb.All(ctx, q, func(row sqldb.Row) (Attempt, error) {
 		var a Attempt

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"troupe/platform/sqldb"
+	"troupe/services/notifications/internal/content"
 	"troupe/services/notifications/internal/delivery"
-	"troupe/services/notifications/internal/message"
 )
 
 // Delivery is one message to one customer over one channel.
@@ -18,7 +18,7 @@ type Delivery struct {
 	Traceparent string // of the event
 	Channel     string
 	UserID      string
-	message.Notice
+	content.Notice
 	State     delivery.State
 	Attempts  int
 	Phase     delivery.Phase
@@ -36,9 +36,9 @@ func scanDelivery(row sqldb.Row) (Delivery, error) {
 	var d Delivery
 	var next *int64
 	var expires, created, updated int64
-	into := append([]any{&d.ID, &d.EventID, &d.Traceparent, &d.Channel, &d.UserID}, noticeInto(&d.Notice)...)
-	into = append(into, &d.State, &d.Attempts, &d.Phase, &d.Reply, &next, &expires, &created, &updated)
-	if err := row.Scan(into...); err != nil {
+	fields := append([]any{&d.ID, &d.EventID, &d.Traceparent, &d.Channel, &d.UserID}, noticeFields(&d.Notice)...)
+	fields = append(fields, &d.State, &d.Attempts, &d.Phase, &d.Reply, &next, &expires, &created, &updated)
+	if err := row.Scan(fields...); err != nil {
 		return Delivery{}, err
 	}
 	if next != nil {
@@ -48,13 +48,13 @@ func scanDelivery(row sqldb.Row) (Delivery, error) {
 	return d, nil
 }
 
-// AddDeliveries queues deliveries, due at their CreatedAt; of an event, a kind, a
-// channel and a recipient there is only ever one.
+// AddDeliveries queues deliveries, due at their CreatedAt. There is only one delivery
+// for each combination of event, kind, channel and recipient; a second one is ignored.
 func AddDeliveries(ctx context.Context, tx sqldb.Tx, deliveries []Delivery) error {
 	rows := make([][]any, len(deliveries))
 	for i, d := range deliveries {
 		created := sqldb.Micros(d.CreatedAt)
-		row := append([]any{d.ID, d.EventID, d.Traceparent, d.Channel, d.UserID}, noticeArgs(d.Notice)...)
+		row := append([]any{d.ID, d.EventID, d.Traceparent, d.Channel, d.UserID}, noticeValues(d.Notice)...)
 		rows[i] = append(row, string(delivery.Queued), created, sqldb.Micros(d.CreatedAt.Add(delivery.MaxAge)), created, created)
 	}
 	err := sqldb.InsertRows(ctx, tx, "INSERT INTO deliveries (id, event_id, traceparent, channel, user_id, "+noticeColumns+
@@ -65,10 +65,10 @@ func AddDeliveries(ctx context.Context, tx sqldb.Tx, deliveries []Delivery) erro
 	return nil
 }
 
-// Claim leases up to limit due deliveries of a channel to the holder of lease,
-// oldest first. One whose last sender vanished after the final dot comes with
-// phase Dot; all others begin a new attempt.
-func Claim(ctx context.Context, tx sqldb.Tx, channel, lease string, now, until time.Time, limit int) ([]Delivery, error) {
+// Claim leases up to limit due deliveries of a channel until a time, oldest first. A
+// delivery whose last sender crashed after it began to send the final dot is returned
+// with phase Dot; for all others a new attempt is counted.
+func Claim(ctx context.Context, tx sqldb.Tx, channel, leaseID string, now, until time.Time, limit int) ([]Delivery, error) {
 	due, err := sqldb.All(ctx, tx, scanDelivery, "SELECT "+deliveryColumns+
 		" FROM deliveries WHERE next_at <= $1 AND channel = $2 ORDER BY next_at LIMIT $3"+tx.SkipLocked(), sqldb.Micros(now), channel, limit)
 	if err != nil {
@@ -82,29 +82,30 @@ func Claim(ctx context.Context, tx sqldb.Tx, channel, lease string, now, until t
 		}
 	}
 	_, err = sqldb.In(ctx, tx, `UPDATE deliveries SET state = 'sending', lease = $1, next_at = $2,
-		attempts = attempts + CASE WHEN phase = 'dot' THEN 0 ELSE 1 END WHERE id`, []any{lease, sqldb.Micros(until)}, ids, "", nil)
+		attempts = attempts + CASE WHEN phase = 'dot' THEN 0 ELSE 1 END WHERE id`, []any{leaseID, sqldb.Micros(until)}, ids, "", nil)
 	if err != nil {
 		return nil, fmt.Errorf("lease %d deliveries: %w", len(due), err)
 	}
 	return due, nil
 }
 
-// MarkDot notes that the final dot of a delivery is about to be sent, and keeps
-// the lease for as long as that can take. False if the lease was lost.
-func MarkDot(ctx context.Context, tx sqldb.Tx, id, lease string, until time.Time) (bool, error) {
-	n, err := tx.Exec(ctx, "UPDATE deliveries SET phase = 'dot', next_at = $3 WHERE id = $1 AND lease = $2", id, lease, sqldb.Micros(until))
+// MarkDot records that the final dot of a delivery is about to be sent, and extends the
+// lease until the time by which that has ended. It reports whether the lease is still
+// held.
+func MarkDot(ctx context.Context, tx sqldb.Tx, id, leaseID string, until time.Time) (bool, error) {
+	n, err := tx.Exec(ctx, "UPDATE deliveries SET phase = 'dot', next_at = $3 WHERE id = $1 AND lease = $2", id, leaseID, sqldb.Micros(until))
 	if err != nil {
 		return false, fmt.Errorf("mark the dot of delivery %s: %w", id, err)
 	}
 	return n == 1, nil
 }
 
-// Settle records how the leased deliveries stand now: State, Attempts, Reply,
-// NextAt and ExpiresAt. It gives the ids of those whose lease still held; of the
-// others somebody else decides.
-func Settle(ctx context.Context, tx sqldb.Tx, lease string, deliveries []Delivery, now time.Time) (map[string]bool, error) {
+// Settle stores the outcome of leased deliveries: State, Attempts, Reply, NextAt and
+// ExpiresAt. It returns the ids of those whose lease is still held. It changes none of
+// the others, because another sender has them now.
+func Settle(ctx context.Context, tx sqldb.Tx, leaseID string, deliveries []Delivery, now time.Time) (map[string]bool, error) {
 	held := make(map[string]bool, len(deliveries))
-	note := func(row sqldb.Row) error {
+	addHeld := func(row sqldb.Row) error {
 		var id string
 		err := row.Scan(&id)
 		held[id] = true
@@ -117,12 +118,12 @@ func Settle(ctx context.Context, tx sqldb.Tx, lease string, deliveries []Deliver
 			sent = append(sent, d.ID)
 			continue
 		}
-		b.Query(note, `UPDATE deliveries SET state = $3, attempts = $4, reply = $5, next_at = $6, expires_at = $7, updated_at = $8, lease = '', phase = ''
+		b.Query(addHeld, `UPDATE deliveries SET state = $3, attempts = $4, reply = $5, next_at = $6, expires_at = $7, updated_at = $8, lease = '', phase = ''
 			WHERE id = $1 AND lease = $2 RETURNING id`,
-			d.ID, lease, string(d.State), d.Attempts, d.Reply, microsOrNull(d.NextAt), sqldb.Micros(d.ExpiresAt), sqldb.Micros(now))
+			d.ID, leaseID, string(d.State), d.Attempts, d.Reply, microsOrNull(d.NextAt), sqldb.Micros(d.ExpiresAt), sqldb.Micros(now))
 	}
 	_, err := sqldb.In(ctx, tx, `UPDATE deliveries SET state = 'sent', reply = '', next_at = NULL, updated_at = $2, lease = '', phase = ''
-		WHERE lease = $1 AND id`, []any{lease, sqldb.Micros(now)}, sent, "RETURNING id", note)
+		WHERE lease = $1 AND id`, []any{leaseID, sqldb.Micros(now)}, sent, "RETURNING id", addHeld)
 	if err == nil && b.Len() > 0 {
 		err = tx.Run(ctx, b)
 	}
@@ -140,14 +141,14 @@ func microsOrNull(t time.Time) *int64 {
 	return &micros
 }
 
-// Filter says which deliveries are wanted; empty fields want all.
+// Filter selects deliveries. An empty field selects all.
 type Filter struct {
 	OrderID string
 	State   delivery.State
-	Before  string // only those older than this one
+	Before  string // the id of a delivery: only older ones
 }
 
-// Deliveries lists deliveries, newest first.
+// Deliveries returns up to limit deliveries, newest first.
 func Deliveries(ctx context.Context, q sqldb.Querier, f Filter, limit int) ([]Delivery, error) {
 	where, args := "TRUE", []any{limit}
 	and := func(condition, value string) {
@@ -167,7 +168,7 @@ func Deliveries(ctx context.Context, q sqldb.Querier, f Filter, limit int) ([]De
 	return list, nil
 }
 
-// FindDelivery gives a delivery; false if there is none.
+// FindDelivery returns a delivery, and false if there is none.
 func FindDelivery(ctx context.Context, q sqldb.Querier, id string) (Delivery, bool, error) {
 	d, err := scanDelivery(q.QueryRow(ctx, "SELECT "+deliveryColumns+" FROM deliveries WHERE id = $1", id))
 	if errors.Is(err, sqldb.ErrNoRows) {
@@ -176,7 +177,8 @@ func FindDelivery(ctx context.Context, q sqldb.Querier, id string) (Delivery, bo
 	return d, err == nil, err
 }
 
-// Retry queues a delivery that is in state, with a new term. False if it is not any more.
+// Retry queues a delivery again if it is in state, and starts its MaxAge again. It
+// reports whether the delivery was in that state.
 func Retry(ctx context.Context, tx sqldb.Tx, id string, state delivery.State, now time.Time) (bool, error) {
 	n, err := tx.Exec(ctx, "UPDATE deliveries SET state = 'queued', next_at = $3, expires_at = $4, updated_at = $3 WHERE id = $1 AND state = $2",
 		id, string(state), sqldb.Micros(now), sqldb.Micros(now.Add(delivery.MaxAge)))

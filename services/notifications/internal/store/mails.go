@@ -16,13 +16,13 @@ type Mail struct {
 	UserID     string
 	OrderID    string
 	From, To   string // as in the headers
-	Address    string // the bare address it went to
+	Address    string // the recipient's bare address
 	Subject    string
 	Text, HTML string
 	SentAt     time.Time
 }
 
-// AddMails puts mails into the mailbox.
+// AddMails stores mails in the built-in mailbox.
 func AddMails(ctx context.Context, tx sqldb.Tx, mails []Mail) error {
 	rows := make([][]any, len(mails))
 	for i, m := range mails {
@@ -46,14 +46,14 @@ func scanMail(row sqldb.Row) (Mail, error) {
 	return m, err
 }
 
-// Search says which mails are wanted; empty fields want all.
+// Search selects mails. An empty field selects all.
 type Search struct {
 	Words  string // part of address, subject or order id, in any case
 	To     string // the exact address
-	Before string // only those older than this one
+	Before string // the id of a mail: only older ones
 }
 
-// Mails lists mails, newest first.
+// Mails returns up to limit mails, newest first.
 func Mails(ctx context.Context, q sqldb.Querier, s Search, limit int) ([]Mail, error) {
 	pattern := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(s.Words)) + "%"
 	list, err := sqldb.All(ctx, q, scanMail, selectMail+`
@@ -66,7 +66,7 @@ func Mails(ctx context.Context, q sqldb.Querier, s Search, limit int) ([]Mail, e
 	return list, nil
 }
 
-// FindMail gives a mail; false if there is none.
+// FindMail returns a mail, and false if there is none.
 func FindMail(ctx context.Context, q sqldb.Querier, deliveryID string) (Mail, bool, error) {
 	m, err := scanMail(q.QueryRow(ctx, selectMail+" WHERE delivery_id = $1", deliveryID))
 	if errors.Is(err, sqldb.ErrNoRows) {
@@ -75,18 +75,18 @@ func FindMail(ctx context.Context, q sqldb.Querier, deliveryID string) (Mail, bo
 	return m, err == nil, err
 }
 
-// Erase deletes up to limit mails, and as many orders, from before a time, and
-// says how many it deleted of both.
-func Erase(ctx context.Context, tx sqldb.Tx, before time.Time, limit int) (int, error) {
-	var erased int64
-	count := func(n int64) error { erased += n; return nil }
+// DeleteOld deletes up to limit mails and up to limit orders that are older than before,
+// and returns how many rows it deleted.
+func DeleteOld(ctx context.Context, tx sqldb.Tx, before time.Time, limit int) (int, error) {
+	var deleted int64
+	count := func(n int64) error { deleted += n; return nil }
 	b := &sqldb.Batch{}
 	b.Exec(count, "DELETE FROM mails WHERE delivery_id IN (SELECT delivery_id FROM mails WHERE sent_at < $1 ORDER BY sent_at LIMIT $2)",
 		sqldb.Micros(before), limit)
 	b.Exec(count, "DELETE FROM orders WHERE order_id IN (SELECT order_id FROM orders WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
 		sqldb.Micros(before), limit)
 	if err := tx.Run(ctx, b); err != nil {
-		return 0, fmt.Errorf("erase old mails: %w", err)
+		return 0, fmt.Errorf("delete old mails: %w", err)
 	}
-	return int(erased), nil
+	return int(deleted), nil
 }

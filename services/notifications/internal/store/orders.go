@@ -7,18 +7,18 @@ import (
 	"time"
 
 	"troupe/platform/sqldb"
-	"troupe/services/notifications/internal/message"
+	"troupe/services/notifications/internal/content"
 )
 
-// Order is what somebody ordered.
+// Order is what a customer ordered.
 type Order struct {
 	ID     string
 	UserID string
-	message.Order
+	content.Order
 }
 
-// PutOrders notes what was ordered.
-func PutOrders(ctx context.Context, tx sqldb.Tx, orders []Order, now time.Time) error {
+// AddOrders stores what was ordered. An order that is stored already stays as it is.
+func AddOrders(ctx context.Context, tx sqldb.Tx, orders []Order, now time.Time) error {
 	rows := make([][]any, len(orders))
 	for i, o := range orders {
 		lines, err := json.Marshal(o.Lines)
@@ -30,18 +30,18 @@ func PutOrders(ctx context.Context, tx sqldb.Tx, orders []Order, now time.Time) 
 	err := sqldb.InsertRows(ctx, tx, "INSERT INTO orders (order_id, user_id, lines, amount, currency, created_at)",
 		rows, "ON CONFLICT DO NOTHING", nil)
 	if err != nil {
-		return fmt.Errorf("put %d orders: %w", len(orders), err)
+		return fmt.Errorf("add %d orders: %w", len(orders), err)
 	}
 	return nil
 }
 
-// Orders gives those of the orders that we know.
-func Orders(ctx context.Context, q sqldb.Querier, ids []string) (map[string]*message.Order, error) {
-	found := make(map[string]*message.Order, len(ids))
+// Orders returns the orders with these ids that are stored, by id.
+func Orders(ctx context.Context, q sqldb.Querier, ids []string) (map[string]*content.Order, error) {
+	found := make(map[string]*content.Order, len(ids))
 	_, err := sqldb.In(ctx, q, "SELECT order_id, lines, amount, currency FROM orders WHERE order_id",
 		nil, distinct(ids), "", func(row sqldb.Row) error {
 			var id, lines string
-			o := &message.Order{}
+			o := &content.Order{}
 			if err := row.Scan(&id, &lines, &o.Total.Amount, &o.Total.Currency); err != nil {
 				return err
 			}

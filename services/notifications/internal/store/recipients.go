@@ -8,7 +8,7 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Recipient is somebody with an account.
+// Recipient is a user with an account.
 type Recipient struct {
 	UserID  string
 	Email   string
@@ -18,16 +18,16 @@ type Recipient struct {
 	Deleted bool
 }
 
-// PutRecipient notes what an account looks like, unless we know better, and
-// makes the mails due that waited for its address.
-func PutRecipient(ctx context.Context, tx sqldb.Tx, r Recipient, now time.Time) error {
+// UpsertRecipient stores the data of an account, unless a newer version of it is stored
+// or it was deleted, and makes the mails due that wait for its address.
+func UpsertRecipient(ctx context.Context, tx sqldb.Tx, r Recipient, now time.Time) error {
 	_, err := tx.Exec(ctx, `INSERT INTO recipients (user_id, email, name, locale, version, deleted)
 		VALUES ($1, $2, $3, $4, $5, FALSE)
 		ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, name = excluded.name, locale = excluded.locale, version = excluded.version
 		WHERE recipients.version < excluded.version AND NOT recipients.deleted`,
 		r.UserID, r.Email, r.Name, r.Locale, r.Version)
 	if err != nil {
-		return fmt.Errorf("put recipient %s: %w", r.UserID, err)
+		return fmt.Errorf("upsert recipient %s: %w", r.UserID, err)
 	}
 	_, err = tx.Exec(ctx, "UPDATE deliveries SET next_at = $2 WHERE user_id = $1 AND next_at IS NOT NULL AND state = 'waiting'",
 		r.UserID, sqldb.Micros(now))
@@ -37,10 +37,11 @@ func PutRecipient(ctx context.Context, tx sqldb.Tx, r Recipient, now time.Time) 
 	return nil
 }
 
-// Forget erases all that is about a user: address, inbox, orders, rendered mails
-// and what servers said of the address. It gives the deliveries that will now
-// never be made; one whose final dot is on its way is not among them.
-func Forget(ctx context.Context, tx sqldb.Tx, userID string, version int64, now time.Time) ([]Delivery, error) {
+// EraseUser erases everything that is about a user: address, inbox, orders, rendered
+// mails and the server replies that may contain the address. What remains is an empty
+// recipient that is marked as deleted. EraseUser returns the deliveries that will now
+// never be sent; one whose final dot is being sent is not among them.
+func EraseUser(ctx context.Context, tx sqldb.Tx, userID string, version int64, now time.Time) ([]Delivery, error) {
 	b := &sqldb.Batch{}
 	b.Exec(nil, `INSERT INTO recipients (user_id, email, name, locale, version, deleted)
 		VALUES ($1, '', '', '', $2, TRUE)
@@ -58,12 +59,12 @@ func Forget(ctx context.Context, tx sqldb.Tx, userID string, version int64, now 
 	}, `UPDATE deliveries SET state = 'suppressed', reply = 'the account was deleted', lease = '', next_at = NULL, updated_at = $2
 		WHERE user_id = $1 AND next_at IS NOT NULL AND phase <> 'dot' RETURNING `+deliveryColumns, userID, sqldb.Micros(now))
 	if err := tx.Run(ctx, b); err != nil {
-		return nil, fmt.Errorf("forget user %s: %w", userID, err)
+		return nil, fmt.Errorf("erase user %s: %w", userID, err)
 	}
 	return suppressed, nil
 }
 
-// Recipients gives those of the users that we have heard of.
+// Recipients returns the recipients with these ids that are stored, by id.
 func Recipients(ctx context.Context, q sqldb.Querier, userIDs []string) (map[string]Recipient, error) {
 	found := make(map[string]Recipient, len(userIDs))
 	_, err := sqldb.In(ctx, q, "SELECT user_id, email, name, locale, version, deleted FROM recipients WHERE user_id",

@@ -1,6 +1,6 @@
 -- +goose Up
--- What we need to know of users: a projection of user.*. A deleted one stays as
--- an empty row, so that nothing that comes late brings it back.
+-- What notifications needs of users: a projection of user.*. A deleted user remains
+-- as an empty row, so that no late event restores it.
 CREATE TABLE recipients (
     user_id TEXT PRIMARY KEY,
     email   TEXT NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE orders (
 CREATE INDEX orders_user ON orders (user_id);
 CREATE INDEX orders_created ON orders (created_at);
 
--- Everybody's inbox. An event tells one customer one thing, so its id is the key.
+-- The inboxes. An event leads to at most one entry for one customer, so its id is the key.
 CREATE TABLE notices (
     event_id   TEXT PRIMARY KEY, -- UUIDv7: sorts by time
     user_id    TEXT NOT NULL,
@@ -50,10 +50,10 @@ CREATE TABLE deliveries (
     reason      TEXT NOT NULL,
     state       TEXT NOT NULL,
     attempts    INTEGER NOT NULL DEFAULT 0,
-    lease       TEXT NOT NULL DEFAULT '', -- who is sending it
-    phase       TEXT NOT NULL DEFAULT '', -- dot: the final dot is being sent, or was
+    lease       TEXT NOT NULL DEFAULT '', -- the id of the sender's lease
+    phase       TEXT NOT NULL DEFAULT '', -- dot: the final dot is being sent, or was sent
     reply       TEXT NOT NULL DEFAULT '', -- how the last attempt ended
-    next_at     BIGINT,                   -- due, or end of the lease; null once nothing more happens
+    next_at     BIGINT,                   -- due, or end of the lease; null once the delivery has ended
     expires_at  BIGINT NOT NULL,
     created_at  BIGINT NOT NULL,
     updated_at  BIGINT NOT NULL
@@ -63,7 +63,7 @@ CREATE INDEX deliveries_due ON deliveries (next_at) WHERE next_at IS NOT NULL;
 CREATE INDEX deliveries_user ON deliveries (user_id);
 CREATE INDEX deliveries_order ON deliveries (order_id);
 
--- Each try to hand a mail to the SMTP server that ended, and how.
+-- How each attempt to submit a mail to the SMTP server ended.
 CREATE TABLE attempts (
     delivery_id TEXT NOT NULL,
     n           INTEGER NOT NULL,
@@ -74,7 +74,7 @@ CREATE TABLE attempts (
     PRIMARY KEY (delivery_id, n)
 );
 
--- The built-in mailbox, where mails go as long as no SMTP server is set.
+-- The built-in mailbox, where mails are stored while no SMTP server is set.
 CREATE TABLE mails (
     delivery_id TEXT PRIMARY KEY,
     user_id     TEXT NOT NULL,

@@ -1,6 +1,6 @@
 -- +goose Up
--- Every row is due for a moment: the index of those grows dead entries as fast
--- as work comes, and is walked from its oldest end.
+-- Every row is due for a short time: the index of due rows gains dead entries as fast
+-- as work arrives, and is scanned from its oldest end.
 ALTER TABLE deliveries SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
 -- +goose Down

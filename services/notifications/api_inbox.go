@@ -1,0 +1,114 @@
+package notifications
+
+import (
+	"context"
+	"time"
+
+	"troupe/platform/auth"
+	"troupe/platform/fault"
+	"troupe/platform/httpapi"
+	"troupe/platform/sqldb"
+	"troupe/services/notifications/internal/content"
+	"troupe/services/notifications/internal/store"
+)
+
+// entry is the JSON of an inbox entry.
+type entry struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind" example:"order.paid" doc:"What it is about"`
+	Title     string    `json:"title"`
+	Body      string    `json:"body"`
+	OrderID   string    `json:"order_id,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	ReadAt    time.Time `json:"read_at,omitzero" doc:"Absent while unread"`
+}
+
+type listNotificationsRequest struct {
+	httpapi.PageQuery
+	Unread bool `query:"unread" doc:"Return only unread notifications"`
+}
+
+type notificationsResponse struct{ Body httpapi.Page[entry] }
+
+type readNotificationRequest struct {
+	ID string `path:"id" maxLength:"100"`
+}
+
+type notificationResponse struct{ Body entry }
+
+// serveInbox adds the operations of the inbox, which is the caller's own.
+func (s *service) serveInbox(api *httpapi.API) {
+	httpapi.Get(api, "/notifications", s.listNotifications, httpapi.Summary("List my notifications, newest first"))
+	httpapi.Post(api, "/notifications/{id}/read", s.readNotification, httpapi.Summary("Mark a notification of mine as read"))
+}
+
+func (s *service) listNotifications(ctx context.Context, r *listNotificationsRequest) (*notificationsResponse, error) {
+	userID := auth.CallerOf(ctx).UserID
+	before, err := r.After()
+	if err != nil {
+		return nil, err
+	}
+	stored, err := store.InboxEntries(ctx, s.DB, userID, r.Unread, before, r.Fetch())
+	if err != nil {
+		return nil, err
+	}
+	entries, err := s.renderEntries(ctx, userID, stored)
+	if err != nil {
+		return nil, err
+	}
+	asIs := func(e entry) entry { return e }
+	return &notificationsResponse{httpapi.PageOf(r.PageQuery, entries, func(e entry) string { return e.ID }, asIs)}, nil
+}
+
+func (s *service) readNotification(ctx context.Context, r *readNotificationRequest) (*notificationResponse, error) {
+	userID := auth.CallerOf(ctx).UserID
+	var stored store.InboxEntry
+	var found bool
+	err := s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+		stored, found, err = store.MarkRead(ctx, tx, userID, r.ID, s.Now())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, fault.Missing("notification", r.ID, "GET /notifications lists yours")
+	}
+	entries, err := s.renderEntries(ctx, userID, []store.InboxEntry{stored})
+	if err != nil {
+		return nil, err
+	}
+	return &notificationResponse{entries[0]}, nil
+}
+
+// renderEntries renders the entries in the present language of their user.
+func (s *service) renderEntries(ctx context.Context, userID string, stored []store.InboxEntry) ([]entry, error) {
+	recipients, err := store.Recipients(ctx, s.DB, []string{userID})
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]entry, len(stored))
+	for i, e := range stored {
+		text, err := s.renderEntry(recipients[userID].Locale, e)
+		if err != nil {
+			return nil, err
+		}
+		entries[i] = entry{
+			ID: e.EventID, Kind: e.Kind, Title: text.Title, Body: text.Body,
+			OrderID: e.OrderID, CreatedAt: e.CreatedAt, ReadAt: e.ReadAt,
+		}
+	}
+	return entries, nil
+}
+
+// renderEntry renders an entry. One that cannot be rendered gets a generic text, so that
+// it does not make the whole inbox fail: its kind may come from another version of this
+// service.
+func (s *service) renderEntry(locale string, e store.InboxEntry) (content.Entry, error) {
+	text, err := s.renderer.Entry(locale, e.Notice)
+	if err != nil {
+		s.Log.Warn("inbox entry shown with a generic text", "event", e.EventID, "kind", e.Kind, "err", err)
+		return s.renderer.GenericEntry(locale, e.Notice)
+	}
+	return text, nil
+}
