@@ -29,47 +29,47 @@ func TestInvalidOrdersAreRefused(t *testing.T) {
 		code   string
 		at     string
 	}{
-		"no body":               {``, 400, "malformed_body", ""},
-		"no JSON":               {`{"items":`, 400, "malformed_body", ""},
-		"two documents":         {twoTeas + twoTeas, 400, "malformed_body", ""},
-		"a list":                {`[]`, 422, "validation_failed", "body"},
-		"nothing":               {`{}`, 422, "validation_failed", "body"},
-		"null":                  {`null`, 422, "validation_failed", ""},
-		"no items":              {items(``), 422, "validation_failed", "body.items"},
-		"null for items":        {`{"items":null,` + pay + `}`, 422, "validation_failed", "body.items"},
-		"null for an item":      {items(`null`), 422, "validation_failed", "body.items[0]"},
-		"too many items":        {items(many), 422, "validation_failed", "body.items"},
-		"no sku":                {items(`{"quantity":1}`), 422, "validation_failed", "body.items[0]"},
-		"an empty sku":          {items(`{"sku":"","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
-		"an odd sku":            {items(`{"sku":"te a","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
-		"a sku with a tail":     {items(`{"sku":"tea\n","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
-		"NUL in a sku":          {items(`{"sku":"tea\u0000","quantity":1}`), 400, "malformed_body", ""},
-		"a long sku":            {items(`{"sku":"` + strings.Repeat("a", 65) + `","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
-		"no quantity":           {items(`{"sku":"tea"}`), 422, "validation_failed", "body.items[0]"},
-		"none of it":            {items(`{"sku":"tea","quantity":0}`), 422, "validation_failed", "body.items[0].quantity"},
-		"less than none":        {items(`{"sku":"tea","quantity":-1}`), 422, "validation_failed", "body.items[0].quantity"},
-		"too much of it":        {items(`{"sku":"tea","quantity":1001}`), 422, "validation_failed", "body.items[0].quantity"},
-		"far too much of it":    {items(`{"sku":"tea","quantity":99999999999999999999}`), 422, "validation_failed", "body.items[0].quantity"},
-		"half of it":            {items(`{"sku":"tea","quantity":0.5}`), 422, "validation_failed", "body.items[0].quantity"},
-		"a quantity in words":   {items(`{"sku":"tea","quantity":"2"}`), 422, "validation_failed", "body.items[0].quantity"},
-		"the client's price":    {items(`{"sku":"tea","quantity":1,"unit_price":{"amount":1,"currency":"EUR"}}`), 422, "validation_failed", "body.items[0].unit_price"},
-		"the client's total":    {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"total":{"amount":1,"currency":"EUR"}}`, 422, "validation_failed", "body.total"},
-		"somebody else's order": {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"user_id":"bob"}`, 422, "validation_failed", "body.user_id"},
-		"a product twice":       {items(`{"sku":"tea","quantity":1},{"sku":"cup","quantity":1},{"sku":"tea","quantity":2}`), 422, "sku_repeated", "body.items[2].sku"},
-		"an unknown product":    {items(`{"sku":"tea","quantity":1},{"sku":"coffee","quantity":1}`), 422, "sku_unknown", "body.items[1].sku"},
-		"a withdrawn product":   {items(`{"sku":"ghost","quantity":1}`), 422, "sku_inactive", "body.items[0].sku"},
-		"two currencies":        {items(`{"sku":"tea","quantity":1},{"sku":"scone","quantity":1}`), 422, "currency_mixed", "body.items[1]"},
-		"a line too dear":       {items(`{"sku":"moon","quantity":2}`), 422, "amount_too_large", "body.items[0]"},
-		"a total too dear":      {items(`{"sku":"moon","quantity":1},{"sku":"tea","quantity":1}`), 422, "amount_too_large", "body.items[1]"},
-		"no payment method":     {`{"items":[{"sku":"tea","quantity":1}]}`, 422, "validation_failed", "body"},
-		"card data":             {`{"items":[{"sku":"tea","quantity":1}],"payment_method":"4242424242424242"}`, 422, "validation_failed", "body.payment_method"},
-		"an odd token":          {`{"items":[{"sku":"tea","quantity":1}],"payment_method":"pm_x y"}`, 422, "validation_failed", "body.payment_method"},
-		"a long token":          {`{"items":[{"sku":"tea","quantity":1}],"payment_method":"pm_` + strings.Repeat("a", 65) + `"}`, 422, "validation_failed", "body.payment_method"},
-		"half an address":       {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":{"name":"Ada"}}`, 422, "validation_failed", "body.shipping_address"},
-		"a blank name":          {address("name", "  "), 422, "validation_failed", "body.shipping_address.name"},
-		"a long city":           {address("city", strings.Repeat("L", 101)), 422, "validation_failed", "body.shipping_address.city"},
-		"a country in words":    {address("country", "England"), 422, "validation_failed", "body.shipping_address.country"},
-		"an address of a kind":  {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":"London"}`, 422, "validation_failed", "body.shipping_address"},
+		"no body":                    {``, 400, "malformed_body", ""},
+		"no JSON":                    {`{"items":`, 400, "malformed_body", ""},
+		"two documents":              {twoTeas + twoTeas, 400, "malformed_body", ""},
+		"a list":                     {`[]`, 422, "validation_failed", "body"},
+		"nothing":                    {`{}`, 422, "validation_failed", "body"},
+		"null":                       {`null`, 422, "validation_failed", ""},
+		"no items":                   {items(``), 422, "validation_failed", "body.items"},
+		"null for items":             {`{"items":null,` + pay + `}`, 422, "validation_failed", "body.items"},
+		"null for an item":           {items(`null`), 422, "validation_failed", "body.items[0]"},
+		"too many items":             {items(many), 422, "validation_failed", "body.items"},
+		"no sku":                     {items(`{"quantity":1}`), 422, "validation_failed", "body.items[0]"},
+		"an empty sku":               {items(`{"sku":"","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
+		"an odd sku":                 {items(`{"sku":"te a","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
+		"a sku with a tail":          {items(`{"sku":"tea\n","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
+		"NUL in a sku":               {items(`{"sku":"tea\u0000","quantity":1}`), 400, "malformed_body", ""},
+		"a long sku":                 {items(`{"sku":"` + strings.Repeat("a", 65) + `","quantity":1}`), 422, "validation_failed", "body.items[0].sku"},
+		"no quantity":                {items(`{"sku":"tea"}`), 422, "validation_failed", "body.items[0]"},
+		"a quantity of 0":            {items(`{"sku":"tea","quantity":0}`), 422, "validation_failed", "body.items[0].quantity"},
+		"a negative quantity":        {items(`{"sku":"tea","quantity":-1}`), 422, "validation_failed", "body.items[0].quantity"},
+		"a quantity above the limit": {items(`{"sku":"tea","quantity":1001}`), 422, "validation_failed", "body.items[0].quantity"},
+		"a quantity above 64 bits":   {items(`{"sku":"tea","quantity":99999999999999999999}`), 422, "validation_failed", "body.items[0].quantity"},
+		"half a piece":               {items(`{"sku":"tea","quantity":0.5}`), 422, "validation_failed", "body.items[0].quantity"},
+		"a quantity in words":        {items(`{"sku":"tea","quantity":"2"}`), 422, "validation_failed", "body.items[0].quantity"},
+		"the client's price":         {items(`{"sku":"tea","quantity":1,"unit_price":{"amount":1,"currency":"EUR"}}`), 422, "validation_failed", "body.items[0].unit_price"},
+		"the client's total":         {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"total":{"amount":1,"currency":"EUR"}}`, 422, "validation_failed", "body.total"},
+		"another user's order":       {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"user_id":"bob"}`, 422, "validation_failed", "body.user_id"},
+		"a product twice":            {items(`{"sku":"tea","quantity":1},{"sku":"cup","quantity":1},{"sku":"tea","quantity":2}`), 422, "sku_repeated", "body.items[2].sku"},
+		"an unknown product":         {items(`{"sku":"tea","quantity":1},{"sku":"coffee","quantity":1}`), 422, "sku_unknown", "body.items[1].sku"},
+		"a withdrawn product":        {items(`{"sku":"ghost","quantity":1}`), 422, "sku_inactive", "body.items[0].sku"},
+		"two currencies":             {items(`{"sku":"tea","quantity":1},{"sku":"scone","quantity":1}`), 422, "currency_mixed", "body.items[1]"},
+		"a line total too large":     {items(`{"sku":"moon","quantity":2}`), 422, "amount_too_large", "body.items[0]"},
+		"a total too large":          {items(`{"sku":"moon","quantity":1},{"sku":"tea","quantity":1}`), 422, "amount_too_large", "body.items[1]"},
+		"no payment method":          {`{"items":[{"sku":"tea","quantity":1}]}`, 422, "validation_failed", "body"},
+		"card data":                  {`{"items":[{"sku":"tea","quantity":1}],"payment_method":"4242424242424242"}`, 422, "validation_failed", "body.payment_method"},
+		"an odd token":               {`{"items":[{"sku":"tea","quantity":1}],"payment_method":"pm_x y"}`, 422, "validation_failed", "body.payment_method"},
+		"a long token":               {`{"items":[{"sku":"tea","quantity":1}],"payment_method":"pm_` + strings.Repeat("a", 65) + `"}`, 422, "validation_failed", "body.payment_method"},
+		"an incomplete address":      {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":{"name":"Ada"}}`, 422, "validation_failed", "body.shipping_address"},
+		"a blank name":               {address("name", "  "), 422, "validation_failed", "body.shipping_address.name"},
+		"a long city":                {address("city", strings.Repeat("L", 101)), 422, "validation_failed", "body.shipping_address.city"},
+		"a country in words":         {address("country", "England"), 422, "validation_failed", "body.shipping_address.country"},
+		"a string for an address":    {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":"London"}`, 422, "validation_failed", "body.shipping_address"},
 	}
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		h.Consumes(t,
@@ -77,13 +77,14 @@ func TestInvalidOrdersAreRefused(t *testing.T) {
 			events.ProductChanged{SKU: "scone", Name: "Scone", Price: events.Money{Amount: 250, Currency: "GBP"}, Active: true, Version: 1},
 			events.ProductChanged{SKU: "moon", Name: "Moon", Price: eur(1<<63 - 100), Active: true, Version: 1})
 		for name, c := range refused {
-			t.Log("case:", name)
-			response := ada.With("Idempotency-Key", name).Post(t, "/orders", c.body).Problem(t, c.status, c.code)
-			require.NotEmpty(t, response.Field(t, "detail"))
-			if c.at != "" {
-				require.Equal(t, c.at, response.Field(t, "errors.0.location"))
-			}
-			h.Publishes(t)
+			t.Run(name, func(t *testing.T) {
+				response := ada.With("Idempotency-Key", name).Post(t, "/orders", c.body).Problem(t, c.status, c.code)
+				require.NotEmpty(t, response.Field(t, "detail"))
+				if c.at != "" {
+					require.Equal(t, c.at, response.Field(t, "errors.0.location"))
+				}
+				h.PublishesNothing(t)
+			})
 		}
 		ada.Get(t, "/orders").Want(t, 200, "items", []any{})
 		for name := range refused {
@@ -110,7 +111,7 @@ func TestOrdersAreVisibleOnlyToTheirCustomerAndAdmins(t *testing.T) {
 		}
 		bob.Get(t, "/orders?user_id=ada").Problem(t, 403, "not_your_orders")
 		bob.Get(t, "/orders").Want(t, 200, "items", []any{})
-		h.Publishes(t)
+		h.PublishesNothing(t)
 	})
 }
 
@@ -137,13 +138,13 @@ func TestARepeatedRequestPlacesOneOrder(t *testing.T) {
 		first := withKey.Post(t, "/orders", twoTeas).Want(t, 201)
 		h.Publishes(t, servicetest.Published[events.OrderCreated](t, h)[0])
 
-		gone := tea
-		gone.Version, gone.Active = 2, false
-		h.Consumes(t, gone)
+		withdrawn := tea
+		withdrawn.Version, withdrawn.Active = 2, false
+		h.Consumes(t, withdrawn)
 		again := withKey.Post(t, "/orders", twoTeas).Want(t, 201)
 		require.JSONEq(t, string(first.Body), string(again.Body))
 		require.Equal(t, first.Header("Location"), again.Header("Location"))
-		h.Publishes(t)
+		h.PublishesNothing(t)
 
 		withKey.Post(t, "/orders", `{"items":[{"sku":"cup","quantity":1}],"payment_method":"pm_card_visa"}`).
 			Problem(t, 422, "idempotency_key_reused")
@@ -261,6 +262,6 @@ func TestARevokedSessionCannotOrder(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
 		h.Consumes(t, events.SessionRevoked{SessionID: "session-ada", UserID: "ada", Until: h.Now().Add(10 * time.Minute)})
 		ada.Post(t, "/orders", twoTeas).Problem(t, 401, "session_revoked")
-		h.Publishes(t)
+		h.PublishesNothing(t)
 	})
 }

@@ -48,8 +48,8 @@ func TestARequestThatCannotBeMetIsRefused(t *testing.T) {
 		"unknown product":         {[]Item{{"tea", 1}, {"nothing", 1}}, "sku_unknown", "body.items[1].sku"},
 		"withdrawn product":       {[]Item{{"ghost", 1}}, "sku_inactive", "body.items[0].sku"},
 		"two currencies":          {[]Item{{"tea", 1}, {"scone", 1}}, "currency_mixed", "body.items[1]"},
-		"a line too dear":         {[]Item{{"moon", 2}}, "amount_too_large", "body.items[0]"},
-		"a total too dear":        {[]Item{{"moon", 1}, {"tea", 1}}, "amount_too_large", "body.items[1]"},
+		"a line total too large":  {[]Item{{"moon", 2}}, "amount_too_large", "body.items[0]"},
+		"a total too large":       {[]Item{{"moon", 1}, {"tea", 1}}, "amount_too_large", "body.items[1]"},
 		"free and two currencies": {[]Item{{"sample", 1}, {"scone", 1}}, "currency_mixed", "body.items[1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
