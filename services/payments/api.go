@@ -17,11 +17,11 @@ import (
 )
 
 func (s *service) routes(api *httpapi.API) {
-	httpapi.Get(api, "/payments", s.getPayments, httpapi.Summary("List your payments, or show an order's"))
+	httpapi.Get(api, "/payments", s.listPayments, httpapi.Summary("List your payments, or show an order's"))
 	httpapi.Get(api, "/payments/{id}", s.getPayment, httpapi.Summary("Show a payment"))
 	httpapi.Get(api, "/payments/reconciliation", s.getReconciliation, httpapi.RequireRole(auth.Admin),
 		httpapi.Summary("Compare all payments with the provider's books"))
-	httpapi.Post(api, "/payments/{id}/refund", s.postRefund, httpapi.RequireRole(auth.Admin),
+	httpapi.Post(api, "/payments/{id}/refund", s.refundPayment, httpapi.RequireRole(auth.Admin),
 		httpapi.Status(http.StatusAccepted), httpapi.Summary("Give a captured payment back"))
 }
 
@@ -29,17 +29,17 @@ type paymentView struct {
 	ID         string          `json:"id"`
 	OrderID    string          `json:"order_id"`
 	Amount     money.Money     `json:"amount"`
-	State      string          `json:"state" enum:"pending,authorized,declined,captured,capture_failed,voided,refunded" doc:"What the provider has certainly done"`
+	State      string          `json:"state" enum:"pending,authorized,declined,captured,capture_failed,voided,refunded" doc:"What the provider has certainly done with the money"`
 	Code       string          `json:"code,omitempty" doc:"Why it was declined or not captured" example:"insufficient_funds"`
 	Method     string          `json:"method,omitempty" example:"pm_card_visa"`
-	Operations []operationView `json:"operations" doc:"What was asked of the provider, oldest first"`
+	Operations []operationView `json:"operations" doc:"What the provider was asked to do, oldest first"`
 	CreatedAt  time.Time       `json:"created_at"`
 }
 
 type operationView struct {
 	Kind     string    `json:"kind" enum:"auth,capture,void,refund"`
-	Outcome  string    `json:"outcome" enum:"due,unknown,succeeded,refused,dropped" doc:"unknown until the provider's answer is certain"`
-	Attempts int       `json:"attempts" doc:"Calls, those that only asked included"`
+	Outcome  string    `json:"outcome" enum:"due,unknown,succeeded,refused,dropped" doc:"unknown until the outcome at the provider is certain"`
+	Attempts int       `json:"attempts" doc:"Calls to the provider, including those that only asked for the outcome"`
 	Code     string    `json:"code,omitempty" doc:"Why it was refused"`
 	NextTry  time.Time `json:"next_try,omitzero"`
 }
@@ -55,17 +55,17 @@ func viewOf(p *payment.Payment) paymentView {
 	return v
 }
 
-type getPaymentsIn struct {
+type listPaymentsRequest struct {
 	httpapi.PageQuery
 	OrderID string `query:"order_id" maxLength:"100" doc:"Only the payment of this order"`
 }
 
-type paymentsOut struct {
+type paymentsResponse struct {
 	Body httpapi.Page[paymentView]
 }
 
-func (s *service) getPayments(ctx context.Context, in *getPaymentsIn) (*paymentsOut, error) {
-	caller, _ := auth.CallerFrom(ctx)
+func (s *service) listPayments(ctx context.Context, in *listPaymentsRequest) (*paymentsResponse, error) {
+	caller := auth.CallerOf(ctx)
 	if in.OrderID != "" {
 		return s.paymentOfOrder(ctx, caller, in.OrderID)
 	}
@@ -73,101 +73,106 @@ func (s *service) getPayments(ctx context.Context, in *getPaymentsIn) (*payments
 	if err != nil {
 		return nil, err
 	}
-	payments, err := store.OfUser(ctx, s.db, caller.UserID, before, in.Fetch())
+	payments, err := store.OfUser(ctx, s.DB, caller.UserID, before, in.Fetch())
 	if err != nil {
 		return nil, err
 	}
-	return &paymentsOut{httpapi.PageOf(in.PageQuery, payments, func(p *payment.Payment) string { return p.ID }, viewOf)}, nil
+	return &paymentsResponse{httpapi.PageOf(in.PageQuery, payments, func(p *payment.Payment) string { return p.ID }, viewOf)}, nil
 }
 
-func (s *service) paymentOfOrder(ctx context.Context, caller auth.Caller, orderID string) (*paymentsOut, error) {
-	found, err := store.OfOrders(ctx, s.db, []string{orderID})
+func (s *service) paymentOfOrder(ctx context.Context, caller auth.Caller, orderID string) (*paymentsResponse, error) {
+	found, err := store.OfOrders(ctx, s.DB, []string{orderID})
 	if err != nil {
 		return nil, err
 	}
 	page := httpapi.Page[paymentView]{Items: []paymentView{}}
-	if p := found[orderID]; p != nil && maySee(caller, p) {
+	if p := found[orderID]; p != nil && mayRead(caller, p) {
 		page.Items = append(page.Items, viewOf(p))
 	}
-	return &paymentsOut{Body: page}, nil
+	return &paymentsResponse{Body: page}, nil
 }
 
-func maySee(c auth.Caller, p *payment.Payment) bool {
+// mayRead reports whether c may read p. Users may read their own payments only.
+func mayRead(c auth.Caller, p *payment.Payment) bool {
 	return c.Role == auth.Admin || c.UserID == p.UserID
 }
 
-type getPaymentIn struct {
+type getPaymentRequest struct {
 	ID string `path:"id" maxLength:"100"`
 }
 
-type paymentOut struct {
+type paymentResponse struct {
 	Body paymentView
 }
 
-func (s *service) getPayment(ctx context.Context, in *getPaymentIn) (*paymentOut, error) {
-	caller, _ := auth.CallerFrom(ctx)
-	p, err := find(ctx, s.db, in.ID)
+func (s *service) getPayment(ctx context.Context, in *getPaymentRequest) (*paymentResponse, error) {
+	p, err := find(ctx, s.DB, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	if !maySee(caller, p) {
-		return nil, unknownPayment(in.ID)
+	if !mayRead(auth.CallerOf(ctx), p) {
+		return nil, missingPayment(in.ID)
 	}
-	return &paymentOut{Body: viewOf(p)}, nil
+	return &paymentResponse{Body: viewOf(p)}, nil
 }
 
+// find returns a payment by id.
 func find(ctx context.Context, q sqldb.Querier, id string) (*payment.Payment, error) {
 	found, err := store.ByID(ctx, q, []string{id})
 	if err != nil {
 		return nil, err
 	}
 	if found[id] == nil {
-		return nil, unknownPayment(id)
+		return nil, missingPayment(id)
 	}
 	return found[id], nil
 }
 
-func unknownPayment(id string) error {
-	return fault.New(fault.NotFound, "payment_unknown", "there is no payment %s of yours; GET /payments lists them", id)
+// missingPayment is also the error for a payment that the caller may not read.
+func missingPayment(id string) error {
+	return fault.Missing("payment", id, "GET /payments lists yours")
 }
 
-type reconciliationOut struct {
+type reconciliationResponse struct {
 	Body report
 }
 
-func (s *service) getReconciliation(context.Context, *struct{}) (*reconciliationOut, error) {
-	return &reconciliationOut{Body: s.auditor.report()}, nil
+func (s *service) getReconciliation(context.Context, *struct{}) (*reconciliationResponse, error) {
+	return &reconciliationResponse{Body: s.auditor.report()}, nil
 }
 
-type postRefundIn struct {
+type refundPaymentRequest struct {
 	ID             string `path:"id" maxLength:"100"`
 	IdempotencyKey string `header:"Idempotency-Key" doc:"Repeat a request with the same key and it takes effect once"`
-	Body           struct {
-		Amount *money.Money `json:"amount,omitempty" doc:"The whole amount; parts are not refunded"`
-		Reason string       `json:"reason" minLength:"1" maxLength:"200" example:"arrived broken"`
-	}
+	Body           postRefundInBody
 }
 
-// postRefund has the money given back; the state tells when it was.
-func (s *service) postRefund(ctx context.Context, in *postRefundIn) (*paymentOut, error) {
-	caller, _ := auth.CallerFrom(ctx)
+// postRefundInBody is named after its schema in the API document.
+type postRefundInBody struct {
+	Amount *money.Money `json:"amount,omitempty" doc:"The full amount; partial refunds are not possible"`
+	Reason string       `json:"reason" minLength:"1" maxLength:"200" example:"arrived broken"`
+}
+
+// refundPayment starts a refund. The payment's state changes when the provider has
+// made it.
+func (s *service) refundPayment(ctx context.Context, in *refundPaymentRequest) (*paymentResponse, error) {
 	request := idempotency.Request{
-		Caller: caller.UserID, Operation: "POST /payments/" + in.ID + "/refund", Key: in.IdempotencyKey, Body: in.Body,
+		Caller: auth.CallerOf(ctx).UserID, Operation: "POST /payments/" + in.ID + "/refund", Key: in.IdempotencyKey, Body: in.Body,
 	}
 	var view paymentView
-	err := s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
-		view, _, err = idempotency.Once(ctx, tx, request, s.now(), func() (paymentView, error) {
+	err := s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+		view, _, err = idempotency.Once(ctx, tx, request, s.Now(), func() (paymentView, error) {
 			return s.refund(ctx, tx, in.ID, in.Body.Amount, in.Body.Reason)
 		})
 		return err
 	})
 	if errors.Is(err, store.ErrLostRace) {
-		err = fault.New(fault.Conflict, "payment_changed", "the payment was changed at the same moment; look at it and try again").WithCause(err)
+		err = fault.New(fault.Conflict, "payment_changed", "the payment was changed by another request at the same time; check its state and try again").WithCause(err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &paymentOut{Body: view}, nil
+	return &paymentResponse{Body: view}, nil
 }
 
 func (s *service) refund(ctx context.Context, tx sqldb.Tx, id string, amount *money.Money, reason string) (paymentView, error) {
@@ -176,14 +181,16 @@ func (s *service) refund(ctx context.Context, tx sqldb.Tx, id string, amount *mo
 		return paymentView{}, err
 	}
 	if amount != nil && *amount != p.Amount {
-		return paymentView{}, fault.New(fault.Invalid, "partial_refund", "only the whole %s can be refunded; leave amount out", p.Amount).
-			WithField("body.amount", "must be the whole amount")
+		return paymentView{}, fault.New(fault.Invalid, "partial_refund", "only the full amount, %s, can be refunded; leave out the field amount", p.Amount).
+			WithField("body.amount", "must be the full amount")
 	}
-	if p.State != payment.Captured || p.Goal == payment.Undo {
+	if p.State != payment.Captured || p.Goal == payment.GoalUndo {
 		return paymentView{}, fault.New(fault.Conflict, "payment_not_captured",
-			"the payment is %s; only captured money that is not being refunded already can be refunded", p.State)
+			"the payment is %s; only a captured payment that is not being refunded already can be refunded", p.State)
 	}
-	var c changes
-	c.apply(p, payment.Cause{}, func(p *payment.Payment) { p.Undo(reason, s.now()) })
-	return viewOf(p), s.commit(ctx, tx, c)
+	before := p.State
+	p.Apply(payment.Command{Kind: payment.RefundRequest, Reason: reason}, s.Now())
+	var changes changeset
+	changes.add(p, before, payment.Cause{})
+	return viewOf(p), s.flush(ctx, tx, changes)
 }

@@ -1,9 +1,3 @@
-// Package payments moves the money of orders: it has it authorised when an order
-// is created, captured when it is confirmed, and given back when it is
-// cancelled. It hears only of orders, and states what became of their money.
-//
-// Hearing and doing are apart. A reaction only notes what the order wants; the
-// worker in calls.go calls the provider, outside of any transaction.
 package payments
 
 import (
@@ -12,66 +6,74 @@ import (
 	"troupe/app"
 	"troupe/events"
 	"troupe/patterns/inbox"
-	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
-	"troupe/platform/auth"
-	"troupe/platform/sqldb"
 	"troupe/services/payments/internal/provider"
 	"troupe/services/payments/internal/store"
 )
 
-// Service is all that the rest of the system sees of this package.
+// Service is the payments service.
 var Service = app.Service{
 	Name:       "payments",
 	Port:       8005,
-	Owns:       "payments and the provider's answers",
+	Owns:       "payments and the provider's responses",
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
 	Build:      build,
 }
 
 type settings struct {
-	// ProviderDelays has the built-in provider take its time where a payment
-	// method says so. Without, it answers at once, and time-outs come at once.
-	ProviderDelays bool `env:"PROVIDER_DELAYS" envDefault:"true"`
+	// Whether the built-in payment provider delays its responses for the payment
+	// methods that are slow or time out. If false, every response and every timeout
+	// comes at once.
+	ProviderDelays bool `env:"PAYMENTS_PROVIDER_DELAYS" formerly:"PROVIDER_DELAYS" envDefault:"true"`
 }
 
 type service struct {
-	db          sqldb.DB
-	outbox      *outbox.Outbox
-	revocations *auth.Revocations
-	now         func() time.Time
-	newID       func() string
-	provider    *provider.Provider
-	mailbox     *mailbox
-	auditor     *auditor
+	app.Env
+	settings
+	provider  *provider.Provider
+	due       worker.Notifier // wakes dispatch
+	responses *responses
+	auditor   *auditor
 }
 
 func build(env app.Env) (app.Components, error) {
-	var c settings
-	if err := env.Settings(&c); err != nil {
+	s := newService(env)
+	if err := env.Settings(&s.settings); err != nil {
 		return app.Components{}, err
 	}
-	after := env.After
-	if !c.ProviderDelays {
-		after = func(_ time.Duration, f func()) { f() }
-	}
-	s := &service{
-		db: env.DB, outbox: env.Outbox, revocations: env.Revocations, now: env.Now, newID: env.NewID,
-		provider: &provider.Provider{DB: env.DB, Now: env.Now, After: after, Log: env.Log},
-		mailbox:  newMailbox(),
-		auditor:  newAuditor(env.Registry),
+	if !s.ProviderDelays {
+		s.provider.After = func(_ time.Duration, f func()) { f() }
 	}
 	return app.Components{
-		Routes: s.routes,
-		Handlers: []inbox.Handler{
-			inbox.HandleBatch(s.orderCreated),
-			inbox.HandleBatch(s.orderConfirmed),
-			inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
-		},
+		Routes:   s.routes,
+		Handlers: s.handlers(),
 		Workers: []worker.Worker{
-			{Name: "provider calls", Step: s.callProvider, Interval: time.Second, Wake: s.mailbox.bell},
+			{Name: "dispatch", Step: s.dispatch, Interval: time.Second, Wake: s.due, BatchSize: claimBatch},
+			// Linger lets the responses to one batch of calls arrive together.
+			{Name: "record", Step: s.record, Interval: time.Second, Wake: s.responses.arrived, BatchSize: recordBatch, Linger: time.Millisecond},
 			{Name: "reconciliation", Step: s.reconcile, Interval: 10 * time.Minute},
 		},
+		Close: s.recordRest,
 	}, nil
+}
+
+func newService(env app.Env) *service {
+	return &service{
+		Env:       env,
+		provider:  &provider.Provider{DB: env.DB, Now: env.Now, After: env.After, Log: env.Log},
+		due:       worker.NewNotifier(),
+		responses: newResponses(),
+		auditor:   newAuditor(env.Registry),
+	}
+}
+
+// handlers returns the event handlers. Voiding and refunding are compensations: they
+// are tried until they succeed.
+func (s *service) handlers() []inbox.Handler {
+	return []inbox.Handler{
+		inbox.HandleBatch(s.orderCreated),
+		inbox.HandleBatch(s.orderConfirmed),
+		inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
+	}
 }

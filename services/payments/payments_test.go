@@ -17,13 +17,13 @@ const visa = "pm_card_visa"
 
 var total = events.Money{Amount: 4200, Currency: "EUR"}
 
-// run runs test against a provider that answers at once.
+// run runs test against a provider that responds at once.
 func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness)) {
 	t.Helper()
 	servicetest.Run(t, payments.Service, func(t *testing.T, h *servicetest.Harness) {
 		test(t, h)
-		requireBooksBalance(t, h)
-	}, servicetest.Setting("PROVIDER_DELAYS", "false"))
+		requireReconciled(t, h)
+	}, servicetest.Setting("PAYMENTS_PROVIDER_DELAYS", "false"))
 }
 
 func created(order, method string) events.OrderCreated {
@@ -38,7 +38,7 @@ func cancelled(order string) events.OrderCancelled {
 	return events.OrderCancelled{OrderID: order, UserID: "u1", Total: total, Reason: "customer"}
 }
 
-// ofOrder gives the payment of an order as its user sees it.
+// ofOrder returns the payment of an order as its user sees it.
 func ofOrder(t *testing.T, h *servicetest.Harness, order string) *servicetest.Response {
 	t.Helper()
 	return h.As("u1", auth.User).Get(t, "/payments?order_id="+order)
@@ -49,63 +49,63 @@ func idOf(t *testing.T, h *servicetest.Harness, order string) string {
 	return ofOrder(t, h, order).Field(t, "items.0.id")
 }
 
-// books gives what the provider holds and has been paid for an order.
-func books(t *testing.T, h *servicetest.Harness, order string) (held, paid int64) {
+// balance returns what is authorized and what is paid for an order at the provider.
+func balance(t *testing.T, h *servicetest.Harness, order string) (held, paid int64) {
 	t.Helper()
 	require.NoError(t, h.DB.QueryRow(t.Context(), `SELECT CAST(COALESCE(SUM(held), 0) AS BIGINT), CAST(COALESCE(SUM(paid), 0) AS BIGINT)
 		FROM provider_ledger WHERE charge = (SELECT id FROM payments WHERE order_id = $1)`, order).Scan(&held, &paid))
 	return held, paid
 }
 
-func requireBooks(t *testing.T, h *servicetest.Harness, order string, held, paid int64) {
+func requireBalance(t *testing.T, h *servicetest.Harness, order string, held, paid int64) {
 	t.Helper()
-	gotHeld, gotPaid := books(t, h, order)
+	gotHeld, gotPaid := balance(t, h, order)
 	require.Equal(t, [2]int64{held, paid}, [2]int64{gotHeld, gotPaid}, "held and paid for %s", order)
 }
 
-// requireBooksBalance demands that no payment is anywhere but where it should be.
-func requireBooksBalance(t *testing.T, h *servicetest.Harness) {
+// requireReconciled requires that the reconciliation finds no mismatch.
+func requireReconciled(t *testing.T, h *servicetest.Harness) {
 	t.Helper()
 	h.Settle(t)
 	h.As("admin-1", auth.Admin).Get(t, "/payments/reconciliation").Want(t, 200, "mismatches", 0)
 }
 
-func TestMoneyIsAuthorisedForAnOrderAndCapturedWhenItIsConfirmed(t *testing.T) {
+func TestAnOrdersMoneyIsAuthorizedAndThenCaptured(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", visa))
 		id := idOf(t, h, "o1")
 		h.Publishes(t, events.PaymentAuthorized{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total})
-		requireBooks(t, h, "o1", 4200, 0)
+		requireBalance(t, h, "o1", 4200, 0)
 		h.Consumes(t, confirmed("o1"))
 		h.Publishes(t, events.PaymentCaptured{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total})
-		requireBooks(t, h, "o1", 0, 4200)
+		requireBalance(t, h, "o1", 0, 4200)
 		h.Redelivers(t)
-		h.Publishes(t)
+		h.PublishesNothing(t)
 		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "captured", "items.0.amount.amount", 4200, "items.0.method", visa,
 			"items.0.operations.0.kind", "auth", "items.0.operations.0.outcome", "succeeded", "items.0.operations.0.attempts", 1,
 			"items.0.operations.1.kind", "capture", "items.0.operations.2", nil)
 	})
 }
 
-func TestADeclineIsStatedWithItsReason(t *testing.T) {
+func TestADeclineIsPublishedWithItsReason(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		for order, want := range map[string]struct{ method, code string }{
 			"o1": {"pm_card_chargeDeclined", "card_declined"},
 			"o2": {"pm_card_insufficientFunds", "insufficient_funds"},
-			"o3": {"pm_unheard_of", "invalid_payment_method"},
+			"o3": {"pm_unknown", "invalid_payment_method"},
 			"o4": {"", "invalid_payment_method"},
 		} {
 			h.Consumes(t, created(order, want.method))
 			h.Publishes(t, events.PaymentDeclined{OrderID: order, UserID: "u1", PaymentID: idOf(t, h, order), Amount: total, Reason: want.code})
 			h.Consumes(t, cancelled(order))
-			h.Publishes(t)
+			h.PublishesNothing(t)
 			ofOrder(t, h, order).Want(t, 200, "items.0.state", "declined", "items.0.code", want.code)
-			requireBooks(t, h, order, 0, 0)
+			requireBalance(t, h, order, 0, 0)
 		}
 	})
 }
 
-func TestACancelVoidsWhatIsAuthorisedAndRefundsWhatIsCaptured(t *testing.T) {
+func TestACancelVoidsAnAuthorizationAndRefundsACapture(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("held", visa), created("paid", visa), confirmed("paid"))
 		require.Len(t, servicetest.Published[events.PaymentCaptured](t, h), 1)
@@ -114,8 +114,8 @@ func TestACancelVoidsWhatIsAuthorisedAndRefundsWhatIsCaptured(t *testing.T) {
 			servicetest.Published[events.PaymentVoided](t, h))
 		require.Equal(t, []events.PaymentRefunded{{OrderID: "paid", UserID: "u1", PaymentID: idOf(t, h, "paid"), Amount: total, Reason: "customer"}},
 			servicetest.Published[events.PaymentRefunded](t, h))
-		requireBooks(t, h, "held", 0, 0)
-		requireBooks(t, h, "paid", 0, 0)
+		requireBalance(t, h, "held", 0, 0)
+		requireBalance(t, h, "paid", 0, 0)
 	})
 }
 
@@ -124,16 +124,16 @@ func TestACancelThatComesFirstChargesNothing(t *testing.T) {
 		h.Consumes(t, cancelled("o1"))
 		h.Publishes(t, events.PaymentVoided{OrderID: "o1", UserID: "u1", PaymentID: idOf(t, h, "o1"), Amount: total})
 		h.Consumes(t, created("o1", visa), confirmed("o1"))
-		h.Publishes(t)
+		h.PublishesNothing(t)
 		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "voided", "items.0.operations.0", nil)
 	})
 }
 
-func TestALostAnswerIsUnknownUntilTheProviderIsAsked(t *testing.T) {
+func TestALostResponseIsUnknownUntilTheProviderIsAsked(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", "pm_fake_timeout_then_charged"))
-		h.Publishes(t)
-		requireBooks(t, h, "o1", 4200, 0)
+		h.PublishesNothing(t)
+		requireBalance(t, h, "o1", 4200, 0)
 		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "pending", "items.0.operations.0.outcome", "unknown")
 		h.As("admin-1", auth.Admin).Get(t, "/payments/reconciliation").Want(t, 200, "unknown", 1, "by_state.pending", 1)
 		h.Advance(time.Second)
@@ -142,47 +142,47 @@ func TestALostAnswerIsUnknownUntilTheProviderIsAsked(t *testing.T) {
 	})
 }
 
-func TestALostCallIsRepeatedUntilItComesThrough(t *testing.T) {
+func TestALostCallIsRepeatedUntilItArrives(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", "pm_fake_timeout"), confirmed("o1"))
-		h.Advance(time.Second) // asks: not known; calls again: lost again
-		h.Publishes(t)
+		h.Advance(time.Second) // it asks: not known; it calls again: lost again
+		h.PublishesNothing(t)
 		h.Advance(time.Minute)
 		require.Len(t, servicetest.Published[events.PaymentAuthorized](t, h), 1)
-		requireBooks(t, h, "o1", 0, 4200)
+		requireBalance(t, h, "o1", 0, 4200)
 	})
 }
 
-func TestACancelWhileTheAnswerIsUnknownUndoesWhatWasDone(t *testing.T) {
+func TestACancelWhileTheOutcomeIsUnknownIsUndone(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		for order, method := range map[string]string{"done": "pm_fake_timeout_then_charged", "lost": "pm_fake_timeout"} {
+		for order, method := range map[string]string{"executed": "pm_fake_timeout_then_charged", "lost": "pm_fake_timeout"} {
 			h.Consumes(t, created(order, method))
 			h.Consumes(t, cancelled(order))
-			h.Publishes(t)
+			h.PublishesNothing(t)
 			h.Advance(time.Minute)
 			h.Publishes(t, events.PaymentVoided{OrderID: order, UserID: "u1", PaymentID: idOf(t, h, order), Amount: total})
-			requireBooks(t, h, order, 0, 0)
+			requireBalance(t, h, order, 0, 0)
 		}
 	})
 }
 
-func TestACaptureThatFailsForGoodIsStatedAndVoidedWithTheOrder(t *testing.T) {
+func TestAFailedCaptureIsPublishedAndVoidedWithTheOrder(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", "pm_fake_capture_fails"), confirmed("o1"))
 		require.Equal(t, []events.PaymentCaptureFailed{
 			{OrderID: "o1", UserID: "u1", PaymentID: idOf(t, h, "o1"), Amount: total, Reason: "authorization_lapsed"},
 		}, servicetest.Published[events.PaymentCaptureFailed](t, h))
-		requireBooks(t, h, "o1", 4200, 0)
+		requireBalance(t, h, "o1", 4200, 0)
 		h.Consumes(t, cancelled("o1"))
 		require.Len(t, servicetest.Published[events.PaymentVoided](t, h), 1)
-		requireBooks(t, h, "o1", 0, 0)
+		requireBalance(t, h, "o1", 0, 0)
 	})
 }
 
-func TestACallThatWasNeverRecordedIsAskedAboutWhenItsLeaseIsOver(t *testing.T) {
+func TestACallThatWasNotRecordedIsAskedForAfterItsLease(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", visa))
-		// As after a crash between the provider's answer and the record of it.
+		// As after a crash between the provider's response and recording it.
 		_, err := h.DB.Exec(t.Context(), `UPDATE payments SET state = 'pending', due_at = $1, operations = $2, version = version + 1`,
 			h.Now().Add(30*time.Second).UnixMicro(),
 			`[{"kind":"auth","key":"auth:`+idOf(t, h, "o1")+`:1","status":"unknown","attempts":1}]`)
@@ -193,7 +193,7 @@ func TestACallThatWasNeverRecordedIsAskedAboutWhenItsLeaseIsOver(t *testing.T) {
 		h.Advance(1)
 		h.Settle(t)
 		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "authorized", "items.0.operations.0.attempts", 2)
-		requireBooks(t, h, "o1", 4200, 0)
+		requireBalance(t, h, "o1", 4200, 0)
 	})
 }
 
@@ -213,17 +213,17 @@ func TestAnAdminRefundsCapturedMoney(t *testing.T) {
 		refund(admin, `{"reason":"broken","amount":{"amount":1,"currency":"EUR"}}`).Problem(t, 422, "partial_refund")
 		refund(admin, `{"reason":"broken","amount":{"amount":4200,"currency":"USD"}}`).Problem(t, 422, "partial_refund")
 		require.Equal(t, 422, refund(admin, `{"reason":""}`).Status)
-		admin.Post(t, "/payments/nobody/refund", `{"reason":"broken"}`).Problem(t, 404, "payment_unknown")
+		admin.Post(t, "/payments/unknown/refund", `{"reason":"broken"}`).Problem(t, 404, "payment_not_found")
 
 		once := admin.With("Idempotency-Key", "k1")
-		whole := `{"reason":"broken","amount":{"amount":4200,"currency":"EUR"}}`
-		refund(once, whole).Want(t, 202, "state", "captured", "operations.2.kind", "refund", "operations.2.outcome", "due")
-		refund(once, whole).Want(t, 202, "state", "captured", "operations.2.outcome", "due")
+		full := `{"reason":"broken","amount":{"amount":4200,"currency":"EUR"}}`
+		refund(once, full).Want(t, 202, "state", "captured", "operations.2.kind", "refund", "operations.2.outcome", "due")
+		refund(once, full).Want(t, 202, "state", "captured", "operations.2.outcome", "due")
 		refund(once, `{"reason":"other"}`).Problem(t, 422, "idempotency_key_reused")
-		refund(admin, whole).Problem(t, 409, "payment_not_captured")
+		refund(admin, full).Problem(t, 409, "payment_not_captured")
 		require.Equal(t, []events.PaymentRefunded{{OrderID: "o1", UserID: "u1", PaymentID: id, Amount: total, Reason: "broken"}},
 			servicetest.Published[events.PaymentRefunded](t, h))
-		requireBooks(t, h, "o1", 0, 0)
+		requireBalance(t, h, "o1", 0, 0)
 		h.Consumes(t, cancelled("o1"))
 		require.Len(t, servicetest.Published[events.PaymentRefunded](t, h), 1)
 	})
@@ -245,14 +245,14 @@ func TestUsersSeeTheirOwnPaymentsOnly(t *testing.T) {
 
 		other.Get(t, "/payments").Want(t, 200, "items", []any{})
 		other.Get(t, "/payments?order_id=o1").Want(t, 200, "items", []any{})
-		other.Get(t, "/payments/"+id).Problem(t, 404, "payment_unknown")
+		other.Get(t, "/payments/"+id).Problem(t, 404, "payment_not_found")
 		other.Get(t, "/payments/reconciliation").Problem(t, 403, "role_required")
 		require.Equal(t, 422, mine.Get(t, "/payments?cursor=%21").Status)
 		require.Equal(t, 422, mine.Get(t, "/payments/"+strings.Repeat("x", 101)).Status)
 	})
 }
 
-func TestReconciliationFindsMoneyThatIsElsewhere(t *testing.T) {
+func TestReconciliationFindsMoneyInTheWrongPlace(t *testing.T) {
 	servicetest.Run(t, payments.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", visa), created("o2", visa), confirmed("o2"))
 		_, err := h.DB.Exec(t.Context(), "UPDATE provider_ledger SET held = 0 WHERE charge = $1", idOf(t, h, "o1"))
@@ -261,7 +261,7 @@ func TestReconciliationFindsMoneyThatIsElsewhere(t *testing.T) {
 		h.As("admin-1", auth.Admin).Get(t, "/payments/reconciliation").
 			Want(t, 200, "payments", 2, "mismatches", 1, "mismatched.0.payment_id", idOf(t, h, "o1"), "mismatched.0.held", 0,
 				"by_state.authorized", 1, "by_state.captured", 1)
-	}, servicetest.Setting("PROVIDER_DELAYS", "false"))
+	}, servicetest.Setting("PAYMENTS_PROVIDER_DELAYS", "false"))
 }
 
 func TestARevokedSessionIsRefused(t *testing.T) {
@@ -274,8 +274,15 @@ func TestARevokedSessionIsRefused(t *testing.T) {
 func TestMoneyIsGivenBackHoweverLongItTakes(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", visa))
-		requireBooks(t, h, "o1", total.Amount, 0)
+		requireBalance(t, h, "o1", total.Amount, 0)
 		h.ConsumesEventually(t, "payments", cancelled("o1"))
-		requireBooks(t, h, "o1", 0, 0)
+		requireBalance(t, h, "o1", 0, 0)
 	})
+}
+
+func TestTheFormerNameOfTheSettingStillWorks(t *testing.T) {
+	servicetest.Run(t, payments.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Consumes(t, created("o1", "pm_fake_slow"))
+		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "authorized")
+	}, servicetest.Setting("PROVIDER_DELAYS", "false"))
 }

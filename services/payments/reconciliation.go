@@ -15,19 +15,19 @@ import (
 const (
 	auditPage    = 500
 	overdueAfter = 5 * time.Minute
-	mostListed   = 100
+	maxListed    = 100
 )
 
-// report is what a pass over all payments found. Operations whose outcome is
-// unknown need no report to be resolved, they are asked about until they are;
-// this is for what asking does not find.
+// report is the result of a pass over all payments. Operations with an unknown
+// outcome do not need it: the provider is asked until the outcome is known. The
+// report is for what asking does not find.
 type report struct {
 	At         time.Time      `json:"at" doc:"When the last full pass ended"`
 	Payments   int            `json:"payments"`
 	ByState    map[string]int `json:"by_state"`
-	Unknown    int            `json:"unknown" doc:"Operations that the provider has not answered for certain"`
-	Overdue    int            `json:"overdue" doc:"Operations that nobody has taken up for 5 minutes"`
-	Mismatches int            `json:"mismatches" doc:"Payments whose money is elsewhere at the provider than their state says"`
+	Unknown    int            `json:"unknown" doc:"Operations whose outcome at the provider is not known yet"`
+	Overdue    int            `json:"overdue" doc:"Operations that have been due for more than 5 minutes"`
+	Mismatches int            `json:"mismatches" doc:"Payments whose money at the provider does not match their state"`
 	Mismatched []mismatch     `json:"mismatched" doc:"The first 100 of them"`
 }
 
@@ -35,17 +35,17 @@ type mismatch struct {
 	PaymentID string `json:"payment_id"`
 	State     string `json:"state"`
 	Amount    int64  `json:"amount" doc:"In minor units, as are the others"`
-	Held      int64  `json:"held" doc:"Set aside at the provider"`
-	Paid      int64  `json:"paid" doc:"Paid at the provider"`
+	Held      int64  `json:"held" doc:"Authorized at the provider and not captured"`
+	Paid      int64  `json:"paid" doc:"Captured at the provider and not refunded"`
 }
 
 func newReport() report { return report{ByState: map[string]int{}, Mismatched: []mismatch{}} }
 
-// auditor walks through all payments, a page at a time.
+// auditor compares all payments with the provider's ledger, a page at a time.
 type auditor struct {
 	mismatches, unknown prometheus.Gauge
 
-	after   string // the last payment of the pass so far
+	after   string // id of the last payment that the running pass has seen
 	running report
 
 	mu   sync.Mutex
@@ -55,10 +55,10 @@ type auditor struct {
 func newAuditor(reg prometheus.Registerer) *auditor {
 	a := &auditor{
 		mismatches: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "troupe_payments_mismatches", Help: "Payments whose money is elsewhere at the provider than their state says, as of the last pass.",
+			Name: "troupe_payments_mismatches", Help: "Payments whose money at the provider did not match their state in the last pass of the reconciliation.",
 		}),
 		unknown: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "troupe_payments_unknown", Help: "Operations that the provider has not answered for certain, as of the last pass.",
+			Name: "troupe_payments_unknown_operations", Help: "Operations whose outcome at the provider was not known in the last pass of the reconciliation.",
 		}),
 		running: newReport(), last: newReport(),
 	}
@@ -66,7 +66,7 @@ func newAuditor(reg prometheus.Registerer) *auditor {
 	return a
 }
 
-// finish makes the running pass the last one and starts anew.
+// finish publishes the report of the running pass and starts the next pass.
 func (a *auditor) finish(now time.Time) {
 	a.running.At = now
 	a.mismatches.Set(float64(a.running.Mismatches))
@@ -82,11 +82,11 @@ func (a *auditor) report() report {
 	return a.last
 }
 
-// reconcile compares the next page of payments with the provider's books. It
-// says 0 at the end of a pass.
+// reconcile compares the next page of payments with the provider's ledger. It
+// returns 0 at the end of a pass.
 func (s *service) reconcile(ctx context.Context) (int, error) {
 	a := s.auditor
-	page, err := store.After(ctx, s.db, a.after, auditPage)
+	page, err := store.After(ctx, s.DB, a.after, auditPage)
 	if err != nil {
 		return 0, err
 	}
@@ -94,12 +94,12 @@ func (s *service) reconcile(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	now := s.now()
+	now := s.Now()
 	for _, p := range page {
 		a.running.count(p, now)
 	}
 	for _, m := range suspects {
-		a.running.blame(m)
+		a.running.addMismatch(m)
 	}
 	if len(page) < auditPage {
 		a.finish(now)
@@ -109,9 +109,9 @@ func (s *service) reconcile(ctx context.Context) (int, error) {
 	return len(page), nil
 }
 
-// compare gives the payments that do not agree with the provider's books. One
-// that was changed between the look at it and the look into the books proves
-// nothing and is left to the next pass.
+// compare returns the payments that do not match the provider's ledger. A payment
+// that was changed between reading it and reading the ledger proves nothing, so it is
+// left to the next pass.
 func (s *service) compare(ctx context.Context, page []*payment.Payment) ([]mismatch, error) {
 	ids := make([]string, len(page))
 	for i, p := range page {
@@ -124,11 +124,11 @@ func (s *service) compare(ctx context.Context, page []*payment.Payment) ([]misma
 	var suspects []*payment.Payment
 	var suspectIDs []string
 	for _, p := range page {
-		if !agrees(p, balances[p.ID]) {
+		if !matches(p, balances[p.ID]) {
 			suspects, suspectIDs = append(suspects, p), append(suspectIDs, p.ID)
 		}
 	}
-	again, err := store.ByID(ctx, s.db, suspectIDs)
+	again, err := store.ByID(ctx, s.DB, suspectIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -141,9 +141,10 @@ func (s *service) compare(ctx context.Context, page []*payment.Payment) ([]misma
 	return proven, nil
 }
 
-// agrees says whether the money is where the payment says. While an operation
-// is open it may be before or after it, but whole in any case.
-func agrees(p *payment.Payment, b provider.Balance) bool {
+// matches reports whether the money is where the payment's state requires. While an
+// operation is open, the provider may have executed it or not, but the full amount
+// is in one place in any case.
+func matches(p *payment.Payment, b provider.Balance) bool {
 	nothing, held, paid := provider.Balance{}, provider.Balance{Held: p.Amount.Amount}, provider.Balance{Paid: p.Amount.Amount}
 	if p.Open() != nil {
 		return b == nothing || b == held || b == paid
@@ -173,9 +174,9 @@ func (r *report) count(p *payment.Payment, now time.Time) {
 	}
 }
 
-func (r *report) blame(m mismatch) {
+func (r *report) addMismatch(m mismatch) {
 	r.Mismatches++
-	if len(r.Mismatched) < mostListed {
+	if len(r.Mismatched) < maxListed {
 		r.Mismatched = append(r.Mismatched, m)
 	}
 }

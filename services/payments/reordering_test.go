@@ -13,40 +13,41 @@ import (
 	"troupe/patterns/event"
 )
 
-// end is where the money of an order is when all is quiet.
+// end is where the money of an order is when nothing is left to do.
 type end struct{ held, paid int64 }
 
-// lives are what can be heard of an order, and where its money is in the end;
-// authorized and confirmed are where the method at hand leaves it.
+// lives returns the sets of events that an order can have, and where its money is in
+// the end. authorized and confirmed are where the payment method leaves it.
 func lives(method string, authorized, confirmed end) []life {
 	create := func(o string) event.Payload { return created(o, method) }
 	confirm := func(o string) event.Payload { return events.OrderConfirmed{OrderID: o, UserID: "u1", Total: total} }
 	cancel := func(o string) event.Payload { return cancelled(o) }
 	return []life{
-		{facts{create}, authorized},
-		{facts{create, confirm}, confirmed},
-		{facts{create, cancel}, end{}},
-		{facts{create, confirm, cancel}, end{}},
-		{facts{confirm, cancel}, end{}},
+		{payloads{create}, authorized},
+		{payloads{create, confirm}, confirmed},
+		{payloads{create, cancel}, end{}},
+		{payloads{create, confirm, cancel}, end{}},
+		{payloads{confirm, cancel}, end{}},
 	}
 }
 
-type facts []func(order string) event.Payload
+type payloads []func(order string) event.Payload
 
+// life is the events of one order and the end that they lead to.
 type life struct {
-	heard facts
-	end   end
+	events payloads
+	end    end
 }
 
-// TestEveryOrderOfEventsEndsTheSame plays every life in every order of its
-// events, each of them heard twice, for methods that fail in different places,
-// all side by side: once in rounds, in which every order hears its next event
-// while calls are under way, and once all in a single batch.
+// TestEveryOrderOfEventsEndsTheSame plays every life in every order of its events,
+// each event consumed twice, for methods that fail in different places. All of them
+// run side by side: once in rounds, in each of which every order has its next event
+// while calls are in flight, and once all in a single batch.
 func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
 	for name, deliver := range map[string]func(*servicetest.Harness, *testing.T, [][]event.Payload){
 		"in rounds": func(h *servicetest.Harness, t *testing.T, rounds [][]event.Payload) {
-			for _, heard := range rounds {
-				h.ConsumesBatch(t, heard...)
+			for _, payloads := range rounds {
+				h.ConsumesBatch(t, payloads...)
 				h.Advance(700 * time.Millisecond)
 				h.Settle(t)
 			}
@@ -66,45 +67,45 @@ func TestEveryOrderOfEventsEndsTheSame(t *testing.T) {
 					lives("pm_fake_timeout", end{held: 4200}, end{paid: 4200}),
 					lives("pm_fake_capture_fails", end{held: 4200}, end{held: 4200}),
 				) {
-					for turns := range permutations(twiceEach(len(life.heard))) {
+					for turns := range permutations(twiceEach(len(life.events))) {
 						order := fmt.Sprint("o", len(ends))
 						ends[order] = life.end
-						rounds = add(rounds, order, life.heard, turns)
+						rounds = add(rounds, order, life.events, turns)
 					}
 				}
 				deliver(h, t, rounds)
-				rest(t, h)
+				settleAll(t, h)
 				for order, want := range ends {
-					requireBooks(t, h, order, want.held, want.paid)
+					requireBalance(t, h, order, want.held, want.paid)
 				}
 				var cancels []event.Payload
 				for order := range ends {
 					cancels = append(cancels, cancelled(order))
 				}
 				h.ConsumesBatch(t, cancels...)
-				rest(t, h)
+				settleAll(t, h)
 				for order := range ends {
-					requireBooks(t, h, order, 0, 0)
+					requireBalance(t, h, order, 0, 0)
 				}
-				requireSaidOnce(t, h, len(ends))
+				requirePublishedOnce(t, h, len(ends))
 			})
 		})
 	}
 }
 
-// add lets an order hear one of its facts in each round, in the turns given.
-func add(rounds [][]event.Payload, order string, heard facts, turns []int) [][]event.Payload {
+// add adds one of the order's events to each round, in the order of turns.
+func add(rounds [][]event.Payload, order string, payloads payloads, turns []int) [][]event.Payload {
 	for round, turn := range turns {
 		if round == len(rounds) {
 			rounds = append(rounds, nil)
 		}
-		rounds[round] = append(rounds[round], heard[turn](order))
+		rounds[round] = append(rounds[round], payloads[turn](order))
 	}
 	return rounds
 }
 
-// rest lets time pass until no call is due any more.
-func rest(t *testing.T, h *servicetest.Harness) {
+// settleAll advances the time until no operation is open.
+func settleAll(t *testing.T, h *servicetest.Harness) {
 	t.Helper()
 	for {
 		h.Settle(t)
@@ -117,34 +118,34 @@ func rest(t *testing.T, h *servicetest.Harness) {
 	}
 }
 
-// requireSaidOnce demands that each order, all of which are cancelled by now, was
-// told the end once, and nothing more than once.
-func requireSaidOnce(t *testing.T, h *servicetest.Harness, orders int) {
+// requirePublishedOnce requires that the end of each order was published once, and no
+// event more than once. All orders are cancelled by now.
+func requirePublishedOnce(t *testing.T, h *servicetest.Harness, orders int) {
 	t.Helper()
-	said := map[string]int{}
+	published := map[string]int{}
 	for _, f := range servicetest.Published[events.PaymentAuthorized](t, h) {
-		said["authorized "+f.OrderID]++
+		published["authorized "+f.OrderID]++
 	}
 	for _, f := range servicetest.Published[events.PaymentCaptured](t, h) {
-		said["captured "+f.OrderID]++
+		published["captured "+f.OrderID]++
 	}
 	for _, f := range servicetest.Published[events.PaymentCaptureFailed](t, h) {
-		said["capture failed "+f.OrderID]++
+		published["capture failed "+f.OrderID]++
 	}
 	for _, f := range servicetest.Published[events.PaymentDeclined](t, h) {
-		said["end "+f.OrderID]++
+		published["end "+f.OrderID]++
 	}
 	for _, f := range servicetest.Published[events.PaymentVoided](t, h) {
-		said["end "+f.OrderID]++
+		published["end "+f.OrderID]++
 	}
 	for _, f := range servicetest.Published[events.PaymentRefunded](t, h) {
-		said["end "+f.OrderID]++
+		published["end "+f.OrderID]++
 	}
-	for what, times := range said {
-		require.Equal(t, 1, times, what)
+	for event, times := range published {
+		require.Equal(t, 1, times, event)
 	}
 	for i := range orders {
-		require.Contains(t, said, fmt.Sprint("end o", i))
+		require.Contains(t, published, fmt.Sprint("end o", i))
 	}
 }
 
@@ -155,8 +156,8 @@ func twiceEach(n int) (turns []int) {
 	return turns
 }
 
-// permutations yields each different order of what is given sorted (the next one
-// in lexical order, until there is none).
+// permutations yields each different permutation of the sorted numbers, in lexical
+// order.
 func permutations(sorted []int) func(yield func([]int) bool) {
 	return func(yield func([]int) bool) {
 		for turns := slices.Clone(sorted); ; {

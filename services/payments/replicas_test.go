@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -27,13 +28,13 @@ import (
 	"troupe/services/payments/internal/store"
 )
 
-// world is what replicas share: the database and the time.
-type world struct {
+// shared is what replicas have in common: the database and the time.
+type shared struct {
 	db     sqldb.DB
 	passed atomic.Int64
 }
 
-func (w *world) now() time.Time {
+func (w *shared) now() time.Time {
 	return time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(w.passed.Load()))
 }
 
@@ -42,40 +43,44 @@ type replica struct {
 	inbox *inbox.Inbox
 }
 
-func (w *world) replica(t testing.TB) replica {
+func (w *shared) replica(t testing.TB) replica {
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	s := &service{
-		db: w.db, now: w.now, newID: newID,
-		outbox:   outbox.New(outbox.Config{Service: "payments", DB: w.db, Now: w.now, NewID: newID}),
-		provider: &provider.Provider{DB: w.db, Now: w.now, After: func(_ time.Duration, f func()) { f() }, Log: log},
-		mailbox:  newMailbox(), auditor: newAuditor(prometheus.NewRegistry()),
-	}
-	return replica{s, inbox.New(inbox.Config{
-		Service: "payments", DB: w.db, Now: w.now, Log: log,
-		Handlers: []inbox.Handler{
-			inbox.HandleBatch(s.orderCreated), inbox.HandleBatch(s.orderConfirmed), inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
-		},
-	})}
+	s := newService(app.Env{
+		DB: w.db, Now: w.now, NewID: newID, Log: log, Registry: prometheus.NewRegistry(),
+		Outbox: outbox.New(outbox.Config{Service: "payments", DB: w.db, Now: w.now, NewID: newID}),
+		After:  func(_ time.Duration, f func()) { f() },
+	})
+	return replica{s, inbox.New(inbox.Config{Service: "payments", DB: w.db, Now: w.now, Log: log, Handlers: s.handlers()})}
 }
 
-func delivery(t testing.TB, fact event.Payload) bus.Delivery {
+// step steps dispatch and then record, and returns how much each of them did.
+func (r replica) step(t testing.TB) (dispatched, recorded int) {
 	t.Helper()
-	data, err := json.Marshal(fact)
+	dispatched, err := r.dispatch(t.Context())
 	require.NoError(t, err)
-	e := event.Envelope{ID: uuid.NewString(), Source: "orders", Type: fact.EventType(), Time: time.Now(), Data: data}
+	recorded, err = r.record(t.Context())
+	require.NoError(t, err)
+	return dispatched, recorded
+}
+
+func delivery(t testing.TB, payload event.Payload) bus.Delivery {
+	t.Helper()
+	data, err := json.Marshal(payload)
+	require.NoError(t, err)
+	e := event.Envelope{ID: uuid.NewString(), Source: "orders", Type: payload.EventType(), Time: time.Now(), Data: data}
 	body, err := event.Encode(e)
 	require.NoError(t, err)
 	return bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}
 }
 
-// TestReplicasTakeAndGiveBackMoneyOnce has three replicas hear and call at once,
-// with events in any order and each delivered to two of them.
-func TestReplicasTakeAndGiveBackMoneyOnce(t *testing.T) {
+// TestReplicasCaptureAndReturnMoneyOnce has three replicas consume events and call
+// the provider at the same time. The events come in any order, each of them twice.
+func TestReplicasCaptureAndReturnMoneyOnce(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		const orders = 150
-		w := &world{db: db}
+		w := &shared{db: db}
 		var deliveries []bus.Delivery
 		total := events.Money{Amount: 700, Currency: "EUR"}
 		methods := []string{"pm_card_visa", "pm_fake_timeout", "pm_fake_timeout_then_charged", "pm_card_visa"}
@@ -96,60 +101,111 @@ func TestReplicasTakeAndGiveBackMoneyOnce(t *testing.T) {
 		for i := range 3 {
 			r := w.replica(t)
 			part := deliveries[i*len(deliveries)/3 : (i+1)*len(deliveries)/3]
-			replicas.Go(func() error { return r.live(t, w, part) })
+			replicas.Go(func() error { return r.run(t, w, part) })
 		}
 		require.NoError(t, replicas.Wait())
-		requireBooks(t, w, orders)
+		requireLedger(t, w, orders)
 	}, app.Migrations(Service)...)
 }
 
-// TestASlowCallHoldsNobodyElseUp has a slow call's answer come only after those
-// of others were recorded; it wakes the worker and is recorded then.
-func TestASlowCallHoldsNobodyElseUp(t *testing.T) {
+// TestASlowCallDelaysNoOtherPayment has the response to a slow call arrive after those
+// of other calls were recorded. It wakes the worker record.
+func TestASlowCallDelaysNoOtherPayment(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
-		r := (&world{db: db}).replica(t)
-		var late []func()
-		r.provider.After = func(_ time.Duration, f func()) { late = append(late, f) }
+		r := (&shared{db: db}).replica(t)
+		var delayed []func()
+		r.provider.After = func(_ time.Duration, f func()) { delayed = append(delayed, f) }
 		require.NoError(t, r.inbox.Consume(t.Context(), []bus.Delivery{
 			delivery(t, events.OrderCreated{OrderID: "slow", PaymentMethod: "pm_fake_slow"}),
 			delivery(t, events.OrderCreated{OrderID: "quick", PaymentMethod: "pm_card_visa"}),
 		}))
-		step := func() int {
-			did, err := r.callProvider(t.Context())
-			require.NoError(t, err)
-			return did
-		}
 		requireStates := func(slow, quick payment.State) {
 			ps, err := store.OfOrders(t.Context(), db, []string{"slow", "quick"})
 			require.NoError(t, err)
 			require.Equal(t, [2]payment.State{slow, quick}, [2]payment.State{ps["slow"].State, ps["quick"].State})
 		}
-		require.Equal(t, 3, step(), "two calls, one answer")
+		dispatched, recorded := r.step(t)
+		require.Equal(t, [2]int{2, 1}, [2]int{dispatched, recorded}, "two calls, one response")
 		requireStates(payment.Pending, payment.Authorized)
-		require.Zero(t, step())
-		require.Equal(t, 1, r.mailbox.unanswered())
-		select {
-		case <-r.mailbox.bell:
-		default:
-		}
-		late[0]()
-		require.Len(t, r.mailbox.bell, 1)
-		require.Equal(t, 1, step())
+		dispatched, recorded = r.step(t)
+		require.Zero(t, dispatched+recorded)
+		require.Equal(t, 1, r.responses.inFlight())
+		<-r.responses.arrived // the first response
+		delayed[0]()
+		require.Len(t, r.responses.arrived, 1)
+		_, recorded = r.step(t)
+		require.Equal(t, 1, recorded)
 		requireStates(payment.Authorized, payment.Authorized)
-		require.Zero(t, r.mailbox.unanswered())
+		require.Zero(t, r.responses.inFlight())
 	}, app.Migrations(Service)...)
 }
 
-// live hears deliveries and calls the provider in turn, until long after.
-func (r replica) live(t *testing.T, w *world, deliveries []bus.Delivery) error {
+// TestCallsInFlightAreLimited has a provider that does not respond. Recording the
+// outcomes makes room for more calls and wakes dispatch.
+func TestCallsInFlightAreLimited(t *testing.T) {
+	t.Parallel()
+	r := (&shared{db: sqldbtest.SQLite(t, app.Migrations(Service)...)}).replica(t)
+	var delayed []func()
+	r.provider.After = func(_ time.Duration, f func()) { delayed = append(delayed, f) }
+	const orders = maxInFlight + 100
+	var deliveries []bus.Delivery
+	for i := range orders {
+		deliveries = append(deliveries, delivery(t, events.OrderCreated{OrderID: fmt.Sprint("o", i), PaymentMethod: "pm_fake_slow"}))
+	}
+	require.NoError(t, r.inbox.Consume(t.Context(), deliveries))
+	for range orders/claimBatch + 2 {
+		r.step(t)
+	}
+	require.Len(t, delayed, maxInFlight)
+	<-r.due // the commit of the handlers
+
+	for _, respond := range delayed {
+		respond()
+	}
+	dispatched, recorded := r.step(t)
+	require.Zero(t, dispatched, "a response makes no room before it is recorded")
+	require.Equal(t, recordBatch, recorded)
+	require.Len(t, r.due, 1)
+	dispatched, _ = r.step(t)
+	require.Equal(t, 100, dispatched)
+}
+
+// TestAFailureToRecordKeepsTheResponses has a database that fails between the call and
+// the recording of its outcome.
+func TestAFailureToRecordKeepsTheResponses(t *testing.T) {
+	t.Parallel()
+	r := (&shared{db: sqldbtest.SQLite(t, app.Migrations(Service)...)}).replica(t)
+	require.NoError(t, r.inbox.Consume(t.Context(), []bus.Delivery{delivery(t, events.OrderCreated{OrderID: "o1", PaymentMethod: "pm_card_visa"})}))
+	_, err := r.dispatch(t.Context())
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = r.record(ctx)
+	require.Error(t, err)
+	require.Equal(t, 1, r.responses.inFlight())
+
+	require.NoError(t, r.recordRest(), "as when the service stops")
+	require.Zero(t, r.responses.inFlight())
+	payments, err := store.OfOrders(t.Context(), r.DB, []string{"o1"})
+	require.NoError(t, err)
+	require.Equal(t, payment.Authorized, payments["o1"].State)
+}
+
+// run consumes deliveries and steps the workers in turn, until long after the last
+// delivery.
+func (r replica) run(t *testing.T, w *shared, deliveries []bus.Delivery) error {
 	for len(deliveries) > 0 {
 		n := min(11, len(deliveries))
 		if err := r.inbox.Consume(t.Context(), deliveries[:n]); err != nil {
 			return err
 		}
 		deliveries = deliveries[n:]
-		if _, err := r.callProvider(t.Context()); err != nil {
+		if _, err := r.dispatch(t.Context()); err != nil {
+			return err
+		}
+		if _, err := r.record(t.Context()); err != nil {
 			return err
 		}
 	}
@@ -160,7 +216,10 @@ func (r replica) live(t *testing.T, w *world, deliveries []bus.Delivery) error {
 		}
 		for n := 1; n > 0; {
 			var err error
-			if n, err = r.callProvider(t.Context()); err != nil {
+			if n, err = r.dispatch(t.Context()); err != nil {
+				return err
+			}
+			if _, err = r.record(t.Context()); err != nil {
 				return err
 			}
 		}
@@ -168,12 +227,13 @@ func (r replica) live(t *testing.T, w *world, deliveries []bus.Delivery) error {
 	return nil
 }
 
-func requireBooks(t *testing.T, w *world, orders int) {
+// requireLedger requires that the money of all orders is where their events want it.
+func requireLedger(t *testing.T, w *shared, orders int) {
 	t.Helper()
 	r := w.replica(t)
-	letters, err := r.inbox.ParkedEvents(t.Context(), "", 1)
+	parked, err := r.inbox.ParkedEvents(t.Context(), "", 1)
 	require.NoError(t, err)
-	require.Empty(t, letters)
+	require.Empty(t, parked)
 	var ids, charges []string
 	for i := range orders {
 		ids = append(ids, fmt.Sprint("o", i))

@@ -1,16 +1,20 @@
 package payment
 
-import "time"
+import (
+	"time"
 
-// Kind is what is asked of the provider.
+	"troupe/patterns/retry"
+)
+
+// Kind is what the provider is asked to do.
 type Kind string
 
-// The kinds.
+// The kinds of operations.
 const (
-	Authorization Kind = "auth"
-	CaptureMoney  Kind = "capture"
-	Void          Kind = "void"
-	Refund        Kind = "refund"
+	Authorize Kind = "auth"
+	Capture   Kind = "capture"
+	Void      Kind = "void"
+	Refund    Kind = "refund"
 )
 
 func (k Kind) undoes() bool { return k == Void || k == Refund }
@@ -18,29 +22,29 @@ func (k Kind) undoes() bool { return k == Void || k == Refund }
 // Status is how far an operation has come.
 type Status string
 
-// The statuses. Unknown is set before the provider is called, so that whoever
-// finds it after a crash asks before doing anything.
+// The statuses. Unknown is stored before the provider is called, so that a process
+// that finds it after a crash asks before it does anything.
 const (
 	Due       Status = "due"
 	Unknown   Status = "unknown"
 	Succeeded Status = "succeeded"
 	Refused   Status = "refused"
-	Dropped   Status = "dropped" // not wanted any more while it was due
+	Dropped   Status = "dropped" // no longer wanted, and the provider was not called for it
 )
 
-// Operation is one thing asked of the provider, under one idempotency key
-// however often it is asked.
+// Operation is one thing that the provider is asked to do. All calls for it have
+// the same idempotency key, however many there are.
 type Operation struct {
 	Kind     Kind      `json:"kind"`
 	Key      string    `json:"key"`
 	Status   Status    `json:"status"`
-	Attempts int       `json:"attempts"`       // calls, those that only asked included
+	Attempts int       `json:"attempts"`       // calls, including those that only asked
 	Code     string    `json:"code,omitempty"` // why it was refused
 	DueAt    time.Time `json:"due_at,omitzero"`
 	Cause    Cause     `json:"cause,omitzero"` // what made the order want it
 }
 
-// Cause is the event that an operation goes back to, for those who trace an order.
+// Cause is the event that led to an operation, for those who trace an order.
 type Cause struct {
 	EventID     string `json:"event_id"`
 	Traceparent string `json:"traceparent,omitempty"`
@@ -50,15 +54,15 @@ func (o *Operation) open() bool { return o.Status == Due || o.Status == Unknown 
 
 func (o *Operation) close(s Status) { o.Status, o.DueAt = s, time.Time{} }
 
-// Call is one call to be made: the operation, and whether to do it or only to
-// ask what became of it.
+// Call is one call to the provider.
 type Call struct {
 	Operation
-	Ask bool
+	Ask bool // only ask for the outcome of the operation, instead of executing it
 }
 
-// Claim takes the open operation to be called now. Nobody else takes it before
-// lease has passed. It is only called if the operation is due.
+// Claim returns the call for the open operation and leases the operation: no other
+// replica claims it before the lease has expired. Claim must only be called if the
+// operation is due.
 func (p *Payment) Claim(now time.Time, lease time.Duration) Call {
 	o := p.Open()
 	ask := o.Status == Unknown
@@ -67,59 +71,65 @@ func (p *Payment) Claim(now time.Time, lease time.Duration) Call {
 	return Call{Operation: *o, Ask: ask}
 }
 
-// Outcome is what came of a call.
+// Outcome is the outcome of a call.
 type Outcome int
 
-// The outcomes.
+// The outcomes of a call.
 const (
-	TimedOut Outcome = iota // no answer: it may or may not be done
-	Absent                  // the provider was asked and knows nothing of it
-	Done
-	Denied // refused for good
+	TimedOut Outcome = iota // no response: the operation was executed or not
+	NotFound                // the provider was asked and does not know the operation
+	Approved                // executed
+	Rejected                // refused for good
 )
 
-// Answer is the provider's answer to a call.
-type Answer struct {
+// Response is the provider's response to a call.
+type Response struct {
 	Outcome Outcome
-	Code    string // why it was denied
+	Code    string // why it was rejected
 }
 
-// Codes of denials that tell where the money really is.
+// Codes of refusals that reveal where the money really is.
 const (
 	AlreadyCaptured = "already_captured"
 	AlreadyRefunded = "already_refunded"
 )
 
-// Answered takes in the answer to a call. One that comes after somebody else has
-// taken the operation over is ignored: they ask, and learn the same.
-func (p *Payment) Answered(c Call, a Answer, now time.Time) {
+// backoff is the wait after a call without an outcome, or a refused void or refund.
+// Replicas share the due operations, so they need no jitter.
+var backoff = retry.Backoff{Base: time.Second, Cap: 5 * time.Minute}
+
+// Answered records the response to a call. If the lease had expired and the
+// operation was claimed again, the response is ignored: the later call asks and
+// receives the same.
+func (p *Payment) Answered(c Call, r Response, now time.Time) {
 	o := p.Open()
 	if o == nil || o.Key != c.Key || o.Attempts != c.Attempts {
 		return
 	}
 	switch {
-	case a.Outcome == TimedOut:
-		o.DueAt = now.Add(patience(o.Attempts))
+	case r.Outcome == TimedOut:
+		o.DueAt = now.Add(backoff.Wait(o.Attempts, 0))
 		return
-	case a.Outcome == Absent:
+	case r.Outcome == NotFound:
 		o.Status, o.DueAt = Due, now
-	case a.Outcome == Done:
+	case r.Outcome == Approved:
 		o.close(Succeeded)
-		p.State = reached[o.Kind]
+		p.State = approved[o.Kind]
 	case !o.Kind.undoes():
 		o.close(Refused)
-		o.Code, p.Code = a.Code, a.Code
+		o.Code, p.Code = r.Code, r.Code
 		p.State = refused[o.Kind]
 	default:
-		p.undoDenied(o, a.Code, now)
+		p.undoRefused(o, r.Code, now)
 	}
 	p.proceed(now)
+	p.setCause(c.Cause)
 }
 
-// undoDenied handles a void or refund that the provider denies. Where it says
-// that the money is elsewhere, the undoing goes on from there. Anything else
-// should not happen; giving up is no option, so it is tried again.
-func (p *Payment) undoDenied(o *Operation, code string, now time.Time) {
+// undoRefused handles a void or refund that the provider refuses. If the code
+// reveals that the money is elsewhere, the undoing continues from there. No other
+// refusal should occur, and an undo is never given up, so it is tried again.
+func (p *Payment) undoRefused(o *Operation, code string, now time.Time) {
 	o.Code = code
 	switch code {
 	case AlreadyCaptured:
@@ -129,20 +139,12 @@ func (p *Payment) undoDenied(o *Operation, code string, now time.Time) {
 		o.close(Refused)
 		p.State = Refunded
 	default:
-		o.Status, o.DueAt = Due, now.Add(patience(o.Attempts))
+		o.Status, o.DueAt = Due, now.Add(backoff.Wait(o.Attempts, 0))
 	}
 }
 
+// The states after an operation was approved and after it was refused.
 var (
-	reached = map[Kind]State{Authorization: Authorized, CaptureMoney: Captured, Void: Voided, Refund: Refunded}
-	refused = map[Kind]State{Authorization: Declined, CaptureMoney: CaptureFailed}
+	approved = map[Kind]State{Authorize: Authorized, Capture: Captured, Void: Voided, Refund: Refunded}
+	refused  = map[Kind]State{Authorize: Declined, Capture: CaptureFailed}
 )
-
-// patience is how long to wait after so many calls: 1 s, 2 s, 4 s, at most 5 min.
-func patience(attempts int) time.Duration {
-	const longest = 5 * time.Minute
-	if attempts > 9 {
-		return longest
-	}
-	return min(time.Second<<max(0, attempts-1), longest)
-}

@@ -1,14 +1,14 @@
-// Package payment is the rules of a payment: what the order wants of it, what
-// the provider has done so far, and what is to be asked of the provider next.
-// It is pure; who stores it, calls the provider and tells others is elsewhere.
+// Package payment holds the rules of a payment: what the order wants of it, what
+// the provider has done so far, and what to ask of the provider next. It is pure:
+// storing payments, calling the provider and publishing events is done elsewhere.
 //
-// What the order wants (Goal) only ever rises, so it does not matter in which
-// order, or how often, its facts are heard:
+// What the order wants (Goal) only ever rises, so the order of its events does not
+// matter, nor does a repetition:
 //
-//	Authorize  <  Capture  <  Undo
+//	authorize  <  capture  <  undo
 //
-// What the provider has done (State) moves by its answers alone. Whenever either
-// changes, next says which operation leads from the one to the other:
+// What the provider has done (State) changes by its responses alone. Whenever
+// either changes, next determines the operation that leads from State towards Goal:
 //
 //	pending ---authorize---> authorized ---capture---> captured
 //	   |          \              |    \                   |
@@ -16,9 +16,9 @@
 //	   |                         |        |               |
 //	   +---------void---------> voided <--+            refunded
 //
-// One operation is open at a time, and it stays open until the provider has
-// answered it for certain. A time-out is no answer: the provider may or may not
-// have done it, and has to be asked.
+// One operation is open at a time, and it stays open until the outcome at the
+// provider is certain. A timeout is not an outcome: the provider may have executed
+// the operation or not, so it is asked.
 package payment
 
 import (
@@ -32,17 +32,18 @@ import (
 // Goal is what the order wants.
 type Goal int
 
-// The goals, in the order in which they only rise.
+// The goals, in the order in which they rise. Their numbers are stored.
 const (
-	Authorize Goal = iota + 1
-	Capture
-	Undo
+	GoalAuthorize Goal = iota + 1 // hold the money
+	GoalCapture                   // take it
+	GoalUndo                      // void or refund it
 )
 
 // State is what the provider has certainly done.
 type State string
 
-// The states. CaptureFailed still holds the authorisation, until it is voided.
+// The states. While a payment is CaptureFailed, the authorization still holds the
+// money, until it is voided.
 const (
 	Pending       State = "pending"
 	Authorized    State = "authorized"
@@ -59,7 +60,7 @@ type Payment struct {
 	OrderID    string
 	UserID     string
 	Amount     money.Money
-	Method     string // the provider's token; empty until the order is known
+	Method     string // the provider's token for it; empty until the order is known
 	Goal       Goal
 	State      State
 	Code       string // why it was declined or not captured
@@ -69,46 +70,83 @@ type Payment struct {
 	Version    int64 // 0 if never stored
 }
 
-// New makes the payment of an order that was not heard of before.
+// New returns the payment of an order that no event has mentioned before.
 func New(id, orderID string, now time.Time) *Payment {
 	return &Payment{ID: id, OrderID: orderID, State: Pending, CreatedAt: now}
 }
 
-// Created takes in the order itself, which alone tells how it is paid.
-func (p *Payment) Created(userID string, amount money.Money, method string, now time.Time) {
+// CommandKind is what a Command asks for.
+type CommandKind string
+
+// The kinds of commands.
+const (
+	OrderCreated   CommandKind = "order created"   // authorize the money
+	OrderConfirmed CommandKind = "order confirmed" // capture it
+	OrderCancelled CommandKind = "order cancelled" // void or refund it
+	RefundRequest  CommandKind = "refund request"  // an admin returns captured money
+)
+
+// Command is what an event about an order, or a request, asks of the order's
+// payment.
+type Command struct {
+	Kind   CommandKind
+	UserID string      // for events
+	Amount money.Money // for events
+	Method string      // for OrderCreated, which alone knows it
+	Reason string      // for OrderCancelled and RefundRequest
+	Cause  Cause       // the event; zero for a request
+}
+
+// Apply changes p as c asks. The commands of an order may be applied in any order
+// and any number of times: the payment always ends the same.
+func (p *Payment) Apply(c Command, now time.Time) {
+	switch c.Kind {
+	case OrderCreated:
+		p.created(c, now)
+	case OrderConfirmed:
+		p.identify(c)
+		p.want(GoalCapture, now)
+	case OrderCancelled:
+		p.identify(c)
+		p.undo(c.Reason, now)
+	case RefundRequest:
+		p.undo(c.Reason, now)
+	default:
+		panic("payment: unknown kind of command " + string(c.Kind))
+	}
+	p.setCause(c.Cause)
+}
+
+func (p *Payment) created(c Command, now time.Time) {
 	if p.Method != "" {
 		return
 	}
-	// An order with no method at all is for the provider to decline.
-	p.UserID, p.Amount, p.Method = userID, amount, cmp.Or(method, "none")
-	p.want(Authorize, now)
+	// An order without a payment method is declined by the provider.
+	p.UserID, p.Amount, p.Method = c.UserID, c.Amount, cmp.Or(c.Method, "none")
+	p.want(GoalAuthorize, now)
 }
 
-// Confirmed takes in that the order is certain.
-func (p *Payment) Confirmed(userID string, amount money.Money, now time.Time) {
-	p.identify(userID, amount)
-	p.want(Capture, now)
-}
-
-// Cancelled takes in that the order is off. If nothing was ever asked of the
-// provider the payment is voided there and then, and a late Created asks nothing.
-func (p *Payment) Cancelled(userID string, amount money.Money, reason string, now time.Time) {
-	p.identify(userID, amount)
-	p.Undo(reason, now)
-}
-
-// Undo gives the money back, for good.
-func (p *Payment) Undo(reason string, now time.Time) {
-	if p.Goal < Undo {
+// undo returns the money, for good. If the provider was never called, the payment
+// is voided at once and is a tombstone: when OrderCreated arrives later, nothing is
+// authorized.
+func (p *Payment) undo(reason string, now time.Time) {
+	if p.Goal < GoalUndo {
 		p.Reason = reason
 	}
-	p.want(Undo, now)
+	p.want(GoalUndo, now)
 }
 
-// identify fills in what Created would, if it has not come yet.
-func (p *Payment) identify(userID string, amount money.Money) {
+// identify sets what OrderCreated would set, if that has not been applied yet.
+func (p *Payment) identify(c Command) {
 	if p.Method == "" {
-		p.UserID, p.Amount = userID, amount
+		p.UserID, p.Amount = c.UserID, c.Amount
+	}
+}
+
+// setCause stores the cause in the open operation, if it has none yet.
+func (p *Payment) setCause(c Cause) {
+	if open := p.Open(); open != nil && open.Cause == (Cause{}) {
+		open.Cause = c
 	}
 }
 
@@ -117,16 +155,16 @@ func (p *Payment) want(g Goal, now time.Time) {
 	p.proceed(now)
 }
 
-// proceed opens the next operation, if there is one and none is open. For the
-// sake of an undo it drops one that is certainly not under way.
+// proceed opens the next operation, if there is one and none is open. If the goal
+// is to undo, it first drops an open operation that is certainly not in progress.
 func (p *Payment) proceed(now time.Time) {
 	if open := p.Open(); open != nil {
-		if p.Goal != Undo || open.Status != Due || open.Kind.undoes() {
+		if p.Goal != GoalUndo || open.Status != Due || open.Kind.undoes() {
 			return
 		}
 		open.close(Dropped)
 	}
-	if p.State == Pending && p.Goal == Undo && !p.everCalled() {
+	if p.State == Pending && p.Goal == GoalUndo && !p.everCalled() {
 		p.State = Voided
 		return
 	}
@@ -137,26 +175,26 @@ func (p *Payment) proceed(now time.Time) {
 	}
 }
 
-// next is the operation that leads from the state towards the goal; "" if there
-// is none.
+// next returns the operation that leads from the state towards the goal; "" if
+// there is none.
 func (p *Payment) next() Kind {
 	switch {
-	case p.State == Pending && p.Goal == Undo:
-		return Void // the authorisation may exist, or may yet come to exist
+	case p.State == Pending && p.Goal == GoalUndo:
+		return Void // the authorization may exist, or may take effect later
 	case p.State == Pending && p.Method != "":
-		return Authorization
-	case p.State == Authorized && p.Goal == Capture:
-		return CaptureMoney
-	case p.State == Authorized && p.Goal == Undo, p.State == CaptureFailed && p.Goal == Undo:
+		return Authorize
+	case p.State == Authorized && p.Goal == GoalCapture:
+		return Capture
+	case p.State == Authorized && p.Goal == GoalUndo, p.State == CaptureFailed && p.Goal == GoalUndo:
 		return Void
-	case p.State == Captured && p.Goal == Undo:
+	case p.State == Captured && p.Goal == GoalUndo:
 		return Refund
 	default:
 		return ""
 	}
 }
 
-// Open is the operation that is not yet answered for certain, nil if none is.
+// Open returns the operation whose outcome is not yet certain; nil if there is none.
 func (p *Payment) Open() *Operation {
 	if n := len(p.Operations); n > 0 && p.Operations[n-1].open() {
 		return &p.Operations[n-1]

@@ -22,22 +22,31 @@ var (
 
 func order() *payment.Payment { return payment.New("p1", "o1", noon) }
 
-func created(p *payment.Payment)   { p.Created("u1", total, visa, noon) }
-func confirmed(p *payment.Payment) { p.Confirmed("u1", total, noon) }
-func cancelled(p *payment.Payment) { p.Cancelled("u1", total, "customer", noon) }
-
-// answered calls the provider once and takes in what it says.
-func answered(t *testing.T, p *payment.Payment, kind payment.Kind, a payment.Answer) {
-	t.Helper()
-	require.NotNil(t, p.Open(), "nothing is to be done")
-	require.Equal(t, kind, p.Open().Kind)
-	p.Answered(p.Claim(noon, lease), a, noon)
+func created(p *payment.Payment) {
+	p.Apply(payment.Command{Kind: payment.OrderCreated, UserID: "u1", Amount: total, Method: visa}, noon)
 }
 
-func done(t *testing.T, p *payment.Payment, kinds ...payment.Kind) {
+func confirmed(p *payment.Payment) {
+	p.Apply(payment.Command{Kind: payment.OrderConfirmed, UserID: "u1", Amount: total}, noon)
+}
+
+func cancelled(p *payment.Payment) {
+	p.Apply(payment.Command{Kind: payment.OrderCancelled, UserID: "u1", Amount: total, Reason: "customer"}, noon)
+}
+
+// answered calls the provider once and records its response.
+func answered(t *testing.T, p *payment.Payment, kind payment.Kind, r payment.Response) {
+	t.Helper()
+	require.NotNil(t, p.Open(), "no operation is open")
+	require.Equal(t, kind, p.Open().Kind)
+	p.Answered(p.Claim(noon, lease), r, noon)
+}
+
+// succeed has the provider approve these operations, one after the other.
+func succeed(t *testing.T, p *payment.Payment, kinds ...payment.Kind) {
 	t.Helper()
 	for _, k := range kinds {
-		answered(t, p, k, payment.Answer{Outcome: payment.Done})
+		answered(t, p, k, payment.Response{Outcome: payment.Approved})
 	}
 }
 
@@ -47,36 +56,36 @@ func requireEnd(t *testing.T, p *payment.Payment, s payment.State) {
 	require.Nil(t, p.Open())
 }
 
-func TestMoneyIsAuthorisedThenCaptured(t *testing.T) {
+func TestMoneyIsAuthorizedThenCaptured(t *testing.T) {
 	t.Parallel()
 	p := order()
 	created(p)
-	done(t, p, payment.Authorization)
+	succeed(t, p, payment.Authorize)
 	requireEnd(t, p, payment.Authorized)
 	confirmed(p)
-	done(t, p, payment.CaptureMoney)
+	succeed(t, p, payment.Capture)
 	requireEnd(t, p, payment.Captured)
 }
 
-func TestACancelGivesBackWhateverWasTaken(t *testing.T) {
+func TestACancelVoidsOrRefunds(t *testing.T) {
 	t.Parallel()
 	p := order()
 	created(p)
-	done(t, p, payment.Authorization)
+	succeed(t, p, payment.Authorize)
 	cancelled(p)
-	done(t, p, payment.Void)
+	succeed(t, p, payment.Void)
 	requireEnd(t, p, payment.Voided)
 
 	p = order()
 	created(p)
 	confirmed(p)
-	done(t, p, payment.Authorization, payment.CaptureMoney)
+	succeed(t, p, payment.Authorize, payment.Capture)
 	cancelled(p)
-	done(t, p, payment.Refund)
+	succeed(t, p, payment.Refund)
 	requireEnd(t, p, payment.Refunded)
 }
 
-func TestNothingIsAskedForAnOrderThatWasCancelledFirst(t *testing.T) {
+func TestACancelThatComesFirstLeavesATombstone(t *testing.T) {
 	t.Parallel()
 	p := order()
 	cancelled(p)
@@ -87,7 +96,7 @@ func TestNothingIsAskedForAnOrderThatWasCancelledFirst(t *testing.T) {
 	require.Empty(t, p.Operations)
 }
 
-func TestAnOperationThatWasNeverCalledIsDroppedByACancel(t *testing.T) {
+func TestACancelDropsAnOperationThatWasNeverCalled(t *testing.T) {
 	t.Parallel()
 	p := order()
 	created(p)
@@ -96,40 +105,40 @@ func TestAnOperationThatWasNeverCalledIsDroppedByACancel(t *testing.T) {
 	require.Equal(t, payment.Dropped, p.Operations[0].Status)
 }
 
-func TestATimeOutIsNoAnswer(t *testing.T) {
+func TestATimeoutIsNoOutcome(t *testing.T) {
 	t.Parallel()
 	p := order()
 	created(p)
 	c := p.Claim(noon, lease)
 	require.False(t, c.Ask)
-	p.Answered(c, payment.Answer{Outcome: payment.TimedOut}, noon)
+	p.Answered(c, payment.Response{Outcome: payment.TimedOut}, noon)
 	require.Equal(t, payment.Pending, p.State)
 	require.Equal(t, noon.Add(time.Second), p.Open().DueAt)
 
 	c = p.Claim(noon, lease)
-	require.True(t, c.Ask, "ask before anything else")
-	p.Answered(c, payment.Answer{Outcome: payment.TimedOut}, noon)
+	require.True(t, c.Ask, "the provider is asked first")
+	p.Answered(c, payment.Response{Outcome: payment.TimedOut}, noon)
 	require.Equal(t, noon.Add(2*time.Second), p.Open().DueAt)
 
 	c = p.Claim(noon, lease)
-	p.Answered(c, payment.Answer{Outcome: payment.Absent}, noon)
+	p.Answered(c, payment.Response{Outcome: payment.NotFound}, noon)
 	again := p.Claim(noon, lease)
 	require.False(t, again.Ask)
-	require.Equal(t, c.Key, again.Key, "the key is the same however often")
+	require.Equal(t, c.Key, again.Key, "all calls have the same key")
 }
 
-func TestALostAuthorisationIsVoidedByACancelEvenIfTheProviderDoesNotKnowItYet(t *testing.T) {
+func TestACancelVoidsAnAuthorizationThatTheProviderDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	p := order()
 	created(p)
-	answered(t, p, payment.Authorization, payment.Answer{Outcome: payment.TimedOut})
+	answered(t, p, payment.Authorize, payment.Response{Outcome: payment.TimedOut})
 	cancelled(p)
-	answered(t, p, payment.Authorization, payment.Answer{Outcome: payment.Absent})
-	done(t, p, payment.Void)
+	answered(t, p, payment.Authorize, payment.Response{Outcome: payment.NotFound})
+	succeed(t, p, payment.Void)
 	requireEnd(t, p, payment.Voided)
 }
 
-func TestASuccessThatComesAfterTheCancelUndoesItself(t *testing.T) {
+func TestASuccessAfterTheCancelIsUndone(t *testing.T) {
 	t.Parallel()
 	for _, late := range []struct {
 		before []payment.Kind
@@ -137,52 +146,52 @@ func TestASuccessThatComesAfterTheCancelUndoesItself(t *testing.T) {
 		end    payment.State
 	}{
 		{nil, payment.Void, payment.Voided},
-		{[]payment.Kind{payment.Authorization}, payment.Refund, payment.Refunded},
+		{[]payment.Kind{payment.Authorize}, payment.Refund, payment.Refunded},
 	} {
 		p := order()
 		created(p)
 		confirmed(p)
-		done(t, p, late.before...)
+		succeed(t, p, late.before...)
 		call := p.Claim(noon, lease)
 		cancelled(p)
-		p.Answered(call, payment.Answer{Outcome: payment.Done}, noon)
-		done(t, p, late.undo)
+		p.Answered(call, payment.Response{Outcome: payment.Approved}, noon)
+		succeed(t, p, late.undo)
 		requireEnd(t, p, late.end)
 	}
 }
 
-func TestADeclineIsTheEnd(t *testing.T) {
+func TestADeclineIsFinal(t *testing.T) {
 	t.Parallel()
 	p := order()
 	created(p)
-	answered(t, p, payment.Authorization, payment.Answer{Outcome: payment.Denied, Code: "card_declined"})
+	answered(t, p, payment.Authorize, payment.Response{Outcome: payment.Rejected, Code: "card_declined"})
 	confirmed(p)
 	cancelled(p)
 	requireEnd(t, p, payment.Declined)
 	require.Equal(t, "card_declined", p.Code)
 }
 
-func TestACaptureThatFailsForGoodLeavesAnAuthorisationToVoid(t *testing.T) {
+func TestAFailedCaptureLeavesAnAuthorizationToVoid(t *testing.T) {
 	t.Parallel()
 	p := order()
 	created(p)
 	confirmed(p)
-	done(t, p, payment.Authorization)
-	answered(t, p, payment.CaptureMoney, payment.Answer{Outcome: payment.Denied, Code: "authorization_lapsed"})
+	succeed(t, p, payment.Authorize)
+	answered(t, p, payment.Capture, payment.Response{Outcome: payment.Rejected, Code: "authorization_lapsed"})
 	requireEnd(t, p, payment.CaptureFailed)
 	cancelled(p)
-	done(t, p, payment.Void)
+	succeed(t, p, payment.Void)
 	requireEnd(t, p, payment.Voided)
 }
 
-func TestAVoidOfWhatIsCapturedBecomesARefund(t *testing.T) {
+func TestAVoidOfCapturedMoneyBecomesARefund(t *testing.T) {
 	t.Parallel()
 	p := order()
 	created(p)
-	done(t, p, payment.Authorization)
+	succeed(t, p, payment.Authorize)
 	cancelled(p)
-	answered(t, p, payment.Void, payment.Answer{Outcome: payment.Denied, Code: payment.AlreadyCaptured})
-	done(t, p, payment.Refund)
+	answered(t, p, payment.Void, payment.Response{Outcome: payment.Rejected, Code: payment.AlreadyCaptured})
+	succeed(t, p, payment.Refund)
 	requireEnd(t, p, payment.Refunded)
 }
 
@@ -190,22 +199,22 @@ func TestAnUndoIsNeverGivenUp(t *testing.T) {
 	t.Parallel()
 	p := order()
 	created(p)
-	done(t, p, payment.Authorization)
+	succeed(t, p, payment.Authorize)
 	cancelled(p)
 	for range 30 {
-		answered(t, p, payment.Void, payment.Answer{Outcome: payment.Denied, Code: "try_again"})
+		answered(t, p, payment.Void, payment.Response{Outcome: payment.Rejected, Code: "try_again"})
 	}
 	require.Equal(t, noon.Add(5*time.Minute), p.Open().DueAt)
-	done(t, p, payment.Void)
+	succeed(t, p, payment.Void)
 	requireEnd(t, p, payment.Voided)
 }
 
-func TestAnAnswerToALeaseThatWasTakenOverIsIgnored(t *testing.T) {
+func TestAResponseAfterTheLeaseWasTakenOverIsIgnored(t *testing.T) {
 	t.Parallel()
 	p := order()
 	created(p)
 	stalled := p.Claim(noon, lease)
 	p.Claim(noon.Add(lease), lease)
-	p.Answered(stalled, payment.Answer{Outcome: payment.Denied, Code: "late"}, noon)
+	p.Answered(stalled, payment.Response{Outcome: payment.Rejected, Code: "late"}, noon)
 	require.Equal(t, payment.Pending, p.State)
 }

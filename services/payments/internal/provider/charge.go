@@ -1,33 +1,34 @@
 package provider
 
-// entry is one line of the ledger. What held and paid sum up to, over the
-// entries of a charge, is where its money is: nowhere, set aside, or paid.
+// entry is one entry of the ledger. The sums of held and paid over the entries of a
+// charge are its balance: the money is held, or paid, or neither.
 type entry struct {
 	charge   string
 	step     int
 	key      string
 	kind     Kind
-	denied   string
+	rejected string // why; empty if it was approved
 	method   string
 	currency string
 	held     int64
 	paid     int64
 }
 
-// charge is the entries about one payment, oldest first.
+// charge holds the entries of one charge, oldest first.
 type charge []entry
 
-// behaviour is how a payment method fares. The names are after Stripe's test
-// methods; those with fake are our own, for what goes wrong on the way.
-type behaviour struct {
-	declined     string // code
-	captureFails string // code
-	timesOut     bool   // is authorised, but the answer gets lost
-	drops        int64  // so many calls get lost before one comes through
+// behavior is what happens to charges with a payment method. The names of the
+// methods follow Stripe's test methods; those with "fake" are our own, for failures
+// of the network.
+type behavior struct {
+	declined     string // the code with which authorizations are declined
+	captureFails string // the code with which captures are rejected
+	timesOut     bool   // the money is authorized, but the response is lost
+	drops        int64  // how many calls are lost before one arrives
 	slow         bool
 }
 
-var methods = map[string]behaviour{
+var methods = map[string]behavior{
 	"pm_card_visa":                 {},
 	"pm_card_chargeDeclined":       {declined: "card_declined"},
 	"pm_card_insufficientFunds":    {declined: "insufficient_funds"},
@@ -37,24 +38,24 @@ var methods = map[string]behaviour{
 	"pm_fake_capture_fails":        {captureFails: "authorization_lapsed"},
 }
 
-func behaviourOf(method string) behaviour {
+func behaviorOf(method string) behavior {
 	if b, known := methods[method]; known {
 		return b
 	}
-	return behaviour{declined: "invalid_payment_method"}
+	return behavior{declined: "invalid_payment_method"}
 }
 
-// handle decides about r; the entry, if any, is to be added to the ledger. A key
-// that was seen before gets the answer it got then. An undo that is denied is
-// not entered, for it may be granted later.
-func (c charge) handle(r Request) (Answer, *entry) {
+// handle returns the response to r and the entry to add to the ledger, nil if there
+// is none. A key that is in the ledger gets the response that it got then. A void
+// or refund that is rejected is not added, because it may be approved later.
+func (c charge) handle(r Request) (Response, *entry) {
 	for _, e := range c {
 		if e.key == r.Key {
-			return answerOf(e), nil
+			return responseOf(e), nil
 		}
 	}
 	if r.Ask {
-		return Answer{Outcome: Absent}, nil
+		return Response{Outcome: NotFound}, nil
 	}
 	e := entry{charge: r.Charge, step: len(c) + 1, key: r.Key, kind: r.Kind, method: r.Method, currency: r.Amount.Currency}
 	switch r.Kind {
@@ -67,31 +68,31 @@ func (c charge) handle(r Request) (Answer, *entry) {
 	case Refund:
 		c.refund(&e)
 	default:
-		e.denied = "unknown_operation"
+		e.rejected = "unknown_operation"
 	}
-	if e.denied != "" && (r.Kind == Void || r.Kind == Refund) {
-		return answerOf(e), nil
+	if e.rejected != "" && (r.Kind == Void || r.Kind == Refund) {
+		return responseOf(e), nil
 	}
-	return answerOf(e), &e
+	return responseOf(e), &e
 }
 
-func answerOf(e entry) Answer {
-	if e.denied != "" {
-		return Answer{Outcome: Denied, Code: e.denied}
+func responseOf(e entry) Response {
+	if e.rejected != "" {
+		return Response{Outcome: Rejected, Code: e.rejected}
 	}
-	return Answer{Outcome: Done}
+	return Response{Outcome: Approved}
 }
 
 func (c charge) authorize(e *entry, amount int64) {
 	switch {
 	case c.has(Void):
-		e.denied = "canceled" // before it came: it must not take effect any more
+		e.rejected = "canceled" // a void overtook it: it must no longer take effect
 	case len(c) > 0:
-		e.denied = "duplicate_charge"
+		e.rejected = "duplicate_charge"
 	default:
-		e.denied = behaviourOf(e.method).declined
+		e.rejected = behaviorOf(e.method).declined
 	}
-	if e.denied == "" {
+	if e.rejected == "" {
 		e.held = amount
 	}
 }
@@ -99,26 +100,26 @@ func (c charge) authorize(e *entry, amount int64) {
 func (c charge) capture(e *entry) {
 	switch {
 	case c.has(Capture):
-		e.denied = "already_captured"
+		e.rejected = "already_captured"
 	case c.has(Void) || !c.has(Authorize):
-		e.denied = "not_authorized"
+		e.rejected = "not_authorized"
 	default:
-		e.denied = behaviourOf(c[0].method).captureFails
+		e.rejected = behaviorOf(c[0].method).captureFails
 	}
-	if e.denied == "" {
+	if e.rejected == "" {
 		held, _ := c.balance()
 		e.held, e.paid = -held, held
 	}
 }
 
-// void also takes a charge that was never heard of: it keeps a lost call to
-// authorise from taking effect when it comes at last.
+// void also approves the void of a charge without entries: it prevents that a
+// delayed authorization takes effect when it arrives.
 func (c charge) void(e *entry) {
 	switch {
 	case c.has(Refund):
-		e.denied = "already_refunded"
+		e.rejected = "already_refunded"
 	case c.has(Capture):
-		e.denied = "already_captured"
+		e.rejected = "already_captured"
 	default:
 		held, _ := c.balance()
 		e.held = -held
@@ -127,7 +128,7 @@ func (c charge) void(e *entry) {
 
 func (c charge) refund(e *entry) {
 	if !c.has(Capture) {
-		e.denied = "not_captured"
+		e.rejected = "not_captured"
 		return
 	}
 	_, paid := c.balance()
@@ -136,7 +137,7 @@ func (c charge) refund(e *entry) {
 
 func (c charge) has(k Kind) bool {
 	for _, e := range c {
-		if e.kind == k && e.denied == "" {
+		if e.kind == k && e.rejected == "" {
 			return true
 		}
 	}

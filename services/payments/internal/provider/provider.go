@@ -1,10 +1,11 @@
-// Package provider is the built-in payment provider. It stands for the outside
-// world: it keeps books of its own, that nobody else touches, in transactions of
-// its own; it may be slow, lose calls, and lose answers. The payment method of a
-// charge says how it fares; see methods.
+// Package provider is the built-in payment provider, a fake that stands for the
+// outside world. It has a ledger that no other package touches, in transactions of
+// its own. It may be slow, lose calls, and lose responses: the payment method of a
+// charge determines what happens to it; see methods.
 //
-// What it promises is what real providers promise: a key takes effect once and
-// then gets the same answer for ever, and a key can be asked about.
+// It promises what real providers promise: a request with an idempotency key takes
+// effect once and then always gets the same response, and a caller can ask for the
+// outcome of a key.
 package provider
 
 import (
@@ -18,10 +19,10 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Kind is what a request wants done.
+// Kind is what a request asks for.
 type Kind string
 
-// The kinds. Captures, voids and refunds are of the whole charge.
+// The kinds of requests. Captures, voids and refunds are of the whole charge.
 const (
 	Authorize Kind = "auth"
 	Capture   Kind = "capture"
@@ -32,119 +33,119 @@ const (
 // Request is one call.
 type Request struct {
 	Kind   Kind
-	Key    string // of idempotency
-	Charge string // the caller's name for the charge, the same for all that is about it
+	Key    string // idempotency key
+	Charge string // the caller's id of the charge, the same in all requests about it
 	Amount money.Money
 	Method string
-	Ask    bool // do nothing, only say what became of Key
+	Ask    bool // execute nothing, only return the outcome of Key
 }
 
-// Outcome is what came of a request.
+// Outcome is the outcome of a request.
 type Outcome int
 
-// The outcomes. After TimedOut it may have been done or not.
+// The outcomes. After TimedOut the request may have been executed or not.
 const (
 	TimedOut Outcome = iota
-	Absent           // Ask: the key is not known
-	Done
-	Denied
+	NotFound         // Ask: the key is not known
+	Approved
+	Rejected
 )
 
-// Answer is the answer to a request.
-type Answer struct {
+// Response is the response to a request.
+type Response struct {
 	Outcome Outcome
-	Code    string // why it was denied
+	Code    string // why it was rejected
 }
 
-// How long the callers of slow and lost calls wait for their answer.
 const (
-	slowness = 2 * time.Second
-	patience = 5 * time.Second
+	slowResponse = 2 * time.Second // how long a slow call takes
+	timeout      = 5 * time.Second // how long the caller waits for a response that never comes
 )
 
-// Provider takes requests. All fields are needed.
+// Provider handles requests. All fields are required.
 type Provider struct {
 	DB  sqldb.DB
 	Now func() time.Time
-	// After calls f when d has passed: time.AfterFunc, or at once where nobody
-	// wants to wait.
+	// After calls f when d has passed, like time.AfterFunc, or at once where no
+	// wait is wanted.
 	After func(d time.Duration, f func())
 	Log   *slog.Logger
 }
 
-// Submit sends requests. answered is called once for each, with its index: before
-// Submit returns, or later from another goroutine for those that are slow or
-// time out. They are many in one call only to share a transaction; each is as
-// good as sent alone.
-func (p *Provider) Submit(ctx context.Context, requests []Request, answered func(i int, a Answer)) {
-	answers, err := p.handle(ctx, requests)
+// Submit sends requests. It calls respond once for each request, with its index:
+// before Submit returns, or later from another goroutine if the request is slow or
+// times out. Several requests in one call share a transaction; apart from that it
+// makes no difference whether a request is sent alone.
+func (p *Provider) Submit(ctx context.Context, requests []Request, respond func(i int, r Response)) {
+	responses, err := p.handle(ctx, requests)
 	if err != nil {
-		p.Log.WarnContext(ctx, "payment provider is out of reach", "error", err)
-		answers = make([]Answer, len(requests)) // all of them timed out
+		p.Log.WarnContext(ctx, "the payment provider cannot be reached; its calls are repeated", "error", err)
+		responses = make([]Response, len(requests)) // all of them timed out
 	}
-	for i, a := range answers {
-		if delay := delayOf(requests[i], a, err); delay > 0 {
-			p.After(delay, func() { answered(i, a) })
+	for i, r := range responses {
+		if delay := delayOf(requests[i], r, err); delay > 0 {
+			p.After(delay, func() { respond(i, r) })
 			continue
 		}
-		answered(i, a)
+		respond(i, r)
 	}
 }
 
-func delayOf(r Request, a Answer, err error) time.Duration {
+func delayOf(request Request, response Response, err error) time.Duration {
 	switch {
 	case err != nil:
 		return 0
-	case a.Outcome == TimedOut:
-		return patience
-	case r.Kind == Authorize && !r.Ask && behaviourOf(r.Method).slow:
-		return slowness
+	case response.Outcome == TimedOut:
+		return timeout
+	case request.Kind == Authorize && !request.Ask && behaviorOf(request.Method).slow:
+		return slowResponse
 	default:
 		return 0
 	}
 }
 
-// handle decides about all requests in one transaction.
-func (p *Provider) handle(ctx context.Context, requests []Request) (answers []Answer, err error) {
+// handle handles all requests in one transaction.
+func (p *Provider) handle(ctx context.Context, requests []Request) (responses []Response, err error) {
 	if len(requests) == 0 {
 		return nil, nil
 	}
-	paymentsClaimed.Hit()
+	callsClaimed.Hit()
 	err = p.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		charges, err := p.charges(ctx, tx, requests)
 		if err != nil {
 			return err
 		}
-		answers = make([]Answer, len(requests))
+		responses = make([]Response, len(requests))
 		var rows [][]any
 		for i, r := range requests {
-			answer, entry, err := p.decide(ctx, tx, charges[r.Charge], r)
+			response, entry, err := p.handleOne(ctx, tx, charges[r.Charge], r)
 			if err != nil {
 				return err
 			}
-			answers[i] = answer
+			responses[i] = response
 			if entry != nil {
 				charges[r.Charge] = append(charges[r.Charge], *entry)
 				rows = append(rows, p.row(*entry))
 			}
 		}
-		return p.enter(ctx, tx, rows)
+		return p.addEntries(ctx, tx, rows)
 	})
-	providerDone.Hit()
-	return answers, err
+	callsExecuted.Hit()
+	return responses, err
 }
 
-// decide gives the answer that the caller gets and the entry to be made, if any.
-func (p *Provider) decide(ctx context.Context, tx sqldb.Tx, c charge, r Request) (Answer, *entry, error) {
-	lost, err := p.lost(ctx, tx, c, r)
+// handleOne returns the response to r and the entry to add to the ledger, nil if
+// there is none.
+func (p *Provider) handleOne(ctx context.Context, tx sqldb.Tx, c charge, r Request) (Response, *entry, error) {
+	lost, err := p.losesCall(ctx, tx, c, r)
 	if lost || err != nil {
-		return Answer{Outcome: TimedOut}, nil, err
+		return Response{Outcome: TimedOut}, nil, err
 	}
-	answer, entry := c.handle(r)
-	if entry != nil && r.Kind == Authorize && behaviourOf(r.Method).timesOut {
-		answer = Answer{Outcome: TimedOut}
+	response, entry := c.handle(r)
+	if entry != nil && r.Kind == Authorize && behaviorOf(r.Method).timesOut {
+		response = Response{Outcome: TimedOut}
 	}
-	return answer, entry, nil
+	return response, entry, nil
 }
 
 const columns = "charge, step, key, kind, denied, method, currency, held, paid"
@@ -161,7 +162,7 @@ func (p *Provider) charges(ctx context.Context, tx sqldb.Tx, requests []Request)
 	_, err := sqldb.In(ctx, tx, "SELECT "+columns+" FROM provider_ledger WHERE charge", nil, names, "ORDER BY charge, step",
 		func(row sqldb.Row) error {
 			var e entry
-			err := row.Scan(&e.charge, &e.step, &e.key, &e.kind, &e.denied, &e.method, &e.currency, &e.held, &e.paid)
+			err := row.Scan(&e.charge, &e.step, &e.key, &e.kind, &e.rejected, &e.method, &e.currency, &e.held, &e.paid)
 			charges[e.charge] = append(charges[e.charge], e)
 			return err
 		})
@@ -172,30 +173,32 @@ func (p *Provider) charges(ctx context.Context, tx sqldb.Tx, requests []Request)
 }
 
 func (p *Provider) row(e entry) []any {
-	return []any{e.charge, e.step, e.key, string(e.kind), e.denied, e.method, e.currency, e.held, e.paid, sqldb.Micros(p.Now())}
+	return []any{e.charge, e.step, e.key, string(e.kind), e.rejected, e.method, e.currency, e.held, e.paid, sqldb.Micros(p.Now())}
 }
 
-// errStepTaken: somebody else has just entered the next step of the charge.
+// errStepTaken is the error of a call that lost a race: another call has just added
+// the next entry of the charge.
 var errStepTaken = errors.New("another call about the same charge came first")
 
-func (p *Provider) enter(ctx context.Context, tx sqldb.Tx, rows [][]any) error {
-	entered := 0
+func (p *Provider) addEntries(ctx context.Context, tx sqldb.Tx, rows [][]any) error {
+	added := 0
 	err := sqldb.InsertRows(ctx, tx, "INSERT INTO provider_ledger ("+columns+", at)", rows,
 		"ON CONFLICT (charge, step) DO NOTHING RETURNING step",
-		func(row sqldb.Row) error { entered++; return row.Scan(new(int64)) })
+		func(row sqldb.Row) error { added++; return row.Scan(new(int64)) })
 	if err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
 	}
-	if entered < len(rows) {
+	if added < len(rows) {
 		return errStepTaken
 	}
-	providerEntered.Hit()
+	entriesAdded.Hit()
 	return nil
 }
 
-// lost says whether the call gets lost on its way here, and counts those that do.
-func (p *Provider) lost(ctx context.Context, tx sqldb.Tx, c charge, r Request) (bool, error) {
-	drops := behaviourOf(r.Method).drops
+// losesCall reports whether the call is lost on its way to the provider, and counts
+// the lost calls of its key.
+func (p *Provider) losesCall(ctx context.Context, tx sqldb.Tx, c charge, r Request) (bool, error) {
+	drops := behaviorOf(r.Method).drops
 	if drops == 0 || r.Kind != Authorize || r.Ask || len(c) > 0 {
 		return false, nil
 	}
@@ -203,19 +206,19 @@ func (p *Provider) lost(ctx context.Context, tx sqldb.Tx, c charge, r Request) (
 	err := tx.QueryRow(ctx, `INSERT INTO provider_drops (key, times) VALUES ($1, 1)
 		ON CONFLICT (key) DO UPDATE SET times = provider_drops.times + 1 RETURNING times`, r.Key).Scan(&times)
 	if err != nil {
-		return false, fmt.Errorf("lose a call: %w", err)
+		return false, fmt.Errorf("count a lost call: %w", err)
 	}
 	return times <= drops, nil
 }
 
-// Balance is where the money of a charge is.
+// Balance is where the money of a charge is, in minor units.
 type Balance struct {
-	Held int64 // set aside
+	Held int64 // authorized and not captured
 	Paid int64
 }
 
-// Balances gives where the money of charges is. A charge never heard of has
-// none anywhere.
+// Balances returns the balances of charges. A charge that the provider does not
+// know has none.
 func (p *Provider) Balances(ctx context.Context, charges []string) (map[string]Balance, error) {
 	names := make([]any, len(charges))
 	for i, c := range charges {

@@ -1,4 +1,4 @@
-// Package store keeps payments in the service's database.
+// Package store stores payments in the service's database.
 package store
 
 import (
@@ -15,31 +15,32 @@ import (
 	"troupe/services/payments/internal/payment"
 )
 
-// Migrations make the tables.
+// Migrations create the tables; their versions start at 1001.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// ErrLostRace is the error of a change to a payment that another replica changed
-// meanwhile. Starting over mends it.
-var ErrLostRace = errors.New("changed by somebody else meanwhile")
+// ErrLostRace is the error of saving a payment that another transaction has changed
+// since it was loaded. The caller may load it and try again.
+var ErrLostRace = errors.New("the payment was changed by another transaction since it was loaded")
 
 const columns = "id, order_id, user_id, amount, currency, method, goal, state, code, reason, operations, created_at, version"
 
-// OfOrders loads the payments of orders, by order. Orders without one are left out.
+// OfOrders returns the payments of orders, by order id. Orders without a payment are
+// left out.
 func OfOrders(ctx context.Context, q sqldb.Querier, orderIDs []string) (map[string]*payment.Payment, error) {
 	return load(ctx, q, "order_id", orderIDs, "", func(p *payment.Payment) string { return p.OrderID })
 }
 
-// LockOrders is OfOrders for those who are going to change them: nobody else
-// does until tx ends. They are locked in the order of the order ids, so that two
-// who want the same ones queue up and do not deadlock.
+// LockOrders returns the payments of orders like OfOrders and locks them: no other
+// transaction changes them until tx ends. It locks them in the order of the order
+// ids, so that two transactions that lock the same ones wait and do not deadlock.
 func LockOrders(ctx context.Context, tx sqldb.Tx, orderIDs []string) (map[string]*payment.Payment, error) {
 	return load(ctx, tx, "order_id", slices.Sorted(slices.Values(orderIDs)), "ORDER BY order_id"+tx.ForUpdate(),
 		func(p *payment.Payment) string { return p.OrderID })
 }
 
-// ByID loads payments by id. Unknown ones are left out.
+// ByID returns payments by id. Unknown ids are left out.
 func ByID(ctx context.Context, q sqldb.Querier, ids []string) (map[string]*payment.Payment, error) {
 	return load(ctx, q, "id", ids, "", func(p *payment.Payment) string { return p.ID })
 }
@@ -63,8 +64,9 @@ func load(ctx context.Context, q sqldb.Querier, column string, keys []string, af
 	return found, nil
 }
 
-// Due gives payments whose open operation is to be called by now, the longest
-// waiting first, each to one replica only until tx ends.
+// Due returns payments whose open operation is due, the longest waiting first, and
+// locks them. It skips those that another transaction has locked, so that replicas
+// share the work.
 func Due(ctx context.Context, tx sqldb.Tx, now time.Time, limit int) ([]*payment.Payment, error) {
 	ps, err := sqldb.All(ctx, tx, scan,
 		"SELECT "+columns+" FROM payments WHERE due_at <= $1 ORDER BY due_at LIMIT $2"+tx.SkipLocked(), sqldb.Micros(now), limit)
@@ -74,8 +76,8 @@ func Due(ctx context.Context, tx sqldb.Tx, now time.Time, limit int) ([]*payment
 	return ps, nil
 }
 
-// OfUser lists a user's payments, newest first; before is the id of the last one
-// seen, empty for the first page.
+// OfUser returns a user's payments, newest first. before is the id of the last one
+// of the previous page, empty for the first page.
 func OfUser(ctx context.Context, q sqldb.Querier, userID, before string, limit int) ([]*payment.Payment, error) {
 	ps, err := sqldb.All(ctx, q, scan,
 		"SELECT "+columns+" FROM payments WHERE user_id = $1 AND ($2 = '' OR id < $2) ORDER BY id DESC LIMIT $3",
@@ -86,7 +88,8 @@ func OfUser(ctx context.Context, q sqldb.Querier, userID, before string, limit i
 	return ps, nil
 }
 
-// After lists all payments, oldest first; after is the id of the last one seen.
+// After returns payments of all users, oldest first. after is the id of the last one
+// of the previous page, empty for the first page.
 func After(ctx context.Context, q sqldb.Querier, after string, limit int) ([]*payment.Payment, error) {
 	ps, err := sqldb.All(ctx, q, scan, "SELECT "+columns+" FROM payments WHERE id > $1 ORDER BY id LIMIT $2", after, limit)
 	if err != nil {
@@ -95,8 +98,8 @@ func After(ctx context.Context, q sqldb.Querier, after string, limit int) ([]*pa
 	return ps, nil
 }
 
-// Save stores new and changed payments, in the order in which they are locked.
-// Fails with ErrLostRace if one of them was changed since it was loaded.
+// Save stores new and changed payments, in the order in which LockOrders locks them.
+// It returns ErrLostRace if one of them was changed since it was loaded.
 func Save(ctx context.Context, tx sqldb.Tx, ps []*payment.Payment) error {
 	ps = slices.SortedFunc(slices.Values(ps), func(a, b *payment.Payment) int { return strings.Compare(a.OrderID, b.OrderID) })
 	rows := make([][]any, len(ps))
@@ -111,7 +114,7 @@ func Save(ctx context.Context, tx sqldb.Tx, ps []*payment.Payment) error {
 		}
 	}
 	saved := 0
-	err := sqldb.InsertRows(ctx, tx, "INSERT INTO payments ("+columns+", due_at)", rows, onlyTheNext,
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO payments ("+columns+", due_at)", rows, onlyNextVersion,
 		func(row sqldb.Row) error { saved++; return row.Scan(new(string)) })
 	if err != nil {
 		return fmt.Errorf("save payments: %w", err)
@@ -122,9 +125,9 @@ func Save(ctx context.Context, tx sqldb.Tx, ps []*payment.Payment) error {
 	return nil
 }
 
-// onlyTheNext lets a row replace the version before it and no other: many changed
-// rows cost one statement, and one that lost a race is not returned.
-const onlyTheNext = `ON CONFLICT (order_id) DO UPDATE SET user_id = excluded.user_id, amount = excluded.amount,
+// onlyNextVersion lets a row replace only the version before it. So one statement
+// saves many rows, and a row that lost a race is not among those it returns.
+const onlyNextVersion = `ON CONFLICT (order_id) DO UPDATE SET user_id = excluded.user_id, amount = excluded.amount,
 	currency = excluded.currency, method = excluded.method, goal = excluded.goal, state = excluded.state, code = excluded.code,
 	reason = excluded.reason, operations = excluded.operations, due_at = excluded.due_at, version = excluded.version
 	WHERE payments.version = excluded.version - 1 RETURNING id`

@@ -1,9 +1,9 @@
 -- +goose Up
--- A payment is loaded, changed and stored whole; its operations are a part of it
--- that nothing looks into by itself.
+-- A payment is loaded, changed and stored as a whole. Its operations are a part of it,
+-- and no query reads them by themselves.
 CREATE TABLE payments (
     id         TEXT PRIMARY KEY,
-    order_id   TEXT NOT NULL UNIQUE, -- one payment per order, whatever comes twice
+    order_id   TEXT NOT NULL UNIQUE, -- one payment per order, even if an event arrives twice
     user_id    TEXT NOT NULL,
     amount     BIGINT NOT NULL,
     currency   TEXT NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE payments (
     code       TEXT NOT NULL,
     reason     TEXT NOT NULL,
     operations TEXT NOT NULL, -- JSON
-    due_at     BIGINT,        -- when the open operation is to be called; null if none is open
+    due_at     BIGINT,        -- when the provider is to be called for the open operation; null if none is open
     created_at BIGINT NOT NULL,
     version    BIGINT NOT NULL
 );

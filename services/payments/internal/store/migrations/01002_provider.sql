@@ -1,22 +1,22 @@
 -- +goose Up
--- The books of the built-in provider, which stands for the outside world: only
--- package provider touches them. The ledger is only ever added to; the step
--- within a charge is its primary key, so of two that want to be the next, one is.
+-- The ledger of the built-in provider, which stands for the outside world: only
+-- package provider uses these tables. Entries are only added. The step within a charge
+-- is part of the primary key, so of two concurrent calls only one adds the next entry.
 CREATE TABLE provider_ledger (
     charge   TEXT NOT NULL,
     step     BIGINT NOT NULL,
-    key      TEXT NOT NULL, -- of idempotency
+    key      TEXT NOT NULL, -- idempotency key
     kind     TEXT NOT NULL,
-    denied   TEXT NOT NULL, -- why; empty if granted
+    denied   TEXT NOT NULL, -- why it was rejected; empty if it was approved
     method   TEXT NOT NULL,
     currency TEXT NOT NULL,
-    held     BIGINT NOT NULL, -- what this entry adds to the money set aside
-    paid     BIGINT NOT NULL, -- and to the money paid
+    held     BIGINT NOT NULL, -- what this entry adds to the authorized money
+    paid     BIGINT NOT NULL, -- what it adds to the paid money
     at       BIGINT NOT NULL,
     PRIMARY KEY (charge, step)
 );
 
--- Calls that got lost, for the method that loses some.
+-- Lost calls, for the payment method that loses some.
 CREATE TABLE provider_drops (
     key   TEXT PRIMARY KEY,
     times BIGINT NOT NULL

@@ -1,6 +1,6 @@
 -- +goose Up
--- Every row is due for a moment: the index of those grows dead entries as fast
--- as work comes, and is walked from its oldest end.
+-- Every row is due for a moment, so the index of due rows collects dead entries as fast
+-- as work arrives, and every search for due rows starts at its oldest end.
 ALTER TABLE payments SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
 -- +goose Down
