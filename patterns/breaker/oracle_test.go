@@ -27,14 +27,14 @@ type oracle interface {
 	state() breaker.State
 }
 
-type ours struct{ *breaker.Breaker }
+type breakerUnderTest struct{ *breaker.Breaker }
 
-func (b ours) begin() (func(breaker.Outcome), bool) {
+func (b breakerUnderTest) begin() (func(breaker.Outcome), bool) {
 	p, err := b.Allow()
 	return func(o breaker.Outcome) { b.Done(p, o) }, err == nil
 }
 
-func (b ours) state() breaker.State { return b.Snapshot().State }
+func (b breakerUnderTest) state() breaker.State { return b.Snapshot().State }
 
 type sony struct {
 	*gobreaker.TwoStepCircuitBreaker[any]
@@ -151,7 +151,7 @@ func requireSameBehavior(t *testing.T, scripts *rapid.Generator[[]step], config 
 		script := scripts.Draw(rt, "script")
 		var difference error
 		synctest.Test(t, func(*testing.T) {
-			difference = runScript(script, ours{breaker.New(config)}, newOracle())
+			difference = runScript(script, breakerUnderTest{breaker.New(config)}, newOracle())
 		})
 		if difference != nil {
 			rt.Fatal(difference)

@@ -90,7 +90,7 @@ func TestNothingIsLostWhenTheNetworkFails(t *testing.T) {
 // consumers a missing queue could go unnoticed.
 func TestAMessageIsAcceptedOnlyWhenEveryQueueHasIt(t *testing.T) {
 	t.Parallel()
-	for name, lose := range map[string]func(*testing.T, *amqp.Channel){
+	for name, remove := range map[string]func(*testing.T, *amqp.Channel){
 		"a queue is deleted": func(t *testing.T, ch *amqp.Channel) {
 			_, err := ch.QueueDelete("archive.events.v1", false, false, false)
 			require.NoError(t, err)
@@ -104,7 +104,7 @@ func TestAMessageIsAcceptedOnlyWhenEveryQueueHasIt(t *testing.T) {
 			url := rabbittest.URL(t)
 			b := open(t, url, shared)
 			publish(t, b, invoices("before")...)
-			withChannel(t, url, func(ch *amqp.Channel) { lose(t, ch) })
+			withChannel(t, url, func(ch *amqp.Channel) { remove(t, ch) })
 
 			batch := []bus.Message{
 				{ID: "receipt", Type: "receipt.sent.v1"},
@@ -175,16 +175,16 @@ func TestADeletedQueueIsDeclaredAgain(t *testing.T) {
 	url := rabbittest.URL(t)
 	b := open(t, url, topology)
 	b.SetIdleTimeout(time.Second)
-	h := subscribe(t, b, nil)
+	c := subscribe(t, b, nil)
 	publish(t, b, invoices("before")...)
-	h.waitFor(t, "before")
+	c.waitFor(t, "before")
 	deleteQueue(t, url, queue)
 	require.Eventually(t, func() bool {
 		return b.Publish(t.Context(), invoices("after"))[0] == nil
 	}, timeout, tick)
-	h.waitFor(t, "after")
+	c.waitFor(t, "after")
 
-	h.stop()
+	c.stop()
 	deleteQueue(t, url, queue)
 	require.ErrorIs(t, b.Publish(t.Context(), invoices("unroutable"))[0], bus.ErrUnroutable)
 	publish(t, b, invoices("again")...) // the new session declares the queue
@@ -255,12 +255,12 @@ func TestCloseDoesNotWaitForABrokerThatStopsReading(t *testing.T) {
 	t.Parallel()
 	proxy := rabbittest.NewProxy(t, rabbittest.URL(t))
 	b := open(t, proxy.URL, topology)
-	h := subscribe(t, b, nil)
+	c := subscribe(t, b, nil)
 	publish(t, b, invoices("before")...)
-	h.waitFor(t, "before")
+	c.waitFor(t, "before")
 	proxy.Stall()
 	began := time.Now()
-	h.stop()
+	c.stop()
 	require.NoError(t, b.Close())
 	require.Less(t, time.Since(began), 18*time.Second) // 6 s on an idle machine
 }
@@ -273,17 +273,17 @@ func TestAGracefulStopRequeuesNothing(t *testing.T) {
 	publish(t, b, invoices(ids...)...)
 	handling, ending := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	h := subscribe(t, b, func(context.Context, []bus.Delivery) error {
+	c := subscribe(t, b, func(context.Context, []bus.Delivery) error {
 		once.Do(func() { close(handling); <-ending })
 		return nil
 	})
 	<-handling
 	time.AfterFunc(50*time.Millisecond, func() { close(ending) })
-	h.stop()
+	c.stop()
 	next := subscribe(t, open(t, url, topology), nil)
 	for _, id := range ids {
-		require.Eventually(t, func() bool { return len(h.received(id))+len(next.received(id)) == 1 }, timeout, tick)
-		require.Equal(t, []int{0}, append(h.received(id), next.received(id)...))
+		require.Eventually(t, func() bool { return len(c.received(id))+len(next.received(id)) == 1 }, timeout, tick)
+		require.Equal(t, []int{0}, append(c.received(id), next.received(id)...))
 	}
 }
 
@@ -303,14 +303,14 @@ func TestAnIdleConsumerReconnectsAndMissesNothing(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbittest.URL(t), topology)
 	b.SetIdleTimeout(time.Millisecond)
-	h := subscribe(t, b, nil)
+	c := subscribe(t, b, nil)
 	ids := numbered(0, 300)
 	for _, id := range ids {
 		publish(t, b, invoices(id)...)
 	}
-	h.waitFor(t, ids...)
+	c.waitFor(t, ids...)
 	for _, id := range ids {
-		require.Len(t, h.received(id), 1)
+		require.Len(t, c.received(id), 1)
 	}
 }
 
@@ -318,14 +318,14 @@ func TestAPanicFailsTheBatch(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbittest.URL(t), topology)
 	publish(t, b, invoices("a")...)
-	h := subscribe(t, b, func(_ context.Context, batch []bus.Delivery) error {
+	c := subscribe(t, b, func(_ context.Context, batch []bus.Delivery) error {
 		if batch[0].Attempt == 0 {
 			panic("a bug")
 		}
 		return nil
 	})
-	h.waitFor(t, "a")
-	require.Equal(t, []int{1}, h.received("a"))
+	c.waitFor(t, "a")
+	require.Equal(t, []int{1}, c.received("a"))
 }
 
 func TestAClosedBusAcceptsNothing(t *testing.T) {
