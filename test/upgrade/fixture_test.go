@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"troupe/client"
@@ -89,6 +91,33 @@ func onSQLite(t *testing.T) *upgraded {
 		f.rejuvenate(t, "sqlite://"+file, `SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.type = 'BIGINT'`)
 	}
 	return &upgraded{fixture: f, Cluster: cluster.Start(t, cluster.Config{Kind: cluster.InTest, Data: dir, Settings: settings})}
+}
+
+func onPostgres(t *testing.T) *upgraded {
+	t.Helper()
+	f := unpack(t, "postgres.tar.gz")
+	server := cluster.CreateDatabase(t)
+	databases := map[string]string{}
+	for _, service := range cluster.Backends() {
+		u, err := url.Parse(server)
+		require.NoError(t, err)
+		u.Path += "_" + service
+		databases[service] = u.String()
+		execute(t, server, "CREATE DATABASE "+strings.TrimPrefix(u.Path, "/"))
+		execute(t, databases[service], string(f.files[service+".sql"]))
+		f.rejuvenate(t, databases[service], `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' AND data_type = 'bigint'`)
+	}
+	return &upgraded{fixture: f, Cluster: cluster.Start(t, cluster.Config{Kind: cluster.Replicated, Databases: databases, Settings: settings})}
+}
+
+// execute runs SQL statements, several if need be.
+func execute(t *testing.T, database, statements string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
+	_, err = conn.PgConn().Exec(t.Context(), statements).ReadAll()
+	require.NoError(t, err)
 }
 
 // rejuvenate moves the times in a database as if the earlier version had just been

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"troupe/client"
@@ -44,7 +43,7 @@ type upgraded struct {
 
 func TestDatabasesOfTheEarlierVersionAreUpgraded(t *testing.T) {
 	t.Parallel()
-	for kind, start := range map[string]func(*testing.T) *upgraded{"sqlite": onSQLite} {
+	for kind, start := range map[string]func(*testing.T) *upgraded{"sqlite": onSQLite, "postgres": onPostgres} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)
@@ -82,7 +81,7 @@ func accountsAndSessionsAreKept(t *testing.T, s *upgraded) {
 	for _, service := range cluster.Backends() {
 		var n int
 		require.NoError(t, databases[service].QueryRow(t.Context(), "SELECT count(*) FROM revoked_sessions").Scan(&n))
-		assert.Positive(t, n, "%s forgot which sessions had ended", service)
+		require.Positive(t, n, "%s forgot which sessions had ended", service)
 	}
 }
 
@@ -93,7 +92,6 @@ func endedOrdersAreKept(t *testing.T, s *upgraded) {
 			s.decode(t, "order-"+name, &o)
 			s.requireSame(t, s.grace, "/orders/"+o.ID, "order-"+name)
 			s.requireSame(t, s.grace, "/orders/"+o.ID+"/timeline", "timeline-"+name)
-			s.requireSame(t, s.grace, "/orders/"+o.ID, "order-"+name)
 			var payments struct {
 				Items []json.RawMessage `json:"items"`
 			}
@@ -141,14 +139,14 @@ func notificationsAndMailsAreKept(t *testing.T, s *upgraded) {
 	for id, was := range byID(old) {
 		is := now[id]
 		kinds[was.Kind] = true
-		assert.Equal(t, was.Kind, is.Kind)
-		assert.Equal(t, was.OrderID, is.OrderID)
-		assert.NotEmpty(t, is.Title, "the title of %s", was.Kind)
-		assert.NotEmpty(t, is.Body, "the body of %s", was.Kind)
-		assert.Equal(t, was.ReadAt.IsZero(), is.ReadAt.IsZero(), "%s is as read as it was", was.Kind)
+		require.Equal(t, was.Kind, is.Kind)
+		require.Equal(t, was.OrderID, is.OrderID)
+		require.NotEmpty(t, is.Title, "the title of %s", was.Kind)
+		require.NotEmpty(t, is.Body, "the body of %s", was.Kind)
+		require.Equal(t, was.ReadAt.IsZero(), is.ReadAt.IsZero(), "%s is as read as it was", was.Kind)
 	}
 	for _, kind := range []string{"order.created", "order.paid", "order.cancelled", "order.shipped", "order.delivered", "payment.declined", "payment.refunded"} {
-		assert.Contains(t, kinds, kind, "the earlier version had sent it")
+		require.Contains(t, kinds, kind, "the earlier version had sent it")
 	}
 
 	var mails struct {
@@ -171,11 +169,18 @@ func productsAreKept(t *testing.T, s *upgraded) {
 	type product struct {
 		SKU, Name, Description string
 		Price                  struct{ Amount int64 }
+		Available              int64
 	}
 	type page struct{ Items []product }
 	var was, is page
 	s.decode(t, "products", &was)
 	require.NoError(t, s.admin.Get(t.Context(), "/products?limit=100", &is))
+	require.Len(t, is.Items, len(was.Items))
+	for i := range was.Items {
+		if was.Items[i].SKU == "lantern" { // the orders that were on their way take some
+			was.Items[i].Available = is.Items[i].Available
+		}
+	}
 	require.Equal(t, was, is)
 }
 
