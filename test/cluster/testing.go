@@ -23,7 +23,7 @@ var testSettings = []string{
 	// The machine may be busy.
 	"GATEWAY_TIMEOUT=50s", "GATEWAY_TRY_TIMEOUT=20s", "GATEWAY_SLOW_TRY=20s", "GATEWAY_IN_FLIGHT=4096",
 	// Neither may clear away what got lost.
-	"ORDER_DEADLINE=24h", "HOLD_EXPIRY=48h",
+	"ORDERS_DEADLINE=24h", "INVENTORY_HOLD_EXPIRY=48h",
 	"LOG_LEVEL=warn",
 }
 

@@ -65,7 +65,7 @@ func (n *node) start() error {
 		return components, err
 	}
 	instance, err := app.NewInstance(service, app.Dependencies{
-		Environ: map[string]string{"DEMO_CATALOGUE": "false"}, Version: "simulation",
+		Environ: map[string]string{"INVENTORY_DEMO_CATALOGUE": "false"}, Version: "simulation",
 		DB: db, Publisher: publisher{n, n.process}, JWKS: r.signer.JWKS(), Peers: map[string]string{},
 		Transport: http.DefaultTransport, Now: n.now, NewID: n.newID, Log: r.log,
 		After:  func(_ time.Duration, f func()) { n.responses = append(n.responses, f) },
