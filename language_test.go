@@ -3,7 +3,9 @@ package troupe
 import (
 	"fmt"
 	"go/ast"
+	"go/token"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -93,9 +95,15 @@ func list(hits []hit) string {
 	return b.String()
 }
 
-// nameBreaches returns a report for each declared name that contains a private word.
+// nameBreaches returns a report for each file name and each declared name that contains
+// a private word.
 func nameBreaches(tree []source) (breaches []string) {
 	for _, s := range tree {
+		for _, word := range wordsOf(strings.TrimSuffix(path.Base(s.name), ".go")) {
+			if slices.Contains(privateNames, word) {
+				breaches = append(breaches, fmt.Sprintf("%s: the file's name contains %q: docs/GLOSSARY.md has the field's word", s.name, word))
+			}
+		}
 		for _, id := range declaredNames(s.file) {
 			if _, allowed := allowedNames[id.Name]; allowed || strings.Contains(strings.ToLower(id.Name), "deadletter") {
 				continue
@@ -111,7 +119,7 @@ func nameBreaches(tree []source) (breaches []string) {
 }
 
 // declaredNames returns the identifiers that a file declares anywhere: constants,
-// variables, types, functions, fields, parameters.
+// variables (those of a range included), types, functions, fields, parameters.
 func declaredNames(file *ast.File) (names []*ast.Ident) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch d := n.(type) {
@@ -125,7 +133,13 @@ func declaredNames(file *ast.File) (names []*ast.Ident) {
 			names = append(names, d.Names...)
 		case *ast.AssignStmt:
 			for _, left := range d.Lhs {
-				if id, ok := left.(*ast.Ident); ok && d.Tok.String() == ":=" {
+				if id, ok := left.(*ast.Ident); ok && d.Tok == token.DEFINE {
+					names = append(names, id)
+				}
+			}
+		case *ast.RangeStmt:
+			for _, left := range []ast.Expr{d.Key, d.Value} {
+				if id, ok := left.(*ast.Ident); ok && d.Tok == token.DEFINE {
 					names = append(names, id)
 				}
 			}
@@ -203,5 +217,15 @@ func Ring(theDoorBell int) { saidTwice := 1; _ = saidTwice }
 		`patterns/outbox/outbox.go:5: theDoorBell contains "door": docs/GLOSSARY.md has the field's word`,
 		`patterns/outbox/outbox.go:5: theDoorBell contains "bell": docs/GLOSSARY.md has the field's word`,
 		`patterns/outbox/outbox.go:5: saidTwice contains "said": docs/GLOSSARY.md has the field's word`,
+	}, nameBreaches(tree))
+}
+
+func TestAPrivateFileNameOrLoopVariableFails(t *testing.T) {
+	t.Parallel()
+	tree, err := parseTree(fstest.MapFS{"patterns/inbox/reactions.go": {Data: []byte("package inbox\nfunc f() { for said := range 3 { _ = said } }")}})
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		`patterns/inbox/reactions.go: the file's name contains "reactions": docs/GLOSSARY.md has the field's word`,
+		`patterns/inbox/reactions.go:2: said contains "said": docs/GLOSSARY.md has the field's word`,
 	}, nameBreaches(tree))
 }
