@@ -9,8 +9,9 @@ import (
 	"troupe/app/servicetest"
 )
 
-// TestTheAPIIsTheOnePromised holds the document to the table that clients rely on.
-func TestTheAPIIsTheOnePromised(t *testing.T) {
+// TestTheAPIDocumentHasEveryOperation compares the document with a table of what
+// clients rely on.
+func TestTheAPIDocumentHasEveryOperation(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Anonymous().Get(t, "/health").Want(t, 200, "status", "ok", "service", "users")
 		var document struct {
@@ -21,7 +22,7 @@ func TestTheAPIIsTheOnePromised(t *testing.T) {
 			}
 		}
 		h.Anonymous().Get(t, "/openapi.json").Want(t, 200).JSON(t, &document)
-		for _, promised := range []struct {
+		for _, expected := range []struct {
 			method, path, status, body string
 			public                     bool
 		}{
@@ -36,33 +37,33 @@ func TestTheAPIIsTheOnePromised(t *testing.T) {
 			{"get", "/users", "200", "", false},
 			{"get", "/users/{id}", "200", "", false},
 		} {
-			op, ok := document.Paths[promised.path][promised.method]
-			require.True(t, ok, promised)
-			require.Contains(t, op.Responses, promised.status, promised)
-			if promised.body != "" {
-				require.Contains(t, op.RequestBody.Content, promised.body, promised)
+			op, ok := document.Paths[expected.path][expected.method]
+			require.True(t, ok, expected)
+			require.Contains(t, op.Responses, expected.status, expected)
+			if expected.body != "" {
+				require.Contains(t, op.RequestBody.Content, expected.body, expected)
 			}
-			require.Equal(t, promised.public, len(op.Security) == 0, promised)
+			require.Equal(t, expected.public, len(op.Security) == 0, expected)
 		}
 	})
 }
 
-func TestEveryRefusalIsAProblemDocument(t *testing.T) {
+func TestEveryErrorIsAProblemDocument(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		for name, answer := range map[string]*servicetest.Response{
-			"no token":    h.Anonymous().Get(t, "/users/me"),
-			"bad token":   h.Anonymous().With("Authorization", "Bearer x.y.z").Get(t, "/users/me"),
-			"broken JSON": h.Anonymous().Post(t, "/users", `{"email":`),
-			"wrong types": h.Anonymous().Post(t, "/users", `{"email":1,"password":[],"name":{}}`),
-			"no such":     h.Anonymous().Get(t, "/nowhere"),
-			"bad login":   trySignIn(t, form(h), "nobody@example.com", "wrong password"),
+		for name, response := range map[string]*servicetest.Response{
+			"no token":     h.Anonymous().Get(t, "/users/me"),
+			"bad token":    h.Anonymous().With("Authorization", "Bearer x.y.z").Get(t, "/users/me"),
+			"broken JSON":  h.Anonymous().Post(t, "/users", `{"email":`),
+			"wrong types":  h.Anonymous().Post(t, "/users", `{"email":1,"password":[],"name":{}}`),
+			"no such path": h.Anonymous().Get(t, "/nowhere"),
+			"bad login":    trySignIn(t, form(h), "unknown@example.com", "wrong password"),
 		} {
-			require.Equal(t, "application/problem+json", answer.Header("Content-Type"), name)
+			require.Equal(t, "application/problem+json", response.Header("Content-Type"), name)
 			var problem struct{ Title, Detail, Code string }
-			require.NoError(t, json.Unmarshal(answer.Body, &problem), name)
+			require.NoError(t, json.Unmarshal(response.Body, &problem), name)
 			require.NotEmpty(t, problem.Detail, name)
 			require.NotEmpty(t, problem.Code, name)
-			require.Less(t, answer.Status, 500, name)
+			require.Less(t, response.Status, 500, name)
 		}
 	})
 }

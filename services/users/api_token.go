@@ -5,69 +5,70 @@ import (
 	"encoding/json"
 	"strings"
 
+	"troupe/platform/auth"
 	"troupe/platform/fault"
 )
 
-// tokenForm is a request of OAuth 2.0 (RFC 6749, sections 4.3 and 6), of which
-// unknown fields are ignored.
+// tokenForm is a token request of OAuth 2.0 (RFC 6749, sections 4.3 and 6). Unknown
+// fields are ignored.
 type tokenForm struct {
 	_            struct{} `additionalProperties:"true"`
-	GrantType    string   `json:"grant_type,omitempty" doc:"password (unless told) or refresh_token"`
+	GrantType    string   `json:"grant_type,omitempty" doc:"password (the default) or refresh_token"`
 	Username     string   `json:"username,omitempty" doc:"The e-mail address" example:"ada@example.com"`
 	Password     string   `json:"password,omitempty" format:"password"`
 	RefreshToken string   `json:"refresh_token,omitempty"`
 }
 
-type postTokenIn struct {
+type issueTokenRequest struct {
 	ForwardedFor string    `header:"X-Forwarded-For" hidden:"true"`
 	Body         tokenForm `contentType:"application/x-www-form-urlencoded"`
 }
 
 type tokenView struct {
-	AccessToken  string `json:"access_token" doc:"A JWT, to be sent as Authorization: Bearer"`
+	AccessToken  string `json:"access_token" doc:"A JWT, for the header Authorization: Bearer"`
 	TokenType    string `json:"token_type" enum:"bearer"`
-	ExpiresIn    int    `json:"expires_in" doc:"Seconds the access token is good for" example:"600"`
-	RefreshToken string `json:"refresh_token" doc:"Good for one use, which gives the next"`
+	ExpiresIn    int    `json:"expires_in" doc:"Lifetime of the access token in seconds" example:"600"`
+	RefreshToken string `json:"refresh_token" doc:"Valid for one use, which returns the next one"`
 }
 
-type tokenOut struct {
+type tokenResponse struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         tokenView
 }
 
 var (
-	errGrantType = fault.New(fault.Malformed, "unsupported_grant_type", "the grant_type must be password or refresh_token")
-	errNoLogin   = fault.New(fault.Invalid, "invalid_request", "send the fields username and password")
-	errNoRefresh = fault.New(fault.Invalid, "invalid_request", "send the field refresh_token")
+	errGrantType      = fault.New(fault.Malformed, "unsupported_grant_type", "the grant_type is not supported; send password or refresh_token")
+	errNoCredentials  = fault.New(fault.Invalid, "invalid_request", "send the fields username and password")
+	errNoRefreshToken = fault.New(fault.Invalid, "invalid_request", "send the field refresh_token")
 )
 
-func (s *service) postToken(ctx context.Context, in *postTokenIn) (*tokenOut, error) {
+func (s *service) issueToken(ctx context.Context, in *issueTokenRequest) (*tokenResponse, error) {
 	tokens, err := s.token(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	return &tokenOut{CacheControl: "no-store", Body: tokens}, nil
+	return &tokenResponse{CacheControl: "no-store", Body: tokens}, nil
 }
 
-func (s *service) token(ctx context.Context, in *postTokenIn) (tokenView, error) {
+func (s *service) token(ctx context.Context, in *issueTokenRequest) (tokenView, error) {
 	form := in.Body
 	switch form.GrantType {
 	case "", "password":
 		if form.Username == "" || form.Password == "" {
-			return tokenView{}, errNoLogin
+			return tokenView{}, errNoCredentials
 		}
 		return s.signIn(ctx, form.Username, form.Password, s.clientAddress(in.ForwardedFor))
 	case "refresh_token":
 		if form.RefreshToken == "" {
-			return tokenView{}, errNoRefresh
+			return tokenView{}, errNoRefreshToken
 		}
 		return s.refresh(ctx, form.RefreshToken)
 	}
 	return tokenView{}, errGrantType
 }
 
-// clientAddress is the last of the addresses forwarded for: the one that the
-// gateway saw. Whatever stands before it anybody may have made up.
+// clientAddress returns the last address in X-Forwarded-For, which the gateway added.
+// A client may have forged the addresses before it.
 func (s *service) clientAddress(forwardedFor string) string {
 	if !s.TrustForwardedFor {
 		return ""
@@ -75,15 +76,15 @@ func (s *service) clientAddress(forwardedFor string) string {
 	return forwardedFor[strings.LastIndexByte(forwardedFor, ',')+1:]
 }
 
-func (s *service) postLogout(ctx context.Context, _ *struct{}) (*struct{}, error) {
-	return nil, s.signOut(ctx, callerOf(ctx))
+func (s *service) logOut(ctx context.Context, _ *struct{}) (*struct{}, error) {
+	return nil, s.signOut(ctx, auth.CallerOf(ctx))
 }
 
-type jwksOut struct {
+type jwksResponse struct {
 	CacheControl string `header:"Cache-Control"`
 	Body         json.RawMessage
 }
 
-func (s *service) getJWKS(context.Context, *struct{}) (*jwksOut, error) {
-	return &jwksOut{CacheControl: "public, max-age=300", Body: s.signer.JWKS()}, nil
+func (s *service) getJWKS(context.Context, *struct{}) (*jwksResponse, error) {
+	return &jwksResponse{CacheControl: "public, max-age=300", Body: s.signer.JWKS()}, nil
 }

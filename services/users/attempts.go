@@ -10,15 +10,18 @@ import (
 	"troupe/services/users/internal/throttle"
 )
 
-// attempt is one try at a password: whose, and from where if that is known.
+// attempt is one attempt to sign in: at which account, and from which address if that
+// is known.
 type attempt struct {
 	account throttle.Key
 	address throttle.Key
 }
 
+// attemptOn returns an attempt at an account from an unknown address.
 func attemptOn(email string) attempt { return attempt{account: throttle.Account(email)} }
 
-func attemptBy(email, from string) attempt {
+// attemptFrom returns an attempt at an account from a client's address.
+func attemptFrom(email, from string) attempt {
 	try := attemptOn(email)
 	if address, ok := throttle.Address(from); ok {
 		try.address = address
@@ -26,18 +29,19 @@ func attemptBy(email, from string) attempt {
 	return try
 }
 
-// charge counts the attempt as failed. Fails with fault.TooMany, and counts
-// nothing, if it comes too early.
-func (s *service) charge(ctx context.Context, try attempt) error {
-	now := s.now()
-	return s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		wait, err := store.ChargeAttempt(ctx, tx, try.account, throttle.PerAccount, now)
+// recordAttempt counts the attempt as failed before the password is checked, so that
+// concurrent attempts are limited too. It returns fault.TooManyRequests, and counts
+// nothing, if the attempt comes too early.
+func (s *service) recordAttempt(ctx context.Context, try attempt) error {
+	now := s.Now()
+	return s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		wait, err := store.RecordAttempt(ctx, tx, try.account, throttle.PerAccount, now)
 		if err != nil {
 			return err
 		}
 		var more time.Duration
 		if try.address != "" {
-			if more, err = store.ChargeAttempt(ctx, tx, try.address, throttle.PerAddress, now); err != nil {
+			if more, err = store.RecordAttempt(ctx, tx, try.address, throttle.PerAddress, now); err != nil {
 				return err
 			}
 		}
@@ -48,37 +52,38 @@ func (s *service) charge(ctx context.Context, try attempt) error {
 	})
 }
 
-// forgive is for an attempt that succeeded: the account starts afresh, the
-// address gets back no more than this one.
-func (s *service) forgive(ctx context.Context, tx sqldb.Tx, try attempt) error {
-	if err := store.ForgiveAttempts(ctx, tx, try.account); err != nil {
+// clearAttempts is called when an attempt has succeeded. It clears the failures of the
+// account, and discards this attempt only from those of the address.
+func (s *service) clearAttempts(ctx context.Context, tx sqldb.Tx, try attempt) error {
+	if err := store.ClearAttempts(ctx, tx, try.account); err != nil {
 		return err
 	}
-	return s.refundAddress(ctx, tx, try)
+	return s.discardFromAddress(ctx, tx, try)
 }
 
-// refundUnlessWrong takes the charge back if the password was not even looked at.
-func (s *service) refundUnlessWrong(ctx context.Context, try attempt, err error) {
+// discardUnlessChecked discards the recorded attempt if err means that the password was
+// not checked.
+func (s *service) discardUnlessChecked(ctx context.Context, try attempt, err error) {
 	if kind := fault.KindOf(err); kind != fault.Unavailable && kind != fault.Internal {
 		return
 	}
-	// The caller may be gone by now, which may be why it failed.
+	// The caller may have disconnected, which may be why it failed.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	failed := s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		if err := store.RefundAttempt(ctx, tx, try.account, throttle.PerAccount); err != nil {
+	failed := s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		if err := store.DiscardAttempt(ctx, tx, try.account, throttle.PerAccount); err != nil {
 			return err
 		}
-		return s.refundAddress(ctx, tx, try)
+		return s.discardFromAddress(ctx, tx, try)
 	})
 	if failed != nil {
-		s.log.WarnContext(ctx, "an attempt to sign in stays counted as failed", "error", failed)
+		s.Log.WarnContext(ctx, "an attempt to sign in remains counted as failed, though the password was not checked", "error", failed)
 	}
 }
 
-func (s *service) refundAddress(ctx context.Context, tx sqldb.Tx, try attempt) error {
+func (s *service) discardFromAddress(ctx context.Context, tx sqldb.Tx, try attempt) error {
 	if try.address == "" {
 		return nil
 	}
-	return store.RefundAttempt(ctx, tx, try.address, throttle.PerAddress)
+	return store.DiscardAttempt(ctx, tx, try.address, throttle.PerAddress)
 }

@@ -14,38 +14,38 @@ import (
 	"troupe/services/users/internal/store"
 )
 
-// accessTTL is how long an access token is good.
+// accessTTL is the lifetime of an access token.
 const accessTTL = 10 * time.Minute
 
-var errBadCredentials = fault.New(fault.Unauthenticated, "invalid_grant", "the e-mail address or the password is wrong")
+var errBadCredentials = fault.New(fault.Unauthenticated, "invalid_grant", "the e-mail address or the password is wrong; check both and try again")
 
-// signIn opens a session. Whether the account is unknown or the password wrong
-// makes no difference, neither in the answer nor in the work done for it.
+// signIn starts a session. An unknown account and a wrong password get the same
+// response after the same work, so that sign-in does not reveal who has an account.
 func (s *service) signIn(ctx context.Context, email, password, from string) (tokenView, error) {
-	try := attemptBy(email, from)
-	if err := s.charge(ctx, try); err != nil {
+	try := attemptFrom(email, from)
+	if err := s.recordAttempt(ctx, try); err != nil {
 		s.signIns.WithLabelValues("throttled").Inc()
 		return tokenView{}, err
 	}
 	a, hash, err := s.authenticate(ctx, email, password)
 	if err != nil {
 		s.signIns.WithLabelValues("failed").Inc()
-		s.refundUnlessWrong(ctx, try, err)
+		s.discardUnlessChecked(ctx, try, err)
 		return tokenView{}, err
 	}
-	opened, err := s.open(ctx, a, hash, try)
+	started, err := s.startSession(ctx, a, hash, try)
 	if err != nil {
-		s.refundUnlessWrong(ctx, try, err)
+		s.discardUnlessChecked(ctx, try, err)
 		return tokenView{}, err
 	}
 	s.signIns.WithLabelValues("succeeded").Inc()
-	return s.grant(opened, a.Role)
+	return s.issueTokens(started, a.Role)
 }
 
-// authenticate gives the account that has this password, and the hash to keep
-// from now on: another one if the present was made at another cost.
+// authenticate returns the account with this e-mail address and password, and the
+// password hash to store: a new one if the present one was computed at another cost.
 func (s *service) authenticate(ctx context.Context, email, password string) (account.Account, string, error) {
-	a, err := s.lookUp(ctx, email)
+	a, err := s.findAccount(ctx, email)
 	if err != nil {
 		return a, "", err
 	}
@@ -63,24 +63,26 @@ func (s *service) authenticate(ctx context.Context, email, password string) (acc
 	return a, hash, err
 }
 
-// lookUp gives the zero account, which has no password, for one that there is not.
-func (s *service) lookUp(ctx context.Context, typed string) (account.Account, error) {
+// findAccount returns the zero account, which has no password, if there is no account
+// with this e-mail address.
+func (s *service) findAccount(ctx context.Context, typed string) (account.Account, error) {
 	email, err := account.ParseEmail(typed)
 	if err != nil {
 		return account.Account{}, nil // no account can have such an address
 	}
-	a, err := store.ByEmail(ctx, s.db, email)
+	a, err := store.ByEmail(ctx, s.DB, email)
 	if fault.Is(err, fault.NotFound) {
 		return account.Account{}, nil
 	}
 	return a, err
 }
 
-// open saves a new session, if the account's password is still the one that was shown.
-func (s *service) open(ctx context.Context, a account.Account, hash string, try attempt) (session.Session, error) {
-	now := s.now()
-	opened := session.Session{ID: s.newID(), AccountID: a.ID, CreatedAt: now, RotatedAt: now}
-	return opened, s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+// startSession stores a new session, unless the account's password has changed since it
+// was checked.
+func (s *service) startSession(ctx context.Context, a account.Account, hash string, try attempt) (session.Session, error) {
+	now := s.Now()
+	started := session.Session{ID: s.NewID(), AccountID: a.ID, CreatedAt: now, RotatedAt: now}
+	return started, s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		same, err := store.ReplaceHash(ctx, tx, a.ID, a.PasswordHash, hash)
 		if err != nil {
 			return err
@@ -88,18 +90,18 @@ func (s *service) open(ctx context.Context, a account.Account, hash string, try 
 		if !same {
 			return errBadCredentials
 		}
-		if err := s.forgive(ctx, tx, try); err != nil {
+		if err := s.clearAttempts(ctx, tx, try); err != nil {
 			return err
 		}
-		return store.AddSession(ctx, tx, opened)
+		return store.AddSession(ctx, tx, started)
 	})
 }
 
-// grant gives the session's present refresh token and a new access token.
-func (s *service) grant(of session.Session, role auth.Role) (tokenView, error) {
-	now := s.now()
+// issueTokens returns the session's present refresh token and a new access token.
+func (s *service) issueTokens(of session.Session, role auth.Role) (tokenView, error) {
+	now := s.Now()
 	caller := auth.Caller{UserID: of.AccountID, Role: role, SessionID: of.ID, Expires: now.Add(accessTTL)}
-	access, err := s.signer.Sign(caller, s.newID(), now)
+	access, err := s.signer.Sign(caller, s.NewID(), now)
 	if err != nil {
 		return tokenView{}, err
 	}
@@ -110,17 +112,18 @@ func (s *service) grant(of session.Session, role auth.Role) (tokenView, error) {
 	return tokenView{AccessToken: access, TokenType: "bearer", ExpiresIn: int(accessTTL.Seconds()), RefreshToken: refresh}, nil
 }
 
-// refresh trades a refresh token for new tokens.
+// refresh returns new tokens for a refresh token.
 func (s *service) refresh(ctx context.Context, token string) (tokenView, error) {
 	id, counter, err := s.tokens.Read(token)
 	if err != nil {
 		return tokenView{}, err
 	}
 	var of session.Session
-	var verdict session.Verdict
+	var decision session.Decision
 	var a account.Account
-	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
-		if of, verdict, err = s.judge(ctx, tx, id, counter); err != nil || verdict == session.Refuse || verdict == session.Reuse {
+	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+		of, decision, err = s.useRefreshToken(ctx, tx, id, counter)
+		if err != nil || decision == session.Refuse || decision == session.Reuse {
 			return err
 		}
 		a, err = store.Get(ctx, tx, of.AccountID)
@@ -131,66 +134,67 @@ func (s *service) refresh(ctx context.Context, token string) (tokenView, error) 
 		return tokenView{}, session.ErrInvalid
 	case err != nil:
 		return tokenView{}, err
-	case verdict == session.Refuse:
+	case decision == session.Refuse:
 		return tokenView{}, session.ErrInvalid
-	case verdict == session.Reuse:
-		s.log.WarnContext(ctx, "a refresh token was used twice; session ended", "session", id, "user", of.AccountID)
+	case decision == session.Reuse:
+		s.Log.WarnContext(ctx, "a refresh token was used twice, so its session was ended", "session", id, "user", of.AccountID)
 		return tokenView{}, session.ErrReused
 	}
-	return s.grant(of, a.Role)
+	return s.issueTokens(of, a.Role)
 }
 
-// judge carries out the verdict on a refresh token.
-func (s *service) judge(ctx context.Context, tx sqldb.Tx, id string, counter int64) (session.Session, session.Verdict, error) {
+// useRefreshToken decides what to do about a refresh token, and rotates or ends its
+// session accordingly.
+func (s *service) useRefreshToken(ctx context.Context, tx sqldb.Tx, id string, counter int64) (session.Session, session.Decision, error) {
 	of, found, err := store.LockSession(ctx, tx, id)
 	if err != nil || !found {
 		return of, session.Refuse, err
 	}
-	verdict := of.Judge(counter, s.now())
-	switch verdict {
+	decision := of.Decide(counter, s.Now())
+	switch decision {
 	case session.Rotate:
 		of.Counter++
-		err = store.RotateSession(ctx, tx, id, s.now())
+		err = store.RotateSession(ctx, tx, id, s.Now())
 	case session.Reuse:
 		err = s.endSession(ctx, tx, of.AccountID, id)
 	}
-	return of, verdict, err
+	return of, decision, err
 }
 
 // signOut ends the caller's session.
 func (s *service) signOut(ctx context.Context, c auth.Caller) error {
-	return s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+	return s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		return s.endSession(ctx, tx, c.UserID, c.SessionID)
 	})
 }
 
 func (s *service) endSession(ctx context.Context, tx sqldb.Tx, accountID, id string) error {
-	ended, err := store.EndSession(ctx, tx, accountID, id, s.now())
+	ended, err := store.EndSession(ctx, tx, accountID, id, s.Now())
 	if err != nil || !ended {
 		return err
 	}
 	return s.revoke(ctx, tx, accountID, []string{id})
 }
 
-// endSessions ends all of an account's sessions but one.
-func (s *service) endSessions(ctx context.Context, tx sqldb.Tx, accountID, but string) error {
-	ids, err := store.EndSessions(ctx, tx, accountID, but, s.now())
+// endSessions ends all sessions of an account except one.
+func (s *service) endSessions(ctx context.Context, tx sqldb.Tx, accountID, except string) error {
+	ids, err := store.EndSessions(ctx, tx, accountID, except, s.Now())
 	if err != nil {
 		return err
 	}
 	return s.revoke(ctx, tx, accountID, ids)
 }
 
-// revoke has the sessions' access tokens refused, here at once and elsewhere as
-// soon as it is heard.
+// revoke revokes the access tokens of sessions: here at once, and in the other
+// services as soon as they have consumed the event.
 func (s *service) revoke(ctx context.Context, tx sqldb.Tx, accountID string, sessions []string) error {
-	until := s.now().Add(accessTTL + auth.Skew)
-	var said []event.Payload
+	until := s.Now().Add(accessTTL + auth.Skew)
+	var revoked []event.Payload
 	for _, id := range sessions {
-		if err := s.revocations.Revoke(ctx, tx, id, until); err != nil {
+		if err := s.Revocations.Revoke(ctx, tx, id, until); err != nil {
 			return err
 		}
-		said = append(said, events.SessionRevoked{SessionID: id, UserID: accountID, Until: until})
+		revoked = append(revoked, events.SessionRevoked{SessionID: id, UserID: accountID, Until: until})
 	}
-	return s.outbox.Add(ctx, tx, said...)
+	return s.Outbox.Add(ctx, tx, revoked...)
 }

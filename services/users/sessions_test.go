@@ -14,18 +14,18 @@ import (
 	"troupe/platform/auth"
 )
 
-func TestARefreshTokenIsGoodForOneUse(t *testing.T) {
+func TestARefreshTokenIsValidForOneUse(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		id := register(t, h, "ada@example.com")
 		first := signIn(t, h, "ada@example.com", goodPassword)
 		h.Advance(9 * time.Minute)
 		second := refresh(t, h, first.Refresh)
 		require.NotEqual(t, first.Refresh, second.Refresh)
-		bearing(h, second.Access).Get(t, "/users/me").Want(t, 200, "id", id)
+		withToken(h, second.Access).Get(t, "/users/me").Want(t, 200, "id", id)
 
 		h.Advance(2 * time.Minute)
-		bearing(h, first.Access).Get(t, "/users/me").Problem(t, 401, "token_expired")
-		bearing(h, second.Access).Get(t, "/users/me").Want(t, 200)
+		withToken(h, first.Access).Get(t, "/users/me").Problem(t, 401, "token_expired")
+		withToken(h, second.Access).Get(t, "/users/me").Want(t, 200)
 		refresh(t, h, second.Refresh)
 	})
 }
@@ -40,17 +40,17 @@ func TestAStolenRefreshTokenEndsTheSession(t *testing.T) {
 
 		tryRefresh(t, h, first.Refresh).Problem(t, 401, "invalid_grant")
 		tryRefresh(t, h, second.Refresh).Problem(t, 401, "invalid_grant")
-		bearing(h, second.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
+		withToken(h, second.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
 
 		revoked := servicetest.Published[events.SessionRevoked](t, h)
 		require.Len(t, revoked, 1)
 		require.Equal(t, id, revoked[0].UserID)
 		require.True(t, revoked[0].Until.Equal(h.Now().Add(10*time.Minute+auth.Skew)), "until the last access token has expired")
-		bearing(h, other.Access).Get(t, "/users/me").Want(t, 200)
+		withToken(h, other.Access).Get(t, "/users/me").Want(t, 200)
 	})
 }
 
-func TestATokenTwoStepsBackIsStolenHoweverSoonItComes(t *testing.T) {
+func TestAnOlderTokenEndsTheSessionEvenAtOnce(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		first := signIn(t, h, "ada@example.com", goodPassword)
@@ -60,7 +60,7 @@ func TestATokenTwoStepsBackIsStolenHoweverSoonItComes(t *testing.T) {
 	})
 }
 
-func TestALostAnswerCanBeAskedForAgain(t *testing.T) {
+func TestARefreshCanBeRepeatedAfterALostResponse(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		first := signIn(t, h, "ada@example.com", goodPassword)
@@ -71,19 +71,19 @@ func TestALostAnswerCanBeAskedForAgain(t *testing.T) {
 	})
 }
 
-func TestManyUsesAtOnceGiveOneSuccessorAndHarmNothing(t *testing.T) {
+func TestConcurrentRefreshesGetTheSameNextToken(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		first := signIn(t, h, "ada@example.com", goodPassword)
-		successors := together(50, func(int) string { return refresh(t, h, first.Refresh).Refresh })
-		require.Len(t, count(successors), 1)
-		require.NotEqual(t, first.Refresh, successors[0])
+		next := concurrently(50, func(int) string { return refresh(t, h, first.Refresh).Refresh })
+		require.Len(t, count(next), 1)
+		require.NotEqual(t, first.Refresh, next[0])
 		require.Empty(t, servicetest.Published[events.SessionRevoked](t, h))
-		refresh(t, h, successors[0])
+		refresh(t, h, next[0])
 	})
 }
 
-func TestSessionsEndByThemselves(t *testing.T) {
+func TestSessionsExpire(t *testing.T) {
 	const day = 24 * time.Hour
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
@@ -101,19 +101,19 @@ func TestSessionsEndByThemselves(t *testing.T) {
 		h.Settle(t)
 		var left int64
 		require.NoError(t, h.DB.QueryRow(t.Context(), `SELECT count(*) FROM sessions`).Scan(&left))
-		require.Zero(t, left, "what is over is swept up")
+		require.Zero(t, left, "expired sessions are deleted")
 	})
 }
 
-func TestSigningOutEndsTheSessionAtOnce(t *testing.T) {
+func TestLoggingOutEndsTheSessionAtOnce(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		id := register(t, h, "ada@example.com")
-		here, there := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
-		require.Equal(t, 204, bearing(h, here.Access).Post(t, "/logout", nil).Status)
+		ended, other := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
+		require.Equal(t, 204, withToken(h, ended.Access).Post(t, "/logout", nil).Status)
 
-		bearing(h, here.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
-		tryRefresh(t, h, here.Refresh).Problem(t, 401, "invalid_grant")
-		bearing(h, there.Access).Get(t, "/users/me").Want(t, 200, "id", id)
+		withToken(h, ended.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
+		tryRefresh(t, h, ended.Refresh).Problem(t, 401, "invalid_grant")
+		withToken(h, other.Access).Get(t, "/users/me").Want(t, 200, "id", id)
 		require.Len(t, servicetest.Published[events.SessionRevoked](t, h), 1)
 	})
 }
@@ -121,8 +121,8 @@ func TestSigningOutEndsTheSessionAtOnce(t *testing.T) {
 func TestANewPasswordEndsTheOtherSessions(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
-		here, there := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
-		ada := bearing(h, here.Access)
+		kept, other := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
+		ada := withToken(h, kept.Access)
 		change := func(current, replacement string) *servicetest.Response {
 			return ada.Post(t, "/users/me/password", map[string]any{"current_password": current, "new_password": replacement})
 		}
@@ -131,19 +131,19 @@ func TestANewPasswordEndsTheOtherSessions(t *testing.T) {
 		require.Equal(t, 204, change(goodPassword, "a better password still").Status)
 
 		ada.Get(t, "/users/me").Want(t, 200)
-		refresh(t, h, here.Refresh)
-		bearing(h, there.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
-		tryRefresh(t, h, there.Refresh).Problem(t, 401, "invalid_grant")
+		refresh(t, h, kept.Refresh)
+		withToken(h, other.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
+		tryRefresh(t, h, other.Refresh).Problem(t, 401, "invalid_grant")
 		trySignIn(t, form(h), "ada@example.com", goodPassword).Problem(t, 401, "invalid_grant")
 		signIn(t, h, "ada@example.com", "a better password still")
 	})
 }
 
-func TestPasswordsAreKeptExactlyAsSent(t *testing.T) {
+func TestPasswordsAreUsedExactlyAsSent(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		wants := person("ada@example.com")
-		wants["password"] = "  Spaces & + Ünïcode %20 "
-		h.Anonymous().Post(t, "/users", wants).Want(t, 201)
+		body := person("ada@example.com")
+		body["password"] = "  Spaces & + Ünïcode %20 "
+		h.Anonymous().Post(t, "/users", body).Want(t, 201)
 		signIn(t, h, "ada@example.com", "  Spaces & + Ünïcode %20 ")
 		trySignIn(t, form(h), "ada@example.com", "Spaces & + Ünïcode %20").Problem(t, 401, "invalid_grant")
 		trySignIn(t, form(h), "ada@example.com", "  spaces & + ünïcode %20 ").Problem(t, 401, "invalid_grant")
@@ -160,14 +160,14 @@ func TestForgedRefreshTokensAreRefused(t *testing.T) {
 			good.Refresh[:len(good.Refresh)-1] + string(last^1), strings.Replace(good.Refresh, "troupe_rt1_", "troupe_rt2_", 1),
 			good.Refresh[:12] + "AAAA" + good.Refresh[16:], good.Refresh + "\n", " " + good.Refresh, "\xff\xfe",
 		} {
-			answer := tryRefresh(t, h, forged)
-			require.Contains(t, []int{400, 401}, answer.Status, "%q: %s", forged, answer.Body)
+			response := tryRefresh(t, h, forged)
+			require.Contains(t, []int{400, 401}, response.Status, "%q: %s", forged, response.Body)
 		}
 		refresh(t, h, good.Refresh)
 	})
 }
 
-func TestTheTokenFormIsOAuths(t *testing.T) {
+func TestTheTokenRequestIsThatOfOAuth(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		right := url.Values{"grant_type": {"password"}, "username": {"ada@example.com"}, "password": {goodPassword}, "scope": {"openid"}, "client_id": {"web"}}
@@ -180,7 +180,7 @@ func TestTheTokenFormIsOAuths(t *testing.T) {
 	})
 }
 
-func TestOthersVerifyTokensByThePublishedKeys(t *testing.T) {
+func TestOtherServicesVerifyTokensWithThePublishedKeys(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		id := register(t, h, "ada@example.com")
 		token := signIn(t, h, "ada@example.com", goodPassword).Access
@@ -194,6 +194,6 @@ func TestOthersVerifyTokensByThePublishedKeys(t *testing.T) {
 		require.Equal(t, id, caller.UserID)
 		require.Equal(t, auth.User, caller.Role)
 		require.True(t, caller.Expires.Equal(h.Now().Add(10*time.Minute)))
-		h.As(id, auth.Admin).Get(t, "/users").Problem(t, 401, "token_invalid") // signed by somebody else
+		h.As(id, auth.Admin).Get(t, "/users").Problem(t, 401, "token_invalid") // signed with another key
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"troupe/app"
 	"troupe/events"
 	"troupe/platform/auth"
 	"troupe/platform/sqldb"
@@ -17,36 +16,39 @@ import (
 )
 
 type settings struct {
-	// AdminEmail and AdminPassword are the first admin's, made at a start that
-	// finds none. Without a password one is made up and logged, once.
-	AdminEmail    string `env:"ADMIN_EMAIL" envDefault:"admin@troupe.local"`
-	AdminPassword string `env:"ADMIN_PASSWORD"`
-	// MinPassword is how many characters a new password needs.
-	MinPassword int `env:"PASSWORD_MIN_LENGTH" envDefault:"12"`
-	// HashCost is "standard", or "insecure" for tests: refused in production.
-	HashCost string `env:"PASSWORD_HASH_COST" envDefault:"standard"`
-	// TrustForwardedFor takes the client's address, for slowing down guesses, from
-	// the end of X-Forwarded-For, where the gateway writes it. Say false if
-	// strangers can reach this port past the gateway: then only accounts count.
-	TrustForwardedFor bool `env:"TRUST_FORWARDED_FOR" envDefault:"true"`
+	// E-mail address of the first admin, whose account is created at the first start.
+	AdminEmail string `env:"USERS_ADMIN_EMAIL" formerly:"ADMIN_EMAIL" envDefault:"admin@troupe.local"`
+	// Password of the first admin; empty: a random password is logged once, when the
+	// account is created. It has no effect if there is an admin already.
+	AdminPassword string `env:"USERS_ADMIN_PASSWORD" formerly:"ADMIN_PASSWORD"`
+	// How many characters a new password needs at least, from 8 to 64.
+	MinPassword int `env:"USERS_PASSWORD_MIN_LENGTH" formerly:"PASSWORD_MIN_LENGTH" envDefault:"12"`
+	// How much work a password hash takes: standard, or insecure, which is for tests
+	// and refused in production.
+	HashCost string `env:"USERS_PASSWORD_HASH_COST" formerly:"PASSWORD_HASH_COST" envDefault:"standard"`
+	// Whether sign-in attempts are also limited by the client's address, which is
+	// taken from the end of X-Forwarded-For, where the gateway writes it. Set it to
+	// false if clients can reach this port without the gateway, because they could
+	// forge the header. Attempts are then limited by account only.
+	TrustForwardedFor bool `env:"USERS_TRUST_FORWARDED_FOR" formerly:"TRUST_FORWARDED_FOR" envDefault:"true"`
 }
 
-// knownPasswords stand in public files of this project.
+// knownPasswords are published in files of this project.
 var knownPasswords = []string{"troupe-development-only"}
 
-func (s *service) readSettings(env app.Env) error {
-	if err := env.Settings(&s.settings); err != nil {
+func (s *service) readSettings() error {
+	if err := s.Settings(&s.settings); err != nil {
 		return err
 	}
 	switch {
 	case s.MinPassword < 8 || s.MinPassword > 64:
-		return fmt.Errorf("PASSWORD_MIN_LENGTH is %d: set it to 8 or more, at most 64", s.MinPassword)
+		return fmt.Errorf("USERS_PASSWORD_MIN_LENGTH is %d: set it to a number from 8 to 64", s.MinPassword)
 	case s.HashCost != "standard" && s.HashCost != "insecure":
-		return fmt.Errorf("PASSWORD_HASH_COST is %q: set it to standard", s.HashCost)
-	case env.Production && s.HashCost == "insecure":
-		return errors.New("PASSWORD_HASH_COST is insecure: leave it out in production")
-	case env.Production && slices.Contains(knownPasswords, s.AdminPassword):
-		return errors.New("ADMIN_PASSWORD is one that everybody knows: choose your own, or leave it empty to have one made")
+		return fmt.Errorf("USERS_PASSWORD_HASH_COST is %q: set it to standard", s.HashCost)
+	case s.Production && s.HashCost == "insecure":
+		return errors.New("USERS_PASSWORD_HASH_COST is insecure: remove the setting in production")
+	case s.Production && slices.Contains(knownPasswords, s.AdminPassword):
+		return errors.New("USERS_ADMIN_PASSWORD is published with this project: choose your own, or leave it empty to have a random one logged")
 	}
 	return nil
 }
@@ -58,30 +60,30 @@ func (s *service) hashCost() password.Cost {
 	return password.Standard
 }
 
-// ensureAdmin makes the first admin: nobody can register as one.
+// ensureAdmin creates the first admin, because registration never creates one.
 func (s *service) ensureAdmin(ctx context.Context) error {
-	if found, err := store.HasAdmin(ctx, s.db, ""); err != nil || found {
+	if found, err := store.HasAdmin(ctx, s.DB, ""); err != nil || found {
 		return err
 	}
 	a, plain, err := s.newAdmin(ctx)
 	if err != nil {
 		return err
 	}
-	made := false
-	err = s.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
-		if made, err = store.Add(ctx, tx, a); err != nil || !made {
+	created := false
+	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+		if created, err = store.Add(ctx, tx, a); err != nil || !created {
 			return err
 		}
-		return s.outbox.Add(ctx, tx, registered(a))
+		return s.Outbox.Add(ctx, tx, registered(a))
 	})
 	if err != nil {
 		return err
 	}
-	if !made {
-		return s.adminExists(ctx)
+	if !created {
+		return s.requireAdmin(ctx)
 	}
 	if s.AdminPassword == "" {
-		s.log.Warn("made the first admin; this password is shown only now", "email", a.Email, "password", plain)
+		s.Log.Warn("created the first admin; store this password, it is not shown again", "email", a.Email, "password", plain)
 	}
 	return nil
 }
@@ -89,34 +91,35 @@ func (s *service) ensureAdmin(ctx context.Context) error {
 func (s *service) newAdmin(ctx context.Context) (a account.Account, plain string, err error) {
 	email, err := account.ParseEmail(s.AdminEmail)
 	if err != nil {
-		return a, "", fmt.Errorf("ADMIN_EMAIL is %q: %w", s.AdminEmail, err)
+		return a, "", fmt.Errorf("USERS_ADMIN_EMAIL is %q: %w", s.AdminEmail, err)
 	}
 	if plain = s.AdminPassword; plain == "" {
 		plain = rand.Text()
-	} else if err := s.policy.Check(plain, email, "ADMIN_PASSWORD"); err != nil {
-		return a, "", fmt.Errorf("ADMIN_PASSWORD: %w", err)
+	} else if err := s.policy.Check(plain, email, "USERS_ADMIN_PASSWORD"); err != nil {
+		return a, "", fmt.Errorf("USERS_ADMIN_PASSWORD: %w", err)
 	}
 	hash, err := s.hasher.Hash(ctx, plain)
 	if err != nil {
 		return a, "", err
 	}
-	now := s.now()
+	now := s.Now()
 	return account.Account{
-		ID: s.newID(), Email: email, Name: "Admin", Locale: account.DefaultLocale, Role: auth.Admin,
+		ID: s.NewID(), Email: email, Name: "Admin", Locale: account.DefaultLocale, Role: auth.Admin,
 		PasswordHash: hash, Version: 1, CreatedAt: now, UpdatedAt: now,
 	}, plain, nil
 }
 
-// adminExists is what must be so when the address of the first admin is taken:
-// another replica was faster.
-func (s *service) adminExists(ctx context.Context) error {
-	found, err := store.HasAdmin(ctx, s.db, "")
+// requireAdmin returns an error if there is no admin. It is called when the address of
+// the first admin is taken: another replica may have created the account.
+func (s *service) requireAdmin(ctx context.Context) error {
+	found, err := store.HasAdmin(ctx, s.DB, "")
 	if err == nil && !found {
-		err = fmt.Errorf("ADMIN_EMAIL is %s, which belongs to an account that is no admin: choose another", s.AdminEmail)
+		err = fmt.Errorf("USERS_ADMIN_EMAIL is %s, which belongs to an account that is not an admin: choose another address", s.AdminEmail)
 	}
 	return err
 }
 
+// registered returns the event that announces a new account.
 func registered(a account.Account) events.UserRegistered {
 	return events.UserRegistered{UserID: a.ID, Email: a.Email, Name: a.Name, Locale: a.Locale, Version: a.Version}
 }

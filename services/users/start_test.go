@@ -22,7 +22,7 @@ import (
 	"troupe/services/users"
 )
 
-// start starts a replica with these settings and gives what it logged.
+// start starts a replica with these settings and returns what it logged.
 func start(db sqldb.DB, environ map[string]string) (*app.Instance, string, error) {
 	var log bytes.Buffer
 	instance, err := app.NewInstance(users.Service, app.Dependencies{
@@ -48,28 +48,28 @@ func signInAt(i *app.Instance, email, password string) int {
 	return w.Code
 }
 
-func TestTheFirstStartMakesAnAdminAndTellsThePasswordOnce(t *testing.T) {
+func TestTheFirstStartCreatesAnAdminAndLogsThePasswordOnce(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
-		first, log, err := start(db, map[string]string{"ADMIN_EMAIL": "Boss@Example.com"})
+		first, log, err := start(db, map[string]string{"USERS_ADMIN_EMAIL": "Boss@Example.com"})
 		require.NoError(t, err)
-		told := regexp.MustCompile(`level=WARN .* email=boss@example.com password=(\S+)`).FindStringSubmatch(log)
-		require.NotNil(t, told, log)
-		require.Equal(t, 200, signInAt(first, "boss@example.com", told[1]))
+		logged := regexp.MustCompile(`level=WARN .* email=boss@example.com password=(\S+)`).FindStringSubmatch(log)
+		require.NotNil(t, logged, log)
+		require.Equal(t, 200, signInAt(first, "boss@example.com", logged[1]))
 
-		second, log, err := start(db, map[string]string{"ADMIN_EMAIL": "other@example.com", "ADMIN_PASSWORD": adminPassword})
+		second, log, err := start(db, map[string]string{"USERS_ADMIN_EMAIL": "other@example.com", "USERS_ADMIN_PASSWORD": adminPassword})
 		require.NoError(t, err)
 		require.NotContains(t, log, "password")
-		require.Equal(t, 200, signInAt(second, "boss@example.com", told[1]))
+		require.Equal(t, 200, signInAt(second, "boss@example.com", logged[1]))
 		require.Equal(t, 401, signInAt(second, "other@example.com", adminPassword))
 	}, app.Migrations(users.Service)...)
 }
 
-func TestReplicasThatStartTogetherShareKeysAndOneAdmin(t *testing.T) {
+func TestConcurrentStartsShareKeysAndOneAdmin(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
-		keys := together(5, func(int) string {
-			i, _, err := start(db, map[string]string{"PASSWORD_HASH_COST": "insecure"})
+		keys := concurrently(5, func(int) string {
+			i, _, err := start(db, map[string]string{"USERS_PASSWORD_HASH_COST": "insecure"})
 			if err != nil {
 				return err.Error()
 			}
@@ -83,16 +83,16 @@ func TestReplicasThatStartTogetherShareKeysAndOneAdmin(t *testing.T) {
 	}, app.Migrations(users.Service)...)
 }
 
-func TestAChangedHashCostReachesThePasswordAtTheNextSignIn(t *testing.T) {
+func TestASignInRehashesAPasswordOfAnotherCost(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
-		settings := map[string]string{"ADMIN_PASSWORD": adminPassword, "PASSWORD_HASH_COST": "insecure"}
+		settings := map[string]string{"USERS_ADMIN_PASSWORD": adminPassword, "USERS_PASSWORD_HASH_COST": "insecure"}
 		cheap, _, err := start(db, settings)
 		require.NoError(t, err)
 		require.Equal(t, 200, signInAt(cheap, "admin@troupe.local", adminPassword))
 		require.Contains(t, storedHash(t, db), "$m=8,t=1,p=1$")
 
-		settings["PASSWORD_HASH_COST"] = "standard"
+		settings["USERS_PASSWORD_HASH_COST"] = "standard"
 		standard, _, err := start(db, settings)
 		require.NoError(t, err)
 		require.Equal(t, 401, signInAt(standard, "admin@troupe.local", "wrong password"))
@@ -114,19 +114,38 @@ func TestBadSettingsStopTheStart(t *testing.T) {
 	db := sqldbtest.SQLite(t, app.Migrations(users.Service)...)
 	for name, c := range map[string]struct {
 		environ map[string]string
-		says    string
+		message string
 	}{
-		"passwords too short":         {map[string]string{"PASSWORD_MIN_LENGTH": "7"}, "PASSWORD_MIN_LENGTH is 7"},
-		"unknown cost":                {map[string]string{"PASSWORD_HASH_COST": "free"}, "PASSWORD_HASH_COST"},
-		"keys kept for no time":       {map[string]string{"IDEMPOTENCY_KEEP": "0s"}, "IDEMPOTENCY_KEEP"},
-		"admin without an address":    {map[string]string{"ADMIN_EMAIL": "root"}, `ADMIN_EMAIL is "root"`},
-		"admin with a weak password":  {map[string]string{"ADMIN_PASSWORD": "password1234"}, "ADMIN_PASSWORD"},
-		"cheap hashes in production":  {map[string]string{"TROUPE_ENV": "production", "PASSWORD_HASH_COST": "insecure"}, "PASSWORD_HASH_COST"},
-		"public secret in production": {map[string]string{"TROUPE_ENV": "production", "ADMIN_PASSWORD": "troupe-development-only"}, "ADMIN_PASSWORD"},
+		"passwords too short":               {map[string]string{"USERS_PASSWORD_MIN_LENGTH": "7"}, "USERS_PASSWORD_MIN_LENGTH is 7"},
+		"unknown cost":                      {map[string]string{"USERS_PASSWORD_HASH_COST": "free"}, "USERS_PASSWORD_HASH_COST"},
+		"idempotency keys kept for no time": {map[string]string{"IDEMPOTENCY_KEEP": "0s"}, "IDEMPOTENCY_KEEP"},
+		"admin without an address":          {map[string]string{"USERS_ADMIN_EMAIL": "root"}, `USERS_ADMIN_EMAIL is "root"`},
+		"admin with a weak password":        {map[string]string{"USERS_ADMIN_PASSWORD": "password1234"}, "USERS_ADMIN_PASSWORD"},
+		"insecure hashes in production":     {map[string]string{"TROUPE_ENV": "production", "USERS_PASSWORD_HASH_COST": "insecure"}, "USERS_PASSWORD_HASH_COST"},
+		"published password in production":  {map[string]string{"TROUPE_ENV": "production", "USERS_ADMIN_PASSWORD": "troupe-development-only"}, "USERS_ADMIN_PASSWORD"},
 	} {
-		_, _, err := start(db, c.environ)
-		require.ErrorContains(t, err, c.says, name)
+		t.Run(name, func(t *testing.T) {
+			_, _, err := start(db, c.environ)
+			require.ErrorContains(t, err, c.message)
+		})
 	}
-	_, _, err := start(db, map[string]string{"ADMIN_PASSWORD": "troupe-development-only"})
+	_, _, err := start(db, map[string]string{"USERS_ADMIN_PASSWORD": "troupe-development-only"})
 	require.NoError(t, err)
+}
+
+func TestTheFormerNamesOfTheSettingsStillWork(t *testing.T) {
+	t.Parallel()
+	db := sqldbtest.SQLite(t, app.Migrations(users.Service)...)
+	instance, log, err := start(db, map[string]string{
+		"ADMIN_EMAIL": "boss@example.com", "ADMIN_PASSWORD": adminPassword, "PASSWORD_HASH_COST": "insecure",
+		"PASSWORD_MIN_LENGTH": "20", "TRUST_FORWARDED_FOR": "false",
+	})
+	require.NoError(t, err)
+	require.Equal(t, 200, signInAt(instance, "boss@example.com", adminPassword))
+	require.Contains(t, storedHash(t, db), "$m=8,t=1,p=1$")
+	for _, setting := range []string{
+		"USERS_ADMIN_EMAIL", "USERS_ADMIN_PASSWORD", "USERS_PASSWORD_HASH_COST", "USERS_PASSWORD_MIN_LENGTH", "USERS_TRUST_FORWARDED_FOR",
+	} {
+		require.Contains(t, log, "setting="+setting, "a warning")
+	}
 }

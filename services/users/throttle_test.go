@@ -12,7 +12,7 @@ import (
 	"troupe/app/servicetest"
 )
 
-func TestUnknownAndWrongLookAlike(t *testing.T) {
+func TestAnUnknownAccountLooksLikeAWrongPassword(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		client := form(h).With("X-Request-Id", "same")
@@ -21,14 +21,14 @@ func TestUnknownAndWrongLookAlike(t *testing.T) {
 		require.Equal(t, before+1, hashes(t, h))
 		for _, unknown := range []string{"bob@example.com", "no address", "deleted:1", strings.Repeat("a", 100_000), "\"x\"@y.z"} {
 			before := hashes(t, h)
-			answer := trySignIn(t, client, unknown, "wrong password")
-			require.Equal(t, string(wrong.Body), string(answer.Body))
+			response := trySignIn(t, client, unknown, "wrong password")
+			require.Equal(t, string(wrong.Body), string(response.Body))
 			require.Equal(t, before+1, hashes(t, h), "the same work is done for %.20q", unknown)
 		}
 	})
 }
 
-// hashes is how many password hashes the service has computed.
+// hashes returns how many password hashes the service has computed.
 func hashes(t *testing.T, h *servicetest.Harness) int {
 	t.Helper()
 	for line := range strings.Lines(string(h.Anonymous().Get(t, "/metrics").Body)) {
@@ -42,14 +42,14 @@ func hashes(t *testing.T, h *servicetest.Harness) int {
 	return 0
 }
 
-func TestGuessingIsSlowedDownForKnownAndUnknownAlike(t *testing.T) {
+func TestGuessingIsLimitedForKnownAndUnknownAccounts(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		client := form(h).With("X-Request-Id", "same")
 		history := func(email string) (lines []string) {
 			for range 8 {
-				answer := trySignIn(t, client, email, "wrong password")
-				lines = append(lines, fmt.Sprintf("%d %s %s", answer.Status, answer.Header("Retry-After"), answer.Body))
+				response := trySignIn(t, client, email, "wrong password")
+				lines = append(lines, fmt.Sprintf("%d %s %s", response.Status, response.Header("Retry-After"), response.Body))
 			}
 			return lines
 		}
@@ -74,9 +74,9 @@ func TestNobodyIsLockedOutForMoreThanAQuarterOfAnHour(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		for range 30 {
-			answer := trySignIn(t, form(h), "ada@example.com", "wrong password")
-			if answer.Status == 429 {
-				wait, err := strconv.Atoi(answer.Header("Retry-After"))
+			response := trySignIn(t, form(h), "ada@example.com", "wrong password")
+			if response.Status == 429 {
+				wait, err := strconv.Atoi(response.Header("Retry-After"))
 				require.NoError(t, err)
 				require.LessOrEqual(t, wait, 15*60)
 				h.Advance(time.Duration(wait) * time.Second)
@@ -87,17 +87,17 @@ func TestNobodyIsLockedOutForMoreThanAQuarterOfAnHour(t *testing.T) {
 	})
 }
 
-func TestManyGuessesAtOnceCountOneByOne(t *testing.T) {
+func TestConcurrentGuessesAreCountedOneByOne(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
-		statuses := together(20, func(int) int { return trySignIn(t, form(h), "ada@example.com", "wrong password").Status })
+		statuses := concurrently(20, func(int) int { return trySignIn(t, form(h), "ada@example.com", "wrong password").Status })
 		require.Equal(t, map[int]int{401: 5, 429: 15}, count(statuses))
 	})
 }
 
-// Two come at the same moment, maybe to two replicas: the later one may be
-// counted first, and the other must not be taken for one that comes too early.
-func TestTheEarlierOfTwoMayBeCountedLater(t *testing.T) {
+// Two attempts are made at the same time, perhaps at two replicas. The later one may be
+// counted first, and then the other must not be rejected as too early.
+func TestTheEarlierOfTwoAttemptsMayBeCountedLater(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		trySignIn(t, form(h), "ada@example.com", "wrong password").Problem(t, 401, "invalid_grant")
@@ -106,7 +106,7 @@ func TestTheEarlierOfTwoMayBeCountedLater(t *testing.T) {
 	})
 }
 
-func TestAnAddressIsSlowedDownWhoeverItTries(t *testing.T) {
+func TestAnAddressIsLimitedAcrossAllAccounts(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		from := func(address string) *servicetest.Client { return form(h).With("X-Forwarded-For", address) }
@@ -119,7 +119,7 @@ func TestAnAddressIsSlowedDownWhoeverItTries(t *testing.T) {
 
 		h.Advance(time.Second)
 		trySignIn(t, from("2001:db8::1"), "ada@example.com", goodPassword).Want(t, 200)
-		// A success buys nobody a guess that does not have to wait.
+		// A success does not allow a guess without the wait.
 		trySignIn(t, from("2001:db8::1"), "bob@example.com", "wrong password").Problem(t, 429, "sign_in_throttled")
 		h.Advance(20 * time.Minute)
 		trySignIn(t, from("2001:db8::1"), "bob@example.com", "wrong password").Problem(t, 401, "invalid_grant")
@@ -127,16 +127,16 @@ func TestAnAddressIsSlowedDownWhoeverItTries(t *testing.T) {
 	})
 }
 
-func TestAnAddressThatMayBeMadeUpIsNotBelieved(t *testing.T) {
+func TestAForgeableAddressIsIgnored(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		client := form(h).With("X-Forwarded-For", "198.51.100.1")
 		for i := range 40 {
 			trySignIn(t, client, fmt.Sprintf("guess%d@example.com", i), "wrong password").Problem(t, 401, "invalid_grant")
 		}
-	}, servicetest.Setting("TRUST_FORWARDED_FOR", "false"))
+	}, servicetest.Setting("USERS_TRUST_FORWARDED_FOR", "false"))
 }
 
-func TestGuessingTheCurrentPasswordIsSlowedDownToo(t *testing.T) {
+func TestGuessingTheCurrentPasswordIsLimitedToo(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		thief := signedIn(t, h, "ada@example.com")

@@ -1,22 +1,25 @@
-// Package users is identity: accounts, signing in, and the access tokens that
-// the gateway and every service verify for themselves.
+// Package users manages identity: accounts, sign-in, sessions, and the access tokens
+// that the gateway and every service verify without calling this service.
 //
 //	POST /token, password -----> session ---> access token  (JWT, 10 minutes)
-//	                               |     ---> refresh token (opaque, good for one use)
+//	                               |     ---> refresh token (opaque, for one use)
 //	POST /token, refresh_token <---+
-//	POST /logout, new password,
-//	deletion, token used twice --> session.revoked ---> every service
+//	POST /logout, new password, account
+//	deleted, refresh token reused --> session.revoked ---> every service
 //
-// A session lives in the database; an access token is believed without asking
-// here, until it expires or its session is revoked. What is slow (hashing
-// passwords) is queued, what can be guessed (signing in) is slowed down, and
-// whether somebody has an account is told by POST /users alone.
+// A session is a row in the database. An access token is a signed JWT: it is valid
+// until it expires or its session is revoked. Each refresh returns the next refresh
+// token (rotation), and a refresh token that is used twice ends its session (reuse
+// detection).
+//
+// Password hashing is slow, so it has a queue. Sign-in attempts are rate-limited by
+// account and by address, so that passwords cannot be guessed. Only POST /users
+// reveals whether an e-mail address has an account.
 package users
 
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"time"
 
@@ -24,10 +27,8 @@ import (
 
 	"troupe/app"
 	"troupe/events"
-	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
 	"troupe/platform/auth"
-	"troupe/platform/sqldb"
 	"troupe/services/users/internal/password"
 	"troupe/services/users/internal/session"
 	"troupe/services/users/internal/store"
@@ -44,46 +45,37 @@ var Service = app.Service{
 }
 
 type service struct {
+	app.Env
 	settings
-	db          sqldb.DB
-	outbox      *outbox.Outbox
-	revocations *auth.Revocations
-	now         func() time.Time
-	newID       func() string
-	log         *slog.Logger
-
-	signer       *auth.Signer
-	tokens       session.Tokens
-	fingerprints []byte // the key under which passwords are compared without being stored
-	hasher       *password.Hasher
-	policy       password.Policy
-	signIns      *prometheus.CounterVec
+	signer         *auth.Signer
+	tokens         session.Tokens
+	fingerprintKey []byte // of the fingerprints by which repeated registrations are recognized
+	hasher         *password.Hasher
+	policy         password.Policy
+	signIns        *prometheus.CounterVec
 }
 
-// startLimit is how long making keys and the first admin may take.
-const startLimit = 30 * time.Second
+// startTimeout is how long a start may take to create keys and the first admin.
+const startTimeout = 30 * time.Second
 
 func build(env app.Env) (app.Components, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	s := &service{
-		db: env.DB, outbox: env.Outbox, revocations: env.Revocations,
-		now: env.Now, newID: env.NewID, log: env.Log,
-	}
-	if err := s.readSettings(env); err != nil {
+	s := &service{Env: env}
+	if err := s.readSettings(); err != nil {
 		return app.Components{}, err
 	}
-	if err := s.readKeys(ctx); err != nil {
+	if err := s.loadKeys(ctx); err != nil {
 		return app.Components{}, err
 	}
 	s.prepareHashing(env.Registry)
 	if err := s.ensureAdmin(ctx); err != nil {
-		return app.Components{}, fmt.Errorf("make the first admin: %w", err)
+		return app.Components{}, fmt.Errorf("create the first admin: %w", err)
 	}
 	return app.Components{
 		Routes: s.routes,
 		Workers: []worker.Worker{
-			{Name: "users sweep", Step: s.sweep, Interval: time.Minute},
+			{Name: "expiry", Step: s.deleteExpired, Interval: time.Minute},
 		},
 		Verifier: auth.NewVerifier(auth.VerifierConfig{
 			Static: s.signer.JWKS(), Revocations: env.Revocations, Now: env.Now,
@@ -91,21 +83,22 @@ func build(env app.Env) (app.Components, error) {
 	}, nil
 }
 
-// readKeys gets the keys that all replicas share; the first to start makes them.
-func (s *service) readKeys(ctx context.Context) error {
-	keys, err := store.SigningKeys(ctx, s.db, s.now())
+// loadKeys loads the keys that all replicas share. The first replica to start creates
+// them.
+func (s *service) loadKeys(ctx context.Context) error {
+	keys, err := store.SigningKeys(ctx, s.DB, s.Now())
 	if err != nil {
 		return err
 	}
 	if s.signer, err = auth.NewSigner(keys...); err != nil {
 		return err
 	}
-	refresh, err := store.Secret(ctx, s.db, "refresh tokens", s.now())
+	refresh, err := store.Secret(ctx, s.DB, "refresh tokens", s.Now())
 	if err != nil {
 		return err
 	}
 	s.tokens = session.NewTokens(refresh)
-	s.fingerprints, err = store.Secret(ctx, s.db, "fingerprints", s.now())
+	s.fingerprintKey, err = store.Secret(ctx, s.DB, "fingerprints", s.Now())
 	return err
 }
 
@@ -114,20 +107,20 @@ func (s *service) prepareHashing(reg *prometheus.Registry) {
 		Name: "troupe_users_password_hashes_total", Help: "Password hashes computed.",
 	})
 	s.signIns = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "troupe_users_sign_ins_total", Help: "Attempts to sign in with a password, by how they ended.",
+		Name: "troupe_users_sign_ins_total", Help: "Attempts to sign in with a password, by result: succeeded, failed or throttled.",
 	}, []string{"result"})
 	reg.MustRegister(hashes, s.signIns)
 	s.policy = password.Policy{MinLength: s.MinPassword}
 	s.hasher = password.NewHasher(s.hashCost(), runtime.GOMAXPROCS(0), hashes.Inc)
 }
 
-// sweep forgets what is over: sessions and failed attempts.
-func (s *service) sweep(ctx context.Context) (int, error) {
-	now := s.now()
-	sessions, err := store.SweepSessions(ctx, s.db, now)
+// deleteExpired deletes sessions that have ended or expired, and old failed attempts.
+func (s *service) deleteExpired(ctx context.Context) (int, error) {
+	now := s.Now()
+	sessions, err := store.DeleteExpiredSessions(ctx, s.DB, now)
 	if err != nil {
 		return 0, err
 	}
-	attempts, err := store.SweepAttempts(ctx, s.db, now)
+	attempts, err := store.DeleteOldAttempts(ctx, s.DB, now)
 	return sessions + attempts, err
 }

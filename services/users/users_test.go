@@ -15,12 +15,12 @@ import (
 
 const goodPassword = "four nice grey whales"
 
-// run runs test on each database, with hashes that cost next to nothing.
+// run runs test on each database, with hashes that take almost no time.
 func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness), o ...servicetest.Option) {
 	t.Helper()
 	o = append([]servicetest.Option{
-		servicetest.Setting("PASSWORD_HASH_COST", "insecure"),
-		servicetest.Setting("ADMIN_PASSWORD", adminPassword),
+		servicetest.Setting("USERS_PASSWORD_HASH_COST", "insecure"),
+		servicetest.Setting("USERS_ADMIN_PASSWORD", adminPassword),
 	}, o...)
 	servicetest.Run(t, users.Service, func(t *testing.T, h *servicetest.Harness) {
 		require.Len(t, servicetest.Published[events.UserRegistered](t, h), 1, "the admin")
@@ -43,7 +43,7 @@ func register(t *testing.T, h *servicetest.Harness, email string) (id string) {
 	return h.Anonymous().Post(t, "/users", person(email)).Want(t, 201, "email", email).Field(t, "id")
 }
 
-// tokens are an answer of POST /token.
+// tokens is the response to POST /token.
 type tokens struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
@@ -75,44 +75,45 @@ func refresh(t *testing.T, h *servicetest.Harness, token string) (got tokens) {
 	return got
 }
 
-func bearing(h *servicetest.Harness, accessToken string) *servicetest.Client {
+// withToken returns a client that sends an access token.
+func withToken(h *servicetest.Harness, accessToken string) *servicetest.Client {
 	return h.Anonymous().With("Authorization", "Bearer "+accessToken)
 }
 
 func signedIn(t *testing.T, h *servicetest.Harness, email string) *servicetest.Client {
 	t.Helper()
-	return bearing(h, signIn(t, h, email, goodPassword).Access)
+	return withToken(h, signIn(t, h, email, goodPassword).Access)
 }
 
 func asAdmin(t *testing.T, h *servicetest.Harness) *servicetest.Client {
 	t.Helper()
-	return bearing(h, signIn(t, h, "admin@troupe.local", adminPassword).Access)
+	return withToken(h, signIn(t, h, "admin@troupe.local", adminPassword).Access)
 }
 
-func TestWhoRegistersCanSignInAndIsAnnounced(t *testing.T) {
+func TestARegisteredUserCanSignInAndIsPublished(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		answer := h.Anonymous().Post(t, "/users", map[string]any{
+		response := h.Anonymous().Post(t, "/users", map[string]any{
 			"email": "  Ada@Example.com ", "password": goodPassword, "name": " Ada ", "locale": "pt-BR",
 		})
-		answer.Want(t, 201, "email", "ada@example.com", "name", "Ada", "role", "user", "locale", "pt-BR",
+		response.Want(t, 201, "email", "ada@example.com", "name", "Ada", "role", "user", "locale", "pt-BR",
 			"created_at", h.Now(), "password", nil, "password_hash", nil)
-		require.Equal(t, "/users/me", answer.Header("Location"))
-		id := answer.Field(t, "id")
+		require.Equal(t, "/users/me", response.Header("Location"))
+		id := response.Field(t, "id")
 		h.Publishes(t, events.UserRegistered{UserID: id, Email: "ada@example.com", Name: "Ada", Locale: "pt-BR", Version: 1})
 
 		signed := trySignIn(t, form(h), "ADA@example.com", goodPassword)
 		signed.Want(t, 200, "token_type", "bearer", "expires_in", 600)
 		require.Equal(t, "no-store", signed.Header("Cache-Control"))
-		bearing(h, signed.Field(t, "access_token")).Get(t, "/users/me").Want(t, 200, "id", id, "email", "ada@example.com")
+		withToken(h, signed.Field(t, "access_token")).Get(t, "/users/me").Want(t, 200, "id", id, "email", "ada@example.com")
 	})
 }
 
-func TestWhoseTokenIsNoGoodAnyMoreCanStillSignIn(t *testing.T) {
+func TestAnExpiredTokenDoesNotPreventSignIn(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")
 		first := signIn(t, h, "ada@example.com", goodPassword)
 		h.Advance(time.Hour)
-		old := bearing(h, first.Access)
+		old := withToken(h, first.Access)
 		old.Get(t, "/users/me").Problem(t, 401, "token_expired")
 		old.Get(t, "/.well-known/jwks.json").Want(t, 200)
 		old.Post(t, "/users", person("eve@example.com")).Want(t, 201)
@@ -120,12 +121,12 @@ func TestWhoseTokenIsNoGoodAnyMoreCanStillSignIn(t *testing.T) {
 	})
 }
 
-func TestNobodyChoosesTheirRole(t *testing.T) {
+func TestARoleCannotBeChosen(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		for _, field := range []string{"role", "is_admin", "Role"} {
-			wants := person("eve@example.com")
-			wants[field] = "admin"
-			h.Anonymous().Post(t, "/users", wants).Problem(t, 422, "validation_failed")
+			body := person("eve@example.com")
+			body[field] = "admin"
+			h.Anonymous().Post(t, "/users", body).Problem(t, 422, "validation_failed")
 		}
 		register(t, h, "eve@example.com")
 		eve := signedIn(t, h, "eve@example.com")
@@ -142,15 +143,15 @@ func TestAnEmailAddressHasOneAccount(t *testing.T) {
 	})
 }
 
-func TestOfManyWhoRegisterAtOnceOneGetsTheAddress(t *testing.T) {
+func TestOfConcurrentRegistrationsOneGetsTheAddress(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		statuses := together(20, func(int) int { return h.Anonymous().Post(t, "/users", person("ada@example.com")).Status })
+		statuses := concurrently(20, func(int) int { return h.Anonymous().Post(t, "/users", person("ada@example.com")).Status })
 		require.Equal(t, map[int]int{201: 1, 409: 19}, count(statuses))
 		require.Len(t, servicetest.Published[events.UserRegistered](t, h), 2, "the admin and one more")
 	})
 }
 
-func TestARepeatedRegistrationGetsTheFirstAnswer(t *testing.T) {
+func TestARepeatedRegistrationGetsTheFirstResponse(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		client := h.Anonymous().With("Idempotency-Key", "form-7")
 		first := client.Post(t, "/users", person("ada@example.com")).Want(t, 201)
@@ -165,7 +166,7 @@ func TestARepeatedRegistrationGetsTheFirstAnswer(t *testing.T) {
 	})
 }
 
-func TestBadRegistrationsAreRefused(t *testing.T) {
+func TestBadRegistrationsAreRejected(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		for name, c := range map[string]struct {
 			field, value, code string
@@ -187,18 +188,18 @@ func TestBadRegistrationsAreRefused(t *testing.T) {
 			"name of 101 letters":   {"name", fmt.Sprintf("%0101d", 0), "name_invalid"},
 			"password of 1 KiB + 1": {"password", fmt.Sprintf("%01025d", 0), "validation_failed"},
 		} {
-			wants := person("lovelace@example.com")
-			wants[c.field] = c.value
-			answer := h.Anonymous().Post(t, "/users", wants)
-			require.Contains(t, []int{400, 422}, answer.Status, name)
-			answer.Want(t, answer.Status, "code", c.code)
-			require.NotContains(t, string(answer.Body), goodPassword)
+			body := person("lovelace@example.com")
+			body[c.field] = c.value
+			response := h.Anonymous().Post(t, "/users", body)
+			require.Contains(t, []int{400, 422}, response.Status, name)
+			response.Want(t, response.Status, "code", c.code)
+			require.NotContains(t, string(response.Body), goodPassword)
 		}
-		h.Publishes(t)
+		h.PublishesNothing(t)
 	})
 }
 
-func TestAnOwnerChangesTheirProfile(t *testing.T) {
+func TestAUserChangesTheirProfile(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		id := register(t, h, "ada@example.com")
 		ada := signedIn(t, h, "ada@example.com")
@@ -212,41 +213,41 @@ func TestAnOwnerChangesTheirProfile(t *testing.T) {
 
 		ada.Patch(t, "/users/me", map[string]any{"name": "Ada King"}).Want(t, 200)
 		ada.Patch(t, "/users/me", map[string]any{}).Want(t, 200, "locale", "fr")
-		h.Publishes(t)
+		h.PublishesNothing(t)
 		ada.Patch(t, "/users/me", map[string]any{"name": ""}).Problem(t, 422, "name_invalid")
 	})
 }
 
-func TestADeletedAccountIsForgotten(t *testing.T) {
+func TestADeletedAccountIsErased(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		id := register(t, h, "ada@example.com")
-		here, there := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
-		bearing(h, here.Access).Delete(t, "/users/me").Want(t, 204)
+		first, second := signIn(t, h, "ada@example.com", goodPassword), signIn(t, h, "ada@example.com", goodPassword)
+		withToken(h, first.Access).Delete(t, "/users/me").Want(t, 204)
 
 		require.Equal(t, []events.UserDeleted{{UserID: id, Version: 2}}, servicetest.Published[events.UserDeleted](t, h))
 		require.Len(t, servicetest.Published[events.SessionRevoked](t, h), 2)
-		for _, device := range []tokens{here, there} {
-			bearing(h, device.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
+		for _, device := range []tokens{first, second} {
+			withToken(h, device.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
 			tryRefresh(t, h, device.Refresh).Problem(t, 401, "invalid_grant")
 		}
 		trySignIn(t, form(h), "ada@example.com", goodPassword).Problem(t, 401, "invalid_grant")
-		asAdmin(t, h).Get(t, "/users/"+id).Problem(t, 404, "user_unknown")
+		asAdmin(t, h).Get(t, "/users/"+id).Problem(t, 404, "user_not_found")
 
 		var left int64
 		require.NoError(t, h.DB.QueryRow(t.Context(), `SELECT count(*) FROM accounts
 			WHERE id = $1 AND (email IS NOT NULL OR name <> '' OR password_hash <> '')`, id).Scan(&left))
-		require.Zero(t, left, "nothing of the person is kept")
+		require.Zero(t, left, "no personal data is left")
 		require.NotEqual(t, id, register(t, h, "ada@example.com"), "the address is free again")
 	})
 }
 
-func TestTheLastAdminStays(t *testing.T) {
+func TestTheLastAdminCannotBeDeleted(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		asAdmin(t, h).Delete(t, "/users/me").Problem(t, 409, "last_admin")
 	})
 }
 
-func TestAnAdminLooksThroughTheUsers(t *testing.T) {
+func TestAnAdminListsTheUsers(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		for i := range 5 {
 			register(t, h, fmt.Sprintf("user%d@example.com", i))
@@ -256,7 +257,7 @@ func TestAnAdminLooksThroughTheUsers(t *testing.T) {
 		second := admin.Get(t, "/users?limit=4&cursor="+first.Field(t, "next_cursor"))
 		second.Want(t, 200, "items.0.email", "user3@example.com", "items.1.email", "user4@example.com", "items.2", nil, "next_cursor", nil)
 		admin.Get(t, "/users/"+first.Field(t, "items.1.id")).Want(t, 200, "email", "user0@example.com")
-		admin.Get(t, "/users/unknown").Problem(t, 404, "user_unknown")
+		admin.Get(t, "/users/unknown").Problem(t, 404, "user_not_found")
 		admin.Get(t, "/users?cursor=nonsense").Problem(t, 422, "cursor_invalid")
 		h.Anonymous().Get(t, "/users").Problem(t, 401, "token_missing")
 	})

@@ -92,7 +92,7 @@ func TestMoneyEndsWhereTheOrderWantsIt(t *testing.T) {
 					p.Answered(c, payment.Response{Outcome: payment.TimedOut}, now)
 				}
 			},
-			"lost response": func(*rapid.T) {
+			"lost answer": func(*rapid.T) {
 				if c, ok := claim(); ok {
 					b.call(c)
 					p.Answered(c, payment.Response{Outcome: payment.TimedOut}, now)
@@ -103,7 +103,7 @@ func TestMoneyEndsWhereTheOrderWantsIt(t *testing.T) {
 					stalled = append(stalled, c)
 				}
 			},
-			"continue": func(*rapid.T) {
+			"wake up": func(*rapid.T) {
 				if len(stalled) > 0 {
 					p.Answered(stalled[0], b.call(stalled[0]), now)
 					stalled = stalled[1:]

@@ -1,5 +1,5 @@
-// Package account is who may sign in: a person with an e-mail address, a name,
-// a language and a role.
+// Package account holds the rules of an account: the person who signs in, with an
+// e-mail address, a name, a language and a role.
 package account
 
 import (
@@ -13,27 +13,29 @@ import (
 	"troupe/platform/fault"
 )
 
-// Account is a person known to the shop.
+// Account is a person's account.
 type Account struct {
 	ID           string
-	Email        string // as ParseEmail gives it; unique
+	Email        string // as ParseEmail returns it; unique
 	Name         string
 	Locale       string
 	Role         auth.Role
 	PasswordHash string
-	// Version rises with every change that others are told of.
+	// Version rises with every change that is published.
 	Version   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// Profile is what its owner may change. A nil field stays as it is.
+// Profile is the part of an account that its owner may change. A nil field is not
+// changed.
 type Profile struct {
 	Name   *string
 	Locale *string
 }
 
-// Change applies p and says whether anything is different now. Fails with fault.Invalid.
+// Change applies p and reports whether anything has changed. It returns fault.Invalid
+// for a bad value.
 func (a *Account) Change(p Profile, now time.Time) (changed bool, err error) {
 	before := *a
 	if p.Name != nil {
@@ -54,13 +56,13 @@ func (a *Account) Change(p Profile, now time.Time) (changed bool, err error) {
 	return true, nil
 }
 
-// emailForm is the address that HTML's input type=email takes, with a dot in the
-// domain. Addresses beyond ASCII are left out: few servers deliver to them, and
-// two that look alike would be two accounts.
+// emailForm matches the addresses that HTML's input type=email accepts, with a dot in
+// the domain. Addresses beyond ASCII are not accepted: few servers deliver to them,
+// and two that look alike would be two accounts.
 var emailForm = regexp.MustCompile(`^[a-z0-9!#$%&'*+/=?^_{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// ParseEmail gives the address in the one form that we keep: trimmed and in
-// lower case. Fails with fault.Invalid.
+// ParseEmail returns the address in the only form that is stored: trimmed and in lower
+// case. It returns fault.Invalid for a bad one.
 func ParseEmail(s string) (string, error) {
 	email := strings.ToLower(strings.TrimSpace(s))
 	local, _, _ := strings.Cut(email, "@")
@@ -72,7 +74,7 @@ func ParseEmail(s string) (string, error) {
 
 const maxName = 100
 
-// ParseName trims a name. Fails with fault.Invalid.
+// ParseName returns the name trimmed. It returns fault.Invalid for a bad one.
 func ParseName(s string) (string, error) {
 	name := strings.TrimSpace(s)
 	n := utf8.RuneCountInString(name)
@@ -83,28 +85,29 @@ func ParseName(s string) (string, error) {
 	return name, nil
 }
 
-// disguises says whether r makes text look like what it is not, in mails and to
-// whoever serves the customer: it breaks the line, or turns its direction round.
-// The two joiners are formatting too, but Persian and Hindi are spelt with them.
+// disguises reports whether r makes text look different from what it is, in mails and
+// to the staff: it breaks the line or changes the direction of the text. The two
+// joiners are formatting characters too, but Persian and Hindi are spelled with them.
 func disguises(r rune) bool {
 	const joiner, nonJoiner = '\u200d', '\u200c'
 	return r != joiner && r != nonJoiner && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
-// visible says whether r alone leaves ink. A few letters are there only to fill
-// space, and so is the blank among the signs of Braille.
+// visible reports whether r alone renders as a visible glyph. A few letters are only
+// fillers, and so is the blank of Braille.
 func visible(r rune) bool {
 	const brailleBlank = '\u2800'
 	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) &&
 		r != brailleBlank && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// DefaultLocale is the language of those who do not say.
+// DefaultLocale is the language of accounts that have not chosen one.
 const DefaultLocale = "en"
 
 var localeForm = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z]{4})?(-([A-Z]{2}|[0-9]{3}))?$`)
 
-// ParseLocale takes a language tag as in BCP 47: language, script, region. Fails with fault.Invalid.
+// ParseLocale checks a language tag of BCP 47: language, script, region. It returns
+// fault.Invalid for a bad one.
 func ParseLocale(s string) (string, error) {
 	if !localeForm.MatchString(s) {
 		return "", invalid("locale", "locale_invalid", `the locale must be a language tag like "en" or "pt-BR"`)

@@ -12,7 +12,7 @@ import (
 
 func TestParseEmail(t *testing.T) {
 	t.Parallel()
-	for typed, kept := range map[string]string{
+	for typed, want := range map[string]string{
 		"ada@example.com":                "ada@example.com",
 		" Ada.Lovelace+shop@EXAMPLE.co ": "ada.lovelace+shop@example.co",
 		"o'neil@mail.example.museum":     "o'neil@mail.example.museum",
@@ -20,7 +20,7 @@ func TestParseEmail(t *testing.T) {
 	} {
 		got, err := ParseEmail(typed)
 		require.NoError(t, err, typed)
-		require.Equal(t, kept, got)
+		require.Equal(t, want, got)
 	}
 	for _, bad := range []string{
 		"", "@", "ada", "ada@", "@example.com", "ada@localhost", "ada@example..com", "ada@-example.com", ".ada@example.com", "ada.@example.com",
@@ -35,7 +35,7 @@ func TestParseEmail(t *testing.T) {
 
 func TestParseName(t *testing.T) {
 	t.Parallel()
-	for typed, kept := range map[string]string{
+	for typed, want := range map[string]string{
 		" Ada Lovelace\n":        "Ada Lovelace",
 		"李清照":                    "李清照",
 		"José-María O'Neill 3.":  "José-María O'Neill 3.",
@@ -47,7 +47,7 @@ func TestParseName(t *testing.T) {
 	} {
 		got, err := ParseName(typed)
 		require.NoError(t, err, typed)
-		require.Equal(t, kept, got)
+		require.Equal(t, want, got)
 	}
 	for _, bad := range []string{
 		"", " \t", strings.Repeat("a", 101), "a\x00", "a\nb", "a\u0085b", "\xff", "a\u2028b", "a\u2029b",
@@ -71,7 +71,7 @@ func TestParseLocale(t *testing.T) {
 	}
 }
 
-func TestAChangeThatChangesNothingIsNone(t *testing.T) {
+func TestAChangeToTheSameValuesIsNoChange(t *testing.T) {
 	t.Parallel()
 	then := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	a := Account{Name: "Ada", Locale: "en", Version: 3, UpdatedAt: then}

@@ -1,6 +1,6 @@
-// Package password decides which passwords are good enough and keeps them as
-// argon2id hashes. Passwords are taken exactly as they were sent, byte for
-// byte: no trimming, no Unicode normalisation, no cutting off.
+// Package password decides which passwords are strong enough, and hashes them with
+// argon2id. Passwords are used exactly as they were sent, byte for byte: they are not
+// trimmed, normalized or truncated.
 package password
 
 import (
@@ -15,23 +15,22 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Cost is what one guess costs an attacker, and one sign-in us.
+// Cost is the work of one hash, for an attacker's guess as well as for a sign-in.
 type Cost struct {
 	MemoryKiB uint32
 	Time      uint32 // passes over the memory
 	Threads   uint8
 }
 
-// The costs there are.
+// The costs to choose from.
 var (
-	// Standard is what OWASP recommends; about 20 ms.
+	// Standard is what OWASP recommends; it takes about 20 ms.
 	Standard = Cost{MemoryKiB: 19 * 1024, Time: 2, Threads: 1}
-	// Insecure protects nothing. It is for tests, which sign in a lot.
+	// Insecure protects nothing. It is for tests, which sign in often.
 	Insecure = Cost{MemoryKiB: 8, Time: 1, Threads: 1}
 )
 
-// What a stored hash may ask of us, so that a forged one can not take the
-// machine down.
+// The limits of a stored hash, so that a forged one cannot exhaust the machine.
 const (
 	maxMemoryKiB = 256 * 1024
 	maxTime      = 16
@@ -42,8 +41,8 @@ const (
 
 const saltBytes, keyBytes = 16, 32
 
-// hash is an argon2id hash with all that is needed to compute it again. Its text
-// form is the PHC string: $argon2id$v=19$m=19456,t=2,p=1$salt$key
+// hash is an argon2id hash with everything that is needed to compute it again. Its
+// text form is the PHC string: $argon2id$v=19$m=19456,t=2,p=1$salt$key
 type hash struct {
 	cost      Cost
 	salt, key []byte
@@ -55,7 +54,7 @@ func newHash(password string, c Cost) hash {
 	return h
 }
 
-// decoy is a hash that no password has: its key was never computed from one.
+// decoy returns a hash that no password matches: its key was not computed from one.
 func decoy(c Cost) hash { return hash{cost: c, salt: random(saltBytes), key: random(keyBytes)} }
 
 func (h hash) compute(password string) []byte {
@@ -73,12 +72,12 @@ func (h hash) String() string {
 
 var encoding = base64.RawStdEncoding.Strict()
 
-var errNoHash = errors.New("not an argon2id PHC string within bounds")
+var errInvalidHash = errors.New("not an argon2id PHC string within bounds")
 
 func parseHash(text string) (hash, error) {
 	parts := strings.Split(text, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {
-		return hash{}, errNoHash
+		return hash{}, errInvalidHash
 	}
 	cost, err := parseCost(parts[3])
 	if err != nil {
@@ -86,38 +85,39 @@ func parseHash(text string) (hash, error) {
 	}
 	salt, errSalt := encoding.DecodeString(parts[4])
 	key, errKey := encoding.DecodeString(parts[5])
-	if errSalt != nil || errKey != nil || !sane(salt) || !sane(key) {
-		return hash{}, errNoHash
+	if errSalt != nil || errKey != nil || !validLength(salt) || !validLength(key) {
+		return hash{}, errInvalidHash
 	}
 	h := hash{cost: cost, salt: salt, key: key}
 	if h.String() != text { // another version, a sign, a leading zero
-		return hash{}, errNoHash
+		return hash{}, errInvalidHash
 	}
 	return h, nil
 }
 
-func sane(b []byte) bool { return len(b) >= minBytes && len(b) <= maxBytes }
+// validLength reports whether b is a salt or key of a permitted length.
+func validLength(b []byte) bool { return len(b) >= minBytes && len(b) <= maxBytes }
 
-// parseCost reads "m=19456,t=2,p=1".
+// parseCost parses "m=19456,t=2,p=1".
 func parseCost(text string) (Cost, error) {
 	fields := strings.Split(text, ",")
 	if len(fields) != 3 {
-		return Cost{}, errNoHash
+		return Cost{}, errInvalidHash
 	}
 	m, errM := parseParameter(fields[0], "m=", maxMemoryKiB)
 	t, errT := parseParameter(fields[1], "t=", maxTime)
 	p, errP := parseParameter(fields[2], "p=", maxThreads)
 	if err := errors.Join(errM, errT, errP); err != nil {
-		return Cost{}, errNoHash
+		return Cost{}, errInvalidHash
 	}
 	return Cost{MemoryKiB: m, Time: t, Threads: uint8(p)}, nil
 }
 
-func parseParameter(field, prefix string, most uint32) (uint32, error) {
+func parseParameter(field, prefix string, limit uint32) (uint32, error) {
 	digits, ok := strings.CutPrefix(field, prefix)
 	n, err := strconv.ParseUint(digits, 10, 32)
-	if !ok || err != nil || n == 0 || n > uint64(most) {
-		return 0, errNoHash
+	if !ok || err != nil || n == 0 || n > uint64(limit) {
+		return 0, errInvalidHash
 	}
 	return uint32(n), nil
 }

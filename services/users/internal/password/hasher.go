@@ -9,13 +9,13 @@ import (
 	"troupe/platform/fault"
 )
 
-// queuePerSlot is how many may wait for each hash that is being computed:
-// about a third of a second's work. More would only wait in vain.
+// queuePerSlot is how many calls may wait for each hash that is being computed: about a
+// third of a second's work. With more, callers would give up before their turn.
 const queuePerSlot = 16
 
-// Hasher computes hashes, a few at a time: each takes a processor and, at
-// Standard cost, 19 MiB. Who finds the queue full is asked to come back, so that
-// a flood of sign-ins slows down sign-ins and nothing else.
+// Hasher computes a limited number of hashes at a time, because each takes a processor
+// and, at Standard cost, 19 MiB. If the queue is full, a call fails at once, so that a
+// flood of sign-ins slows down sign-ins and nothing else.
 type Hasher struct {
 	cost     Cost
 	slots    chan struct{}
@@ -24,12 +24,14 @@ type Hasher struct {
 	computed func()
 }
 
-// NewHasher computes up to slots hashes at a time and calls computed after each.
+// NewHasher returns a Hasher that computes up to slots hashes at a time and calls
+// computed after each.
 func NewHasher(cost Cost, slots int, computed func()) *Hasher {
 	return &Hasher{cost: cost, slots: make(chan struct{}, slots), decoy: decoy(cost), computed: computed}
 }
 
-// Hash makes the text to store for a password. Fails with fault.Unavailable if too many wait.
+// Hash returns the text to store for a password. It returns fault.Unavailable if the
+// queue is full.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if err := h.acquire(ctx); err != nil {
 		return "", err
@@ -38,10 +40,10 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return newHash(password, h.cost).String(), nil
 }
 
-// Match says whether stored is a hash of password, and whether it was made at
-// another cost than today's and should be made anew. If stored is "", for
-// somebody we do not know, it does the same work and says no. Fails with
-// fault.Unavailable if too many wait.
+// Match reports whether stored is a hash of password, and whether it was computed at
+// another cost than the present one and should be replaced. If stored is "", for an
+// unknown account, it does the same work and reports false. It returns
+// fault.Unavailable if the queue is full.
 func (h *Hasher) Match(ctx context.Context, password, stored string) (ok, outdated bool, err error) {
 	against := h.decoy
 	if stored != "" {
@@ -76,5 +78,5 @@ func (h *Hasher) release() {
 
 var errBusy = &fault.Error{
 	Kind: fault.Unavailable, Code: "sign_in_busy", RetryAfter: time.Second,
-	Message: "too many people sign in right now; try again in a moment",
+	Message: "too many people are signing in at the moment; try again in a second",
 }

@@ -30,14 +30,14 @@ func TestPolicy(t *testing.T) {
 		err := p.Check(bad, "lovelace@example.com", "body.password")
 		require.True(t, fault.Is(err, fault.Invalid), bad)
 	}
-	require.NoError(t, p.Check("an apple a day", "an@example.com", "body.password"), "a short name is part of much")
+	require.NoError(t, p.Check("an apple a day", "an@example.com", "body.password"), "a short name is part of many good passwords")
 }
 
 // The key was computed by the reference implementation: echo -n 'four nice grey
 // whales' | argon2 somesaltsomesalt -id -t 2 -k 19456 -p 1 -l 32 -e
 const reference = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$tM2ikQjhoeuNYQizPDtpwYCyqQK3tgmcEyEW2uzkkqY"
 
-func TestHashesAreThoseOfTheReferenceImplementation(t *testing.T) {
+func TestHashesEqualThoseOfTheReferenceImplementation(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(Standard, 1, func() {})
 	ok, outdated, err := h.Match(t.Context(), "four nice grey whales", reference)
@@ -69,7 +69,7 @@ func TestAHashOfAnotherCostIsOutdated(t *testing.T) {
 	require.True(t, outdated)
 }
 
-func TestNobodyKnowsThePasswordOfNobody(t *testing.T) {
+func TestNoPasswordMatchesAnUnknownAccount(t *testing.T) {
 	t.Parallel()
 	computed := 0
 	h := NewHasher(Insecure, 1, func() { computed++ })
@@ -79,7 +79,7 @@ func TestNobodyKnowsThePasswordOfNobody(t *testing.T) {
 	require.Equal(t, 1, computed, "the same work is done")
 }
 
-func TestHashesThatAskTooMuchAreRefused(t *testing.T) {
+func TestMalformedAndCostlyHashesAreRejected(t *testing.T) {
 	t.Parallel()
 	const rest = "$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	_, err := parseHash("$argon2id$v=19$m=19456,t=2,p=1" + rest)
@@ -96,12 +96,12 @@ func TestHashesThatAskTooMuchAreRefused(t *testing.T) {
 	}
 }
 
-func TestAFullQueueAsksToComeBack(t *testing.T) {
+func TestAFullQueueFailsAtOnce(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(Insecure, 1, func() {})
-	h.slots <- struct{}{} // somebody computes, and does not finish
+	h.slots <- struct{}{} // a hash is being computed and does not end
 	var waiting sync.WaitGroup
-	ctx, giveUp := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	errs := make(chan error, queuePerSlot+1)
 	for range queuePerSlot + 1 {
 		waiting.Go(func() {
@@ -111,7 +111,7 @@ func TestAFullQueueAsksToComeBack(t *testing.T) {
 	}
 	err := <-errs // one too many
 	require.True(t, fault.Is(err, fault.Unavailable))
-	giveUp()
+	cancel()
 	waiting.Wait()
 	require.Len(t, errs, queuePerSlot)
 	for range queuePerSlot {
@@ -119,11 +119,11 @@ func TestAFullQueueAsksToComeBack(t *testing.T) {
 	}
 	<-h.slots
 	_, err = h.Hash(t.Context(), "pass")
-	require.NoError(t, err, "nothing is left behind")
+	require.NoError(t, err, "no slot is lost")
 }
 
-// FuzzThePolicyJudgesEveryPassword: a stranger chooses what it reads, so it must
-// have an answer to everything, and what it takes must be good by its own rules.
+// FuzzThePolicyJudgesEveryPassword feeds the policy any input, because clients choose
+// it: it must decide about everything, and what it accepts must satisfy its own rules.
 func FuzzThePolicyJudgesEveryPassword(f *testing.F) {
 	f.Add("four nice grey whales", "ada@example.com")
 	f.Add("PASSWORD PASSWORD", "@")

@@ -8,18 +8,18 @@ import (
 	"troupe/platform/fault"
 )
 
-// MaxBytes is how long a password may be.
+// MaxBytes is the longest permitted password.
 const MaxBytes = 1024
 
-// Policy says which passwords are taken: long ones that are not the first guess.
-// It asks for no digits or signs, which make passwords worse, not better (NIST
-// SP 800-63B).
+// Policy decides which passwords are accepted: long ones that are not easy to guess. It
+// does not require digits or symbols, because such rules make passwords worse (NIST SP
+// 800-63B).
 type Policy struct {
 	MinLength int // in characters
 }
 
-// Check fails with fault.Invalid, pointing at location, if the password is not
-// good enough for the account with that e-mail address.
+// Check returns fault.Invalid, with location as the field, if the password is not
+// strong enough for the account with this e-mail address.
 func (p Policy) Check(password, email, location string) error {
 	switch {
 	case len(password) > MaxBytes:
@@ -27,7 +27,7 @@ func (p Policy) Check(password, email, location string) error {
 	case utf8.RuneCountInString(password) < p.MinLength:
 		return weak(location, "the password needs at least %d characters; several words make a good one", p.MinLength)
 	case guessable(strings.ToLower(password)):
-		return weak(location, "the password is among the first that anybody would guess; choose another")
+		return weak(location, "the password is easy to guess; choose another")
 	case contains(password, email):
 		return weak(location, "the password contains the e-mail address; choose another")
 	}
@@ -39,13 +39,15 @@ func weak(location, format string, args ...any) error {
 	return e.WithField(location, e.Message)
 }
 
-// contains leaves out short names: "a" or "al" is part of too many good passwords.
+// contains reports whether the password contains the name in the address. It ignores
+// short names, because "a" or "al" is part of too many good passwords.
 func contains(password, email string) bool {
 	name, _, _ := strings.Cut(email, "@")
 	return len(name) >= 4 && strings.Contains(strings.ToLower(password), strings.ToLower(name))
 }
 
-// common are what people begin with; digits and signs around them help nobody.
+// common are the words that most weak passwords consist of, with or without digits and
+// symbols around them.
 var common = []string{
 	"abc", "admin", "administrator", "baseball", "change", "changeme", "correcthorsebatterystaple", "default", "dragon",
 	"football", "guest", "hello", "helloworld", "iloveyou", "iloveyousomuch", "letmein", "login", "loveyou", "master", "monkey",
@@ -53,7 +55,7 @@ var common = []string{
 	"sunshine", "superman", "supersecret", "test", "testing", "thisismypassword", "troupe", "trustno1", "user", "welcome", "whatever",
 }
 
-// runs are what fingers and children say in order.
+// runs are sequences of the alphabet and of neighboring keys.
 var runs = []string{
 	"01234567890123456789", "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
 	"qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "1q2w3e4r5t6y7u8i9o0p",
@@ -64,14 +66,14 @@ var separators = strings.NewReplacer(" ", "", "-", "", "_", "", ".", "")
 func guessable(lower string) bool {
 	words := separators.Replace(lower)
 	if words == "" {
-		return true // twelve spaces are long, and nothing else
+		return true // twelve spaces are long, but easy to guess
 	}
 	unit := repeated(words)
 	bare := strings.Trim(unit, "0123456789 !\"#$%&'()*+,-./:;<=>?@_")
 	return distinct(lower) < 5 || slices.Contains(common, unit) || slices.Contains(common, bare) || inRun(unit) || inRun(lower)
 }
 
-// repeated gives the shortest part that, said again and again, is s, which is not empty.
+// repeated returns the shortest string of which s is a repetition. s is not empty.
 func repeated(s string) string {
 	if at := strings.Index((s + s)[1:], s); at >= 0 {
 		return s[:at+1]

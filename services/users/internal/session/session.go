@@ -1,9 +1,10 @@
-// Package session is staying signed in: a session lives on by refresh tokens,
-// each good for one use and followed by the next. A token used a second time
-// means that two hold it, and one of them stole it: the session ends.
+// Package session holds the rules of sessions: how long a user stays signed in. A
+// session is continued by refresh tokens. Each is valid for one use, which returns the
+// next one (rotation). If a token is used a second time, two clients have it, and one
+// of them may have stolen it: the session ends (reuse detection).
 //
-// Except within RetryWindow, for a client that lost the answer or sent the
-// request twice: it gets the same follower again, so nothing is gained by it.
+// A client that lost the response, or sent the request twice, may repeat it within
+// RetryWindow. It gets the same next token again, so that a thief gains nothing.
 package session
 
 import (
@@ -12,36 +13,36 @@ import (
 	"troupe/platform/fault"
 )
 
-// How long a session lasts.
+// How long a session lasts, and how long a refresh may be repeated.
 const (
 	IdleLimit     = 14 * 24 * time.Hour // since the last refresh
-	AbsoluteLimit = 30 * 24 * time.Hour // since signing in
+	AbsoluteLimit = 30 * 24 * time.Hour // since sign-in
 	RetryWindow   = 10 * time.Second
 )
 
-// Session is one signing-in, on one device.
+// Session is one sign-in on one device.
 type Session struct {
-	ID        string // stands in access tokens as sid
+	ID        string // the claim sid of its access tokens
 	AccountID string
-	Counter   int64 // of the refresh token that is good now
+	Counter   int64 // of the refresh token that is valid now
 	CreatedAt time.Time
 	RotatedAt time.Time
 	Ended     bool
 }
 
-// Verdict is what to do about a refresh token.
-type Verdict int
+// Decision is what to do about a refresh token.
+type Decision int
 
-// The verdicts.
+// The decisions.
 const (
-	Refuse Verdict = iota // the session is over, or never was
-	Rotate                // good: hand out the next
-	Repeat                // used a moment ago: hand out the present one once more
-	Reuse                 // used before: end the session
+	Refuse Decision = iota // the session has ended or never existed
+	Rotate                 // valid: issue the next one
+	Repeat                 // used within RetryWindow: issue the present one again
+	Reuse                  // used earlier: end the session
 )
 
-// Judge says what to do about the session's refresh token with that counter.
-func (s Session) Judge(counter int64, now time.Time) Verdict {
+// Decide returns what to do about the session's refresh token with this counter.
+func (s Session) Decide(counter int64, now time.Time) Decision {
 	switch {
 	case s.Ended || s.expired(now) || counter > s.Counter:
 		return Refuse
@@ -57,8 +58,8 @@ func (s Session) expired(now time.Time) bool {
 	return !now.Before(s.RotatedAt.Add(IdleLimit)) || !now.Before(s.CreatedAt.Add(AbsoluteLimit))
 }
 
-// The refusals. OAuth knows one code for all of them.
+// The errors of a refused refresh token. OAuth 2.0 has one code for both.
 var (
-	ErrInvalid = fault.New(fault.Unauthenticated, "invalid_grant", "the refresh token is not valid, or no longer; sign in again")
-	ErrReused  = fault.New(fault.Unauthenticated, "invalid_grant", "the refresh token was used before, so the session was ended to be safe; sign in again")
+	ErrInvalid = fault.New(fault.Unauthenticated, "invalid_grant", "the refresh token is invalid or has expired; sign in again")
+	ErrReused  = fault.New(fault.Unauthenticated, "invalid_grant", "the refresh token was used before, so its session was ended for safety; sign in again")
 )

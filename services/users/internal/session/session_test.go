@@ -9,7 +9,7 @@ import (
 
 const id = "01890a5d-ac96-774b-bcce-b302099a8057"
 
-func TestJudge(t *testing.T) {
+func TestDecide(t *testing.T) {
 	t.Parallel()
 	begun := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	s := Session{ID: id, Counter: 7, CreatedAt: begun, RotatedAt: begun}
@@ -21,7 +21,7 @@ func TestJudge(t *testing.T) {
 		s       Session
 		counter int64
 		after   time.Duration
-		want    Verdict
+		want    Decision
 	}{
 		"the present token":                  {s, 7, time.Hour, Rotate},
 		"the present token, just in time":    {s, 7, IdleLimit - 1, Rotate},
@@ -31,7 +31,7 @@ func TestJudge(t *testing.T) {
 		"the one before, too late":           {s, 6, RetryWindow, Reuse},
 		"the one before that":                {s, 5, 0, Reuse},
 		"the first of all":                   {s, 0, 0, Reuse},
-		"one that was never given out":       {s, 8, 0, Refuse},
+		"one that was never issued":          {s, 8, 0, Refuse},
 		"a negative one":                     {s, -1, 0, Reuse},
 		"the present token, session ended":   {ended, 7, 0, Refuse},
 		"an old token, session ended":        {ended, 3, 0, Refuse},
@@ -39,7 +39,10 @@ func TestJudge(t *testing.T) {
 		"refreshed often, almost at the end": {refreshed, 7, AbsoluteLimit - 1, Rotate},
 		"refreshed often, at the end":        {refreshed, 7, AbsoluteLimit, Refuse},
 	} {
-		require.Equal(t, c.want, c.s.Judge(c.counter, begun.Add(c.after)), name)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, c.s.Decide(c.counter, begun.Add(c.after)))
+		})
 	}
 }
 
@@ -78,6 +81,6 @@ func FuzzRead(f *testing.F) {
 		written, err := tokens.Write(gotID, counter)
 		require.NoError(t, err)
 		require.Equal(t, token, written, "a token has one spelling")
-		require.Equal(t, good, token, "and we wrote only one")
+		require.Equal(t, good, token, "only one token was written")
 	})
 }

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// tokenPrefix tells scanners for leaked secrets what they found.
+	// tokenPrefix lets scanners recognize a leaked token.
 	tokenPrefix = "troupe_rt1_"
 	idBytes     = 16
 	bodyBytes   = idBytes + 8
@@ -21,14 +21,14 @@ const (
 
 var encoding = base64.RawURLEncoding.Strict()
 
-// Tokens writes and reads refresh tokens: session id, counter and a HMAC over
-// both. They are not stored; who has the key can check any of them.
+// Tokens writes and reads refresh tokens: the session id, the counter and an HMAC of
+// both. They are not stored, because any of them can be verified with the key.
 type Tokens struct{ key []byte }
 
-// NewTokens takes the secret that all replicas share.
+// NewTokens returns the Tokens with this key, which all replicas share.
 func NewTokens(key []byte) Tokens { return Tokens{key: key} }
 
-// Write gives the session's refresh token with that counter: always the same.
+// Write returns the session's refresh token with this counter. It is always the same.
 func (t Tokens) Write(sessionID string, counter int64) (string, error) {
 	id, err := uuid.Parse(sessionID)
 	if err != nil {
@@ -38,7 +38,8 @@ func (t Tokens) Write(sessionID string, counter int64) (string, error) {
 	return tokenPrefix + encoding.EncodeToString(append(body, t.sum(body)...)), nil
 }
 
-// Read gives what the token stands for, ErrInvalid if we did not write it.
+// Read returns the session id and the counter of a token. It returns ErrInvalid if the
+// token was not written with the same key.
 func (t Tokens) Read(token string) (sessionID string, counter int64, err error) {
 	text, ok := strings.CutPrefix(token, tokenPrefix)
 	if !ok || len(text) != encoding.EncodedLen(tokenBytes) {

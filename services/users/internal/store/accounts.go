@@ -12,15 +12,12 @@ import (
 	"troupe/services/users/internal/account"
 )
 
-var (
-	errNoAccount = fault.New(fault.NotFound, "user_unknown", "there is no such user")
-	errChanged   = fault.New(fault.Conflict, "user_changed", "the account was changed by another request just now; try again")
-)
+var errChanged = fault.New(fault.Conflict, "user_changed", "the account was changed by another request at the same time; try again")
 
 const selectAccount = `SELECT id, email, name, locale, role, password_hash, version, created_at, updated_at
 	FROM accounts WHERE deleted_at IS NULL`
 
-// Add saves a new account and says whether its e-mail address was free.
+// Add stores a new account and reports whether its e-mail address was free.
 func Add(ctx context.Context, tx sqldb.Tx, a account.Account) (free bool, err error) {
 	n, err := tx.Exec(ctx, `INSERT INTO accounts (id, email, name, locale, role, password_hash, version, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (email) DO NOTHING`,
@@ -31,17 +28,18 @@ func Add(ctx context.Context, tx sqldb.Tx, a account.Account) (free bool, err er
 	return n == 1, nil
 }
 
-// Get finds an account. Fails with fault.NotFound.
+// Get returns an account. It returns fault.NotFound if there is none.
 func Get(ctx context.Context, q sqldb.Querier, id string) (account.Account, error) {
-	return one(q.QueryRow(ctx, selectAccount+` AND id = $1`, id))
+	return one(q.QueryRow(ctx, selectAccount+` AND id = $1`, id), id)
 }
 
-// ByEmail finds an account by its e-mail address. Fails with fault.NotFound.
+// ByEmail returns an account by its e-mail address. It returns fault.NotFound if there
+// is none.
 func ByEmail(ctx context.Context, q sqldb.Querier, email string) (account.Account, error) {
-	return one(q.QueryRow(ctx, selectAccount+` AND email = $1`, email))
+	return one(q.QueryRow(ctx, selectAccount+` AND email = $1`, email), "")
 }
 
-// List gives up to limit accounts with ids after the given one, oldest first.
+// List returns up to limit accounts with ids after the given one, oldest first.
 func List(ctx context.Context, q sqldb.Querier, after string, limit int) ([]account.Account, error) {
 	all, err := sqldb.All(ctx, q, scan, selectAccount+` AND id > $1 ORDER BY id LIMIT $2`, after, limit)
 	if err != nil {
@@ -50,7 +48,7 @@ func List(ctx context.Context, q sqldb.Querier, after string, limit int) ([]acco
 	return all, nil
 }
 
-// HasAdmin says whether there is an admin other than the one with that id.
+// HasAdmin reports whether there is an admin other than the one with this id.
 func HasAdmin(ctx context.Context, q sqldb.Querier, otherThan string) (bool, error) {
 	var n int64
 	err := q.QueryRow(ctx, `SELECT count(*) FROM accounts WHERE role = $1 AND deleted_at IS NULL AND id <> $2`,
@@ -61,8 +59,9 @@ func HasAdmin(ctx context.Context, q sqldb.Querier, otherThan string) (bool, err
 	return n > 0, nil
 }
 
-// Update loads an account, has change decide, and saves it if that says so.
-// Fails with fault.NotFound, and with fault.Conflict if it lost a race.
+// Update loads an account, calls change, and stores the account if change reports that
+// it has changed. It returns fault.NotFound if there is no account, and fault.Conflict
+// if another transaction changed it at the same time.
 func Update(ctx context.Context, tx sqldb.Tx, id string, change func(*account.Account) (changed bool, err error)) (a account.Account, changed bool, err error) {
 	if a, err = Get(ctx, tx, id); err != nil {
 		return a, false, err
@@ -83,9 +82,9 @@ func Update(ctx context.Context, tx sqldb.Tx, id string, change func(*account.Ac
 	return a, true, nil
 }
 
-// ReplaceHash stores a new password hash in place of the old one and says
-// whether the old one was still there. It keeps others from changing the
-// password until tx ends, so a sign-in calls it even to store the same again.
+// ReplaceHash replaces the old password hash with a new one and reports whether the
+// old one was still stored. It prevents other changes of the password until tx ends,
+// so sign-in calls it even to store the same hash again.
 func ReplaceHash(ctx context.Context, tx sqldb.Tx, id, old, replacement string) (replaced bool, err error) {
 	n, err := tx.Exec(ctx, `UPDATE accounts SET password_hash = $1
 		WHERE id = $2 AND password_hash = $3 AND deleted_at IS NULL`, replacement, id, old)
@@ -95,14 +94,15 @@ func ReplaceHash(ctx context.Context, tx sqldb.Tx, id, old, replacement string) 
 	return n == 1, nil
 }
 
-// Delete forgets the person and keeps only the id, which others may refer to.
-// It gives the account's last version. Fails with fault.NotFound.
+// Delete erases the personal data of an account and keeps only the id, to which other
+// services may refer. It returns the account's last version, and fault.NotFound if
+// there is no such account.
 func Delete(ctx context.Context, tx sqldb.Tx, id string, now time.Time) (version int64, err error) {
 	err = tx.QueryRow(ctx, `UPDATE accounts SET email = NULL, name = '', locale = '', password_hash = '',
 		version = version + 1, updated_at = $1, deleted_at = $1 WHERE id = $2 AND deleted_at IS NULL RETURNING version`,
 		sqldb.Micros(now), id).Scan(&version)
 	if errors.Is(err, sqldb.ErrNoRows) {
-		return 0, errNoAccount
+		return 0, missing(id)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("delete account: %w", err)
@@ -110,16 +110,19 @@ func Delete(ctx context.Context, tx sqldb.Tx, id string, now time.Time) (version
 	return version, nil
 }
 
-func one(row sqldb.Row) (account.Account, error) {
+// one returns the account in row. id is the id that was asked for, if any.
+func one(row sqldb.Row, id string) (account.Account, error) {
 	a, err := scan(row)
 	if errors.Is(err, sqldb.ErrNoRows) {
-		return a, errNoAccount
+		return a, missing(id)
 	}
 	if err != nil {
 		return a, fmt.Errorf("read account: %w", err)
 	}
 	return a, nil
 }
+
+func missing(id string) error { return fault.Missing("user", id, "GET /users lists all users") }
 
 func scan(row sqldb.Row) (account.Account, error) {
 	var a account.Account

@@ -10,10 +10,11 @@ import (
 	"troupe/services/users/internal/throttle"
 )
 
-// ChargeAttempt counts an attempt as failed before it is made, so that many at
-// once can not slip by, and says how long to wait if it comes too early: then
-// it is not counted. Forgive or RefundAttempt take it back.
-func ChargeAttempt(ctx context.Context, tx sqldb.Tx, key throttle.Key, rule throttle.Rule, now time.Time) (wait time.Duration, err error) {
+// RecordAttempt counts an attempt as failed before the password is checked, so that
+// concurrent attempts cannot evade the limit. If the attempt comes too early, it is
+// not counted, and RecordAttempt returns how long to wait. ClearAttempts or
+// DiscardAttempt undo the count.
+func RecordAttempt(ctx context.Context, tx sqldb.Tx, key throttle.Key, rule throttle.Rule, now time.Time) (wait time.Duration, err error) {
 	var failures int64
 	err = tx.QueryRow(ctx, `INSERT INTO sign_in_attempts (key, failures, last_at, blocked_until) VALUES ($1, 1, $2, 0)
 		ON CONFLICT (key) DO UPDATE SET last_at = excluded.last_at, failures = 1 +
@@ -27,7 +28,7 @@ func ChargeAttempt(ctx context.Context, tx sqldb.Tx, key throttle.Key, rule thro
 	if err != nil {
 		return 0, fmt.Errorf("count attempt: %w", err)
 	}
-	var until int64 // none: of two at the same moment, the later one may be counted first
+	var until int64 // 0, no wait: of two concurrent attempts the later one may be counted first
 	if delay := rule.Delay(failures); delay > 0 {
 		until = sqldb.Micros(now.Add(delay))
 	}
@@ -46,35 +47,37 @@ func blockedFor(ctx context.Context, tx sqldb.Tx, key throttle.Key, now time.Tim
 	return sqldb.Time(until).Sub(now), nil
 }
 
-// ForgiveAttempts forgets all failures of a key.
-func ForgiveAttempts(ctx context.Context, tx sqldb.Tx, key throttle.Key) error {
+// ClearAttempts deletes all failures of a key.
+func ClearAttempts(ctx context.Context, tx sqldb.Tx, key throttle.Key) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM sign_in_attempts WHERE key = $1`, string(key)); err != nil {
-		return fmt.Errorf("forgive attempts: %w", err)
+		return fmt.Errorf("clear attempts: %w", err)
 	}
 	return nil
 }
 
-// RefundAttempt takes one charge back. A wait that is due all the same stays, or
-// whoever has an account could buy a guess with each sign-in.
-func RefundAttempt(ctx context.Context, tx sqldb.Tx, key throttle.Key, rule throttle.Rule) error {
+// DiscardAttempt takes one recorded attempt back. A wait that the other failures
+// require remains. Otherwise an attacker with an account could sign in to it before
+// each guess at another account, and would never wait.
+func DiscardAttempt(ctx context.Context, tx sqldb.Tx, key throttle.Key, rule throttle.Rule) error {
 	_, err := tx.Exec(ctx, `UPDATE sign_in_attempts SET failures = failures - 1,
 		blocked_until = CASE WHEN failures <= $1 THEN 0 ELSE blocked_until END WHERE key = $2 AND failures > 0`,
 		rule.Free, string(key))
 	if err != nil {
-		return fmt.Errorf("refund attempt: %w", err)
+		return fmt.Errorf("discard attempt: %w", err)
 	}
 	return nil
 }
 
-// SweepAttempts forgets failures so old that they count no more, and says how many.
-func SweepAttempts(ctx context.Context, db sqldb.DB, now time.Time) (int, error) {
+// DeleteOldAttempts deletes failures that are too old to count, and returns how many.
+func DeleteOldAttempts(ctx context.Context, db sqldb.DB, now time.Time) (int, error) {
 	n, err := db.Exec(ctx, `DELETE FROM sign_in_attempts WHERE key IN (SELECT key FROM sign_in_attempts
-		WHERE last_at <= $1 LIMIT $2)`, sqldb.Micros(now.Add(-attemptsKept)), sweepLimit)
+		WHERE last_at <= $1 LIMIT $2)`, sqldb.Micros(now.Add(-attemptRetention)), deleteLimit)
 	if err != nil {
-		return 0, fmt.Errorf("sweep attempts: %w", err)
+		return 0, fmt.Errorf("delete old attempts: %w", err)
 	}
 	return int(n), nil
 }
 
-// attemptsKept is longer than any number of failures that can be reached takes to leak away.
-const attemptsKept = 48 * time.Hour
+// attemptRetention is longer than it takes to forget any number of failures that can be
+// reached.
+const attemptRetention = 48 * time.Hour

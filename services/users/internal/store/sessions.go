@@ -10,7 +10,7 @@ import (
 	"troupe/services/users/internal/session"
 )
 
-// AddSession saves a new session.
+// AddSession stores a new session.
 func AddSession(ctx context.Context, tx sqldb.Tx, s session.Session) error {
 	_, err := tx.Exec(ctx, `INSERT INTO sessions (id, account_id, counter, created_at, rotated_at) VALUES ($1, $2, $3, $4, $5)`,
 		s.ID, s.AccountID, s.Counter, sqldb.Micros(s.CreatedAt), sqldb.Micros(s.RotatedAt))
@@ -20,8 +20,7 @@ func AddSession(ctx context.Context, tx sqldb.Tx, s session.Session) error {
 	return nil
 }
 
-// LockSession reads a session and keeps others from it until tx ends; false if
-// there is none.
+// LockSession returns a session and locks it until tx ends; false if there is none.
 func LockSession(ctx context.Context, tx sqldb.Tx, id string) (s session.Session, found bool, err error) {
 	var created, rotated int64
 	err = tx.QueryRow(ctx, `UPDATE sessions SET counter = counter WHERE id = $1
@@ -37,7 +36,7 @@ func LockSession(ctx context.Context, tx sqldb.Tx, id string) (s session.Session
 	return s, true, nil
 }
 
-// RotateSession makes the next refresh token the good one. The session must be locked.
+// RotateSession makes the next refresh token the valid one. The session must be locked.
 func RotateSession(ctx context.Context, tx sqldb.Tx, id string, now time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE sessions SET counter = counter + 1, rotated_at = $1 WHERE id = $2`, sqldb.Micros(now), id)
 	if err != nil {
@@ -46,7 +45,7 @@ func RotateSession(ctx context.Context, tx sqldb.Tx, id string, now time.Time) e
 	return nil
 }
 
-// EndSession ends one session of an account and says whether it was still on.
+// EndSession ends one session of an account and reports whether it had not ended yet.
 func EndSession(ctx context.Context, tx sqldb.Tx, accountID, id string, now time.Time) (ended bool, err error) {
 	n, err := tx.Exec(ctx, `UPDATE sessions SET ended_at = $1 WHERE id = $2 AND account_id = $3 AND ended_at IS NULL`,
 		sqldb.Micros(now), id, accountID)
@@ -56,27 +55,27 @@ func EndSession(ctx context.Context, tx sqldb.Tx, accountID, id string, now time
 	return n == 1, nil
 }
 
-// EndSessions ends all sessions of an account but one and gives their ids.
-func EndSessions(ctx context.Context, tx sqldb.Tx, accountID, but string, now time.Time) (ids []string, err error) {
+// EndSessions ends all sessions of an account except one and returns their ids.
+func EndSessions(ctx context.Context, tx sqldb.Tx, accountID, except string, now time.Time) (ids []string, err error) {
 	ids, err = sqldb.All(ctx, tx, func(row sqldb.Row) (id string, err error) { return id, row.Scan(&id) },
 		`UPDATE sessions SET ended_at = $1 WHERE account_id = $2 AND id <> $3 AND ended_at IS NULL RETURNING id`,
-		sqldb.Micros(now), accountID, but)
+		sqldb.Micros(now), accountID, except)
 	if err != nil {
 		return nil, fmt.Errorf("end sessions: %w", err)
 	}
 	return ids, nil
 }
 
-// sweepLimit is how many rows one sweep of a table deletes at most.
-const sweepLimit = 500
+// deleteLimit is how many rows one statement deletes at most.
+const deleteLimit = 500
 
-// SweepSessions forgets sessions that are over, and says how many.
-func SweepSessions(ctx context.Context, db sqldb.DB, now time.Time) (int, error) {
+// DeleteExpiredSessions deletes sessions that have ended or expired, and returns how many.
+func DeleteExpiredSessions(ctx context.Context, db sqldb.DB, now time.Time) (int, error) {
 	n, err := db.Exec(ctx, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
 		WHERE rotated_at <= $1 OR created_at <= $2 OR ended_at IS NOT NULL LIMIT $3)`,
-		sqldb.Micros(now.Add(-session.IdleLimit)), sqldb.Micros(now.Add(-session.AbsoluteLimit)), sweepLimit)
+		sqldb.Micros(now.Add(-session.IdleLimit)), sqldb.Micros(now.Add(-session.AbsoluteLimit)), deleteLimit)
 	if err != nil {
-		return 0, fmt.Errorf("sweep sessions: %w", err)
+		return 0, fmt.Errorf("delete expired sessions: %w", err)
 	}
 	return int(n), nil
 }

@@ -1,5 +1,5 @@
-// Package store is the users service's tables: accounts, sessions, failed
-// attempts to sign in, and the keys that all replicas share.
+// Package store stores accounts, sessions, failed attempts to sign in, and the keys
+// that all replicas share.
 package store
 
 import (
@@ -14,13 +14,13 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Migrations make the tables; versions from 1001.
+// Migrations create the tables; their versions start at 1001.
 //
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// SigningKeys gives the keys that sign access tokens, newest first. The first
-// replica to ask makes the first key; whoever comes second reads it.
+// SigningKeys returns the keys that sign access tokens, newest first. The first replica
+// to call it creates the first key; the others read it.
 func SigningKeys(ctx context.Context, db sqldb.DB, now time.Time) ([]auth.PrivateKey, error) {
 	keys, err := readSigningKeys(ctx, db)
 	if err != nil || len(keys) > 0 {
@@ -50,12 +50,13 @@ func readSigningKeys(ctx context.Context, db sqldb.DB) ([]auth.PrivateKey, error
 	return keys, nil
 }
 
-// Secret gives the 32 random bytes of that name, made by whoever asks first.
+// Secret returns the 32 random bytes with this name. The first replica to call it
+// creates them.
 func Secret(ctx context.Context, db sqldb.DB, name string, now time.Time) ([]byte, error) {
-	made := make([]byte, 32)
-	_, _ = rand.Read(made) // never fails
+	created := make([]byte, 32)
+	_, _ = rand.Read(created) // never fails
 	_, err := db.Exec(ctx, `INSERT INTO secrets (name, value, created_at) VALUES ($1, $2, $3)
-		ON CONFLICT (name) DO NOTHING`, name, base64.StdEncoding.EncodeToString(made), sqldb.Micros(now))
+		ON CONFLICT (name) DO NOTHING`, name, base64.StdEncoding.EncodeToString(created), sqldb.Micros(now))
 	if err != nil {
 		return nil, fmt.Errorf("save secret %s: %w", name, err)
 	}
@@ -64,8 +65,8 @@ func Secret(ctx context.Context, db sqldb.DB, name string, now time.Time) ([]byt
 		return nil, fmt.Errorf("read secret %s: %w", name, err)
 	}
 	secret, err := base64.StdEncoding.DecodeString(value)
-	if err != nil || len(secret) < len(made) {
-		return nil, fmt.Errorf("the stored secret %s is damaged; delete its row in the table secrets to have a new one made", name)
+	if err != nil || len(secret) < len(created) {
+		return nil, fmt.Errorf("the stored secret %s is damaged; delete its row in the table secrets, and a new one is created", name)
 	}
 	return secret, nil
 }

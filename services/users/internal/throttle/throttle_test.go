@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestDelayDoublesUpToAQuarterOfAnHour(t *testing.T) {
+func TestDelayDoublesUpToFifteenMinutes(t *testing.T) {
 	t.Parallel()
 	want := []time.Duration{
 		0, 0, 0, 0, 0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second,
@@ -19,7 +19,7 @@ func TestDelayDoublesUpToAQuarterOfAnHour(t *testing.T) {
 	require.Equal(t, MaxDelay, PerAccount.Delay(1<<62))
 }
 
-func TestKeys(t *testing.T) {
+func TestKeysAreEqualForTheSameAccountOrClient(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, Account("ada@example.com"), Account(" ADA@example.com "))
 	require.NotEqual(t, Account("ada@example.com"), Account("bob@example.com"))

@@ -15,7 +15,7 @@ CREATE TABLE accounts (
 CREATE TABLE sessions (
     id         TEXT PRIMARY KEY,
     account_id TEXT NOT NULL REFERENCES accounts (id),
-    counter    BIGINT NOT NULL, -- of the refresh token that is good now
+    counter    BIGINT NOT NULL, -- of the refresh token that is valid now
     created_at BIGINT NOT NULL,
     rotated_at BIGINT NOT NULL,
     ended_at   BIGINT
@@ -32,7 +32,7 @@ CREATE TABLE sign_in_attempts (
 );
 CREATE INDEX sign_in_attempts_last ON sign_in_attempts (last_at);
 
--- The newest generation signs; older ones are published until their tokens have expired.
+-- The newest generation signs tokens; older ones are published until their tokens have expired.
 CREATE TABLE signing_keys (
     generation BIGINT PRIMARY KEY,
     key_id     TEXT NOT NULL,

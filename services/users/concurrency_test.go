@@ -2,8 +2,8 @@ package users_test
 
 import "sync"
 
-// together calls f n times at once.
-func together[T any](n int, f func(i int) T) []T {
+// concurrently calls f n times at the same time and returns the results.
+func concurrently[T any](n int, f func(i int) T) []T {
 	results := make([]T, n)
 	start := make(chan struct{})
 	var all sync.WaitGroup
@@ -18,6 +18,7 @@ func together[T any](n int, f func(i int) T) []T {
 	return results
 }
 
+// count returns how often each value occurs.
 func count[T comparable](values []T) map[T]int {
 	counts := map[T]int{}
 	for _, v := range values {
