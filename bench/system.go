@@ -24,7 +24,7 @@ func start(ctx context.Context, o options) (*system, error) {
 		return nil, err
 	}
 	c := cluster.Config{
-		Kind: cluster.OneProcess, Data: filepath.Join(dir, "data"), Settings: []string{"ADMIN_PASSWORD=" + cluster.AdminPassword},
+		Kind: cluster.OneProcess, Data: filepath.Join(dir, "data"), Settings: []string{"USERS_ADMIN_PASSWORD=" + cluster.AdminPassword},
 	}
 	if c.Program, err = cluster.Build(ctx, dir); err != nil {
 		return nil, err

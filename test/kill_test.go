@@ -99,7 +99,7 @@ func newKillTest(t *testing.T, kind cluster.Kind, bySMTP bool) *killTest {
 	settings := []string{"LOG_LEVEL=error"}
 	if bySMTP {
 		k.smtp = startSMTPServer(t)
-		settings = append(settings, "SMTP_URL=smtp://"+k.smtp.address)
+		settings = append(settings, "NOTIFICATIONS_SMTP_URL=smtp://"+k.smtp.address)
 	}
 	k.cluster = cluster.Start(t, cluster.Config{Kind: kind, Program: binary, Settings: settings})
 	k.databases = openDatabases(t, k.cluster)

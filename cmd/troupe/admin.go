@@ -26,7 +26,7 @@ type admin struct {
 // ensureAdmin returns the first admin with a password: that of the setting, that of an
 // earlier start, or a new one, which is kept beside the databases.
 func ensureAdmin(dir string, environ map[string]string) (*admin, error) {
-	a := &admin{email: cmp.Or(environ["ADMIN_EMAIL"], defaultAdmin), password: environ["ADMIN_PASSWORD"]}
+	a := &admin{email: cmp.Or(environ["USERS_ADMIN_EMAIL"], environ["ADMIN_EMAIL"], defaultAdmin), password: cmp.Or(environ["USERS_ADMIN_PASSWORD"], environ["ADMIN_PASSWORD"])}
 	if a.password != "" {
 		return a, nil
 	}
@@ -34,7 +34,7 @@ func ensureAdmin(dir string, environ map[string]string) (*admin, error) {
 	if a.password, err = readAdminPassword(dir); errors.Is(err, fs.ErrNotExist) {
 		err = a.createPassword(dir)
 	}
-	environ["ADMIN_PASSWORD"] = a.password
+	environ["USERS_ADMIN_PASSWORD"] = a.password
 	return a, err
 }
 

@@ -30,7 +30,7 @@ func main() {
 	cli := kong.Parse(&commands{},
 		kong.Name("troupe"),
 		kong.Description("An order back-end of six services that cooperate by events: a choreography saga."),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)))
 	cli.FatalIfErrorf(cli.Run())
 }

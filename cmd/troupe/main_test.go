@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 // freePorts sets a free port for every service in each script: $GATEWAY and so on,
 // and $PORTS with the flags of 'troupe up'.
 func freePorts(env *testscript.Env) error {
-	env.Setenv("PASSWORD_HASH_COST", "insecure")
+	env.Setenv("USERS_PASSWORD_HASH_COST", "insecure")
 	for _, name := range services.Names() {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

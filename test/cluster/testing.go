@@ -18,8 +18,8 @@ import (
 
 // testSettings make tests fast and patient.
 var testSettings = []string{
-	"ADMIN_EMAIL=" + AdminEmail, "ADMIN_PASSWORD=" + AdminPassword,
-	"PASSWORD_HASH_COST=insecure", "PROVIDER_DELAYS=false", "GATEWAY_RECOVERY=100ms",
+	"USERS_ADMIN_EMAIL=" + AdminEmail, "USERS_ADMIN_PASSWORD=" + AdminPassword,
+	"USERS_PASSWORD_HASH_COST=insecure", "PAYMENTS_PROVIDER_DELAYS=false", "GATEWAY_RECOVERY=100ms",
 	// The machine may be busy.
 	"GATEWAY_TIMEOUT=50s", "GATEWAY_TRY_TIMEOUT=20s", "GATEWAY_SLOW_TRY=20s", "GATEWAY_IN_FLIGHT=4096",
 	// Neither may clear away what got lost.
