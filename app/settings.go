@@ -113,7 +113,7 @@ func withFormerNames(environ map[string]string, log *slog.Logger, into any) map[
 		if former == "" || !set {
 			continue
 		}
-		if _, both := environ[name]; both {
+		if environ[name] != "" {
 			log.Warn(former+" is ignored: its present name, "+name+", is set too", "setting", name)
 			continue
 		}
