@@ -17,12 +17,12 @@ import (
 
 // Settings of a process, read from the environment. The services add their own.
 type Settings struct {
-	Environment string           `env:"TROUPE_ENV" envDefault:"development"` // development, or production, which refuses default secrets
+	Environment string           `env:"TROUPE_ENV" envDefault:"development"` // the kind of environment: development, or production, which refuses default secrets
 	DatabaseURL string           `env:"DATABASE_URL"`                        // a PostgreSQL database, with at most pool_max_conns=16 connections; empty: a SQLite file for each service
 	AMQPURL     string           `env:"AMQP_URL"`                            // a RabbitMQ server; empty: the local bus
-	DataDir     string           `env:"TROUPE_DATA" envDefault:".troupe"`    // folder of the SQLite files
-	LogLevel    slog.Level       `env:"LOG_LEVEL" envDefault:"info"`         // debug, info, warn or error
-	LogFormat   telemetry.Format `env:"LOG_FORMAT" envDefault:"auto"`        // text, json, or auto: text on a terminal
+	DataDir     string           `env:"TROUPE_DATA" envDefault:".troupe"`    // the folder of the SQLite files
+	LogLevel    slog.Level       `env:"LOG_LEVEL" envDefault:"info"`         // the least severe messages that are logged: debug, info, warn or error
+	LogFormat   telemetry.Format `env:"LOG_FORMAT" envDefault:"auto"`        // the format of the log: text, json, or auto, which is text on a terminal
 	DrainDelay  time.Duration    `env:"DRAIN_DELAY" envDefault:"0s"`         // how long to go on serving when no longer ready, so that load balancers notice
 	DrainLimit  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"20s"`      // how long requests and workers may take to finish at a stop
 

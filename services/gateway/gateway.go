@@ -27,11 +27,11 @@ import (
 var Service = app.Service{Name: "gateway", Port: 8000, Owns: "nothing", Build: build}
 
 type settings struct {
-	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" envDefault:"15s"`     // until a response begins, over all attempts
-	TryTimeout time.Duration `env:"GATEWAY_TRY_TIMEOUT" envDefault:"5s"`  // until the response to one attempt begins
-	SlowTry    time.Duration `env:"GATEWAY_SLOW_TRY" envDefault:"3s"`     // an attempt that takes longer counts as slow
+	Timeout    time.Duration `env:"GATEWAY_TIMEOUT" envDefault:"15s"`     // how long a request may wait until its response begins, over all attempts
+	TryTimeout time.Duration `env:"GATEWAY_TRY_TIMEOUT" envDefault:"5s"`  // how long one attempt may wait until its response begins
+	SlowTry    time.Duration `env:"GATEWAY_SLOW_TRY" envDefault:"3s"`     // an attempt that takes longer counts as slow for the circuit breaker
 	Idle       time.Duration `env:"GATEWAY_IDLE_TIMEOUT" envDefault:"1m"` // the longest pause between two parts of a response
-	Recovery   time.Duration `env:"GATEWAY_RECOVERY" envDefault:"10s"`    // the recovery timeout of the circuit breaker: how long it stays open
+	Recovery   time.Duration `env:"GATEWAY_RECOVERY" envDefault:"10s"`    // the recovery timeout: how long the circuit breaker stays open before it allows a probe
 	InFlight   int           `env:"GATEWAY_IN_FLIGHT" envDefault:"256"`   // the most requests at a time to one service
 
 	// Addresses of proxies whose X-Forwarded headers are trusted, for example 10.0.0.0/8.
