@@ -5,6 +5,7 @@
 package app
 
 import (
+	"context"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -66,6 +67,9 @@ type Components struct {
 	// Verifier replaces Env.Verifier for the service's own API. The service that
 	// issues the access tokens sets it, because it has the keys.
 	Verifier *auth.Verifier
+	// Drain finishes, at a stop, what the workers have begun: it is called after they
+	// have ended and before the relays publish what is left. It may be nil.
+	Drain func(context.Context) error
 	// Close is called last when the service stops. It may be nil.
 	Close func() error
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"strings"
@@ -110,7 +111,7 @@ func withFormerNames(environ map[string]string, log *slog.Logger, into any) map[
 		former := field.Tag.Get("formerly")
 		name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
 		value, set := environ[former]
-		if former == "" || !set {
+		if former == "" || !set || value == "" {
 			continue
 		}
 		if environ[name] != "" {
@@ -133,8 +134,11 @@ func explainParseError(err error, into any, environ map[string]string) string {
 		return err.Error()
 	}
 	name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
-	return fmt.Sprintf("%s is %q: it must be %s, for example %q",
-		name, environ[name], kindOf(wrong.Type), field.Tag.Get("envDefault"))
+	text := fmt.Sprintf("%s is %q: it must be %s", name, environ[name], kindOf(field.Type))
+	if example := field.Tag.Get("envDefault"); example != "" {
+		text += fmt.Sprintf(", for example %q", example)
+	}
+	return text
 }
 
 // kindOf returns what a value of a setting must be, in an operator's words.
@@ -142,6 +146,14 @@ func kindOf(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
 		return "a duration"
+	case t == reflect.TypeFor[slog.Level]():
+		return "debug, info, warn or error"
+	case t == reflect.TypeFor[telemetry.Format]():
+		return "text, json or auto"
+	case t == reflect.TypeFor[[]netip.Prefix]():
+		return "a list of address ranges such as 10.0.0.0/8, separated by commas"
+	case t.Kind() == reflect.Slice:
+		return "a list, separated by commas"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64:

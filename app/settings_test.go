@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func TestABadSettingStopsTheStartWithASentence(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct{ value, sentence string }{
 		"DRAIN_TIMEOUT": {"soon", `DRAIN_TIMEOUT is "soon": it must be a duration, for example "20s"`},
-		"LOG_FORMAT":    {"yaml", `LOG_FORMAT is "yaml"`},
+		"LOG_FORMAT":    {"yaml", `LOG_FORMAT is "yaml": it must be text, json or auto, for example "auto"`},
 		"TROUPE_ENV":    {"prod", `TROUPE_ENV is "prod": set it to development or production`},
 	} {
 		_, err := readSettings(map[string]string{name: want.value}, slog.New(slog.DiscardHandler))
@@ -26,7 +27,7 @@ func TestABadSettingStopsTheStartWithASentence(t *testing.T) {
 	}
 }
 
-func TestProductionRefusesPasswordsThatEverybodyKnows(t *testing.T) {
+func TestProductionRefusesPublishedPasswords(t *testing.T) {
 	t.Parallel()
 	for name, known := range map[string]string{
 		"DATABASE_URL": "postgres://orders:orders-development-only@postgres/orders",
@@ -100,10 +101,12 @@ func TestASettingIsReadByItsFormerNameWithAWarning(t *testing.T) {
 		want    time.Duration
 		warning string
 	}{
-		"present name": {map[string]string{"ORDERS_DEADLINE": "3m"}, 3 * time.Minute, ""},
-		"former name":  {map[string]string{"ORDER_DEADLINE": "4m"}, 4 * time.Minute, "ORDER_DEADLINE is now called ORDERS_DEADLINE"},
-		"both":         {map[string]string{"ORDERS_DEADLINE": "3m", "ORDER_DEADLINE": "4m"}, 3 * time.Minute, "ORDER_DEADLINE is ignored"},
-		"none":         {map[string]string{}, 2 * time.Minute, ""},
+		"present name":       {map[string]string{"ORDERS_DEADLINE": "3m"}, 3 * time.Minute, ""},
+		"former name":        {map[string]string{"ORDER_DEADLINE": "4m"}, 4 * time.Minute, "ORDER_DEADLINE is now called ORDERS_DEADLINE"},
+		"both":               {map[string]string{"ORDERS_DEADLINE": "3m", "ORDER_DEADLINE": "4m"}, 3 * time.Minute, "ORDER_DEADLINE is ignored"},
+		"present name empty": {map[string]string{"ORDERS_DEADLINE": "", "ORDER_DEADLINE": "4m"}, 4 * time.Minute, "ORDER_DEADLINE is now called ORDERS_DEADLINE"},
+		"former name empty":  {map[string]string{"ORDER_DEADLINE": ""}, 2 * time.Minute, ""},
+		"none":               {map[string]string{}, 2 * time.Minute, ""},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
@@ -122,4 +125,30 @@ func TestABadValueUnderAFormerNameNamesThePresentOne(t *testing.T) {
 	var s shopSettings
 	err := parseEnv(map[string]string{"ORDER_DEADLINE": "soon"}, slog.New(slog.DiscardHandler), &s)
 	require.ErrorContains(t, err, `ORDERS_DEADLINE is "soon"`)
+}
+
+func TestABadValueIsExplainedInAnOperatorsWords(t *testing.T) {
+	t.Parallel()
+	for title, c := range map[string]struct {
+		environ map[string]string
+		want    string
+	}{
+		"duration": {map[string]string{"WAIT": "soon"}, `WAIT is "soon": it must be a duration, for example "2m"`},
+		"level":    {map[string]string{"LEVEL": "loud"}, `LEVEL is "loud": it must be debug, info, warn or error, for example "info"`},
+		"number":   {map[string]string{"COUNT": "many"}, `COUNT is "many": it must be a whole number`},
+		"switch":   {map[string]string{"ON": "maybe"}, `ON is "maybe": it must be true or false`},
+		"ranges":   {map[string]string{"RANGES": "10.0.0.1"}, `RANGES is "10.0.0.1": it must be a list of address ranges such as 10.0.0.0/8, separated by commas`},
+	} {
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			var s struct {
+				Wait   time.Duration  `env:"WAIT" envDefault:"2m"`
+				Level  slog.Level     `env:"LEVEL" envDefault:"info"`
+				Count  int            `env:"COUNT"`
+				On     bool           `env:"ON"`
+				Ranges []netip.Prefix `env:"RANGES"`
+			}
+			require.EqualError(t, parseEnv(c.environ, slog.New(slog.DiscardHandler), &s), c.want)
+		})
+	}
 }

@@ -31,8 +31,8 @@ func (l *goroutines) stop() {
 
 // Stop shuts the system down gracefully. In this order: readiness fails, requests
 // finish at one service after the other, consumers finish their batch or return it,
-// workers finish their step, relays publish what is left in the outboxes, databases
-// close. Work that does not finish within DRAIN_TIMEOUT is cut off, and is done after
+// workers finish their step, services their begun work, relays publish what is left in
+// the outboxes, databases close. Work that does not finish within DRAIN_TIMEOUT is cut off, and is done after
 // the next start. Requests get three quarters of that time, so that a request that
 // never ends leaves the workers time to finish.
 func (s *System) Stop() error {
@@ -65,6 +65,7 @@ func (s *System) stopWorkers(ctx context.Context) error {
 		defer close(done)
 		s.consumers.stop()
 		s.workers.stop()
+		s.drainServices(ctx)
 		s.flushRelays(ctx)
 	}()
 	select {
@@ -72,6 +73,18 @@ func (s *System) stopWorkers(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return errors.New("workers cut off: a step did not end in time")
+	}
+}
+
+// drainServices lets the services finish what their workers have begun. A failure is
+// only logged: the work is done after the next start.
+func (s *System) drainServices(ctx context.Context) {
+	for _, m := range s.services {
+		if drain := m.instance.Components.Drain; drain != nil {
+			if err := drain(ctx); err != nil {
+				s.logOf(m).Warn("work that was begun is finished after the next start", "error", err)
+			}
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -105,6 +106,33 @@ func TestStopLetsARequestFinishAndItsEventsBePublished(t *testing.T) {
 	require.Eventually(t, func() bool { return handled.Load() == 1 }, waitLimit, waitStep)
 	require.NoError(t, s.Stop())
 	require.EqualValues(t, 1, handled.Load())
+}
+
+// What a service publishes while it drains is relayed before the process ends.
+func TestEventsOfADrainingServiceArePublished(t *testing.T) {
+	t.Parallel()
+	var handled atomic.Int64
+	draining := Service{Name: "orders", Migrations: migrations(t), Topology: topology, Build: func(env Env) (Components, error) {
+		return Components{Drain: func(ctx context.Context) error {
+			return env.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+				return env.Outbox.Add(ctx, tx, itemAdded{SKU: "book"})
+			})
+		}}, nil
+	}}
+	c := config(t, draining, consumer(t, &handled))
+	s, err := Start(t.Context(), c)
+	require.NoError(t, err)
+	require.NoError(t, s.Stop())
+	for table, want := range map[string]int{"orders.db outbox": 0, "payments.db queue": 1} {
+		file, name, _ := strings.Cut(table, " ")
+		db, err := sqldb.Open(t.Context(), "sqlite://"+filepath.Join(c.Environ["TROUPE_DATA"], file), sqldb.Options{})
+		require.NoError(t, err)
+		var rows int
+		require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM "+name).Scan(&rows))
+		require.NoError(t, db.Close())
+		require.Equal(t, want, rows, table)
+	}
+	require.Zero(t, handled.Load())
 }
 
 // A request that is under way at the gateway still needs the services behind it.

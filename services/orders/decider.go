@@ -13,7 +13,9 @@ import (
 // decideRecorded is a step of the decider: it applies events that were recorded and
 // decides what follows.
 func (s *service) decideRecorded(ctx context.Context) (int, error) {
-	return s.processClaimed(ctx, store.ClaimRecorded)
+	return s.processClaimed(ctx, func(ctx context.Context, tx sqldb.Tx) ([]*order.Order, error) {
+		return store.ClaimRecorded(ctx, tx, knownTypes)
+	})
 }
 
 // cancelOverdue is a step of the deadlines worker: it cancels pending orders whose
@@ -50,7 +52,7 @@ func (s *service) process(ctx context.Context, tx sqldb.Tx, orders []*order.Orde
 	if len(orders) == 0 {
 		return nil
 	}
-	recorded, err := store.TakeRecorded(ctx, tx, orders)
+	recorded, err := store.TakeRecorded(ctx, tx, knownTypes, orders)
 	if err != nil {
 		return fmt.Errorf("read recorded events: %w", err)
 	}
@@ -67,9 +69,7 @@ func (s *service) process(ctx context.Context, tx sqldb.Tx, orders []*order.Orde
 // process processes one order; see service.process.
 func (c *changeset) process(o *order.Order, recorded []store.Entry, m mutation) error {
 	state, forget := o.State, o.Forget
-	if err := c.applyFacts(o, recorded); err != nil {
-		return err
-	}
+	c.applyFacts(o, recorded)
 	if m != nil {
 		if err := m(c, o); err != nil {
 			return err
@@ -86,17 +86,11 @@ func (c *changeset) process(o *order.Order, recorded []store.Entry, m mutation) 
 
 // applyFacts applies recorded events one after the other. It decides after each, so
 // that the events that follow name the one that caused them.
-func (c *changeset) applyFacts(o *order.Order, recorded []store.Entry) error {
+func (c *changeset) applyFacts(o *order.Order, recorded []store.Entry) {
 	for _, e := range recorded {
-		effect, ok := effectsByType[e.Type]
-		if !ok {
-			return fmt.Errorf("the timeline of order %s has a recorded %s, which has no effect here: "+
-				"run the version that recorded it, or add the type to eventEffects in services/orders/effects.go", o.ID, e.Type)
-		}
-		effect.apply(o)
+		effectsByType[e.Type].apply(o)
 		c.decide(o, name, &event.Envelope{ID: e.EventID, Type: e.Type, Traceparent: e.Traceparent})
 	}
-	return nil
 }
 
 // decide makes every decision about an order that is due now, on behalf of by. cause

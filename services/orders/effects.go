@@ -2,11 +2,14 @@ package orders
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"troupe/events"
 	"troupe/patterns/event"
 	"troupe/patterns/inbox"
 	"troupe/services/orders/internal/order"
+	"troupe/services/orders/internal/store"
 )
 
 // effect is what a type of event about orders does to an order.
@@ -38,6 +41,10 @@ var eventEffects = []effect{
 }
 
 var effectsByType = indexEffects(eventEffects)
+
+// knownTypes are the types whose recorded events the decider applies. Others, which a
+// newer version has recorded before a rollback, stay pending until it runs again.
+var knownTypes = store.NewEventTypes(slices.Sorted(maps.Keys(effectsByType))...)
 
 // effectOf returns the effect of an event of type E: the facts, and the sentence for
 // the timeline.

@@ -7,7 +7,6 @@ import (
 
 	"troupe/events"
 	"troupe/services/orders/internal/order"
-	"troupe/services/orders/internal/store"
 )
 
 func TestAnEventWithoutFactsStopsTheStart(t *testing.T) {
@@ -61,10 +60,4 @@ func TestTimelineSentences(t *testing.T) {
 			require.Equal(t, want, got)
 		})
 	}
-}
-
-func TestAnUnknownRecordedEventIsNotDropped(t *testing.T) {
-	t.Parallel()
-	err := (&changeset{}).applyFacts(&order.Order{ID: "1"}, []store.Entry{{Type: "stock.teleported.v1"}})
-	require.ErrorContains(t, err, "add the type to eventEffects")
 }

@@ -54,7 +54,7 @@ func build(env app.Env) (app.Components, error) {
 			{Name: "record", Step: s.record, Interval: time.Second, Wake: s.responses.arrived, BatchSize: recordBatch, Linger: time.Millisecond},
 			{Name: "reconciliation", Step: s.reconcile, Interval: 10 * time.Minute},
 		},
-		Close: s.recordRest,
+		Drain: s.recordRest,
 	}, nil
 }
 

@@ -2,17 +2,13 @@ package payments
 
 import (
 	"context"
-	"time"
 
 	"troupe/platform/sqldb"
 	"troupe/services/payments/internal/store"
 )
 
-const (
-	recordBatch = 256
-	// recordRestTimeout is how long a stop waits for the last responses to be recorded.
-	recordRestTimeout = 5 * time.Second
-)
+// recordBatch is the most responses that one step records.
+const recordBatch = 256
 
 // record records the outcomes of calls that have a response, in one transaction. If
 // that fails, the responses stay in the buffer for the next step.
@@ -62,18 +58,12 @@ func (s *service) recordIn(ctx context.Context, tx sqldb.Tx, batch []answered) e
 }
 
 // recordRest records the responses that arrived after the last step of record, when
-// the service stops. A failure is only logged: the leases of the calls expire, and
-// the provider is asked again.
-func (s *service) recordRest() error {
-	ctx, cancel := context.WithTimeout(context.Background(), recordRestTimeout)
-	defer cancel()
+// the service stops. After a failure the leases of the calls expire, and the provider is
+// asked again.
+func (s *service) recordRest(ctx context.Context) error {
 	for {
-		did, err := s.record(ctx)
-		if err != nil {
-			s.Log.Warn("responses of the payment provider could not be recorded; it is asked for them again", "error", err)
-		}
-		if did == 0 || err != nil {
-			return nil
+		if did, err := s.record(ctx); did == 0 || err != nil {
+			return err
 		}
 	}
 }

@@ -186,7 +186,7 @@ func TestAFailureToRecordKeepsTheResponses(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, 1, r.responses.inFlight())
 
-	require.NoError(t, r.recordRest(), "as when the service stops")
+	require.NoError(t, r.recordRest(t.Context()), "as when the service stops")
 	require.Zero(t, r.responses.inFlight())
 	payments, err := store.OfOrders(t.Context(), r.DB, []string{"o1"})
 	require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"troupe/platform/fault"
@@ -127,11 +128,24 @@ func Missing(id string) error { return fault.Missing("order", id, "GET /orders l
 const ClaimSize = 256
 
 // ClaimRecorded locks and returns a batch of orders with recorded events that have not
-// been applied. It skips orders that another transaction has locked. The batch size is
-// part of the SQL text, so that the query planner knows it.
-func ClaimRecorded(ctx context.Context, tx sqldb.Tx) ([]*order.Order, error) {
+// been applied. It skips orders that another transaction has locked, and events of types
+// that are not known here: a newer version has recorded them and will apply them. The
+// batch size is part of the SQL text, so that the query planner knows it.
+func ClaimRecorded(ctx context.Context, tx sqldb.Tx, known EventTypes) ([]*order.Order, error) {
 	return sqldb.All(ctx, tx, scan, "SELECT "+columns+` FROM orders WHERE id IN
-		(SELECT order_id FROM order_timeline WHERE pending ORDER BY order_id LIMIT 256)`+tx.SkipLocked())
+		(SELECT order_id FROM order_timeline WHERE pending AND what IN `+string(known)+` ORDER BY order_id LIMIT 256)`+tx.SkipLocked())
+}
+
+// EventTypes is a list of event types as SQL text.
+type EventTypes string
+
+// NewEventTypes returns the list of these types.
+func NewEventTypes(types ...string) EventTypes {
+	quoted := make([]string, len(types))
+	for i, t := range types {
+		quoted[i] = "'" + strings.ReplaceAll(t, "'", "''") + "'"
+	}
+	return EventTypes("(" + strings.Join(quoted, ", ") + ")")
 }
 
 // ClaimOverdue locks and returns a batch of pending orders whose deadline has passed.

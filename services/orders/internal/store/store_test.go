@@ -80,6 +80,36 @@ func TestAnEventAboutAnUnknownOrderIsNotRecorded(t *testing.T) {
 	})
 }
 
+// known are the types of the events in these tests.
+var known = NewEventTypes("sooner", "later")
+
+// After a rollback the timeline may contain events that only the newer version knows.
+func TestAnEventOfAnUnknownTypeStaysPendingAndDelaysNothing(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
+		newer := Entry{OrderID: "1", EventID: "a", At: noon, Type: "it's.newer"}
+		sooner := Entry{OrderID: "1", EventID: "b", At: noon, Type: "sooner"}
+		require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			require.NoError(t, Record(ctx, tx, []Entry{newer}))
+			claimed, err := ClaimRecorded(ctx, tx, known)
+			require.NoError(t, err)
+			require.Empty(t, claimed)
+
+			require.NoError(t, Record(ctx, tx, []Entry{sooner}))
+			claimed, err = ClaimRecorded(ctx, tx, known)
+			require.NoError(t, err)
+			require.Len(t, claimed, 1)
+			taken, err := TakeRecorded(ctx, tx, known, claimed)
+			require.NoError(t, err)
+			require.Equal(t, map[string][]Entry{"1": {sooner}}, taken)
+
+			taken, err = TakeRecorded(ctx, tx, NewEventTypes("it's.newer"), claimed)
+			require.NoError(t, err)
+			require.Equal(t, map[string][]Entry{"1": {newer}}, taken, "the newer version applies it")
+			return nil
+		}))
+	})
+}
+
 func TestARecordedEventIsTakenOnce(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
 		later := Entry{OrderID: "1", EventID: "a", At: noon.Add(time.Second), Type: "later"}
@@ -87,22 +117,22 @@ func TestARecordedEventIsTakenOnce(t *testing.T) {
 		var first, second, third []*order.Order
 		var taken, nothing map[string][]Entry
 		require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
-			if first, err = ClaimRecorded(ctx, tx); err != nil {
+			if first, err = ClaimRecorded(ctx, tx, known); err != nil {
 				return err
 			}
 			if err = Record(ctx, tx, []Entry{later, sooner, sooner}); err != nil {
 				return err
 			}
-			if second, err = ClaimRecorded(ctx, tx); err != nil {
+			if second, err = ClaimRecorded(ctx, tx, known); err != nil {
 				return err
 			}
-			if taken, err = TakeRecorded(ctx, tx, second); err != nil {
+			if taken, err = TakeRecorded(ctx, tx, known, second); err != nil {
 				return err
 			}
-			if nothing, err = TakeRecorded(ctx, tx, second); err != nil {
+			if nothing, err = TakeRecorded(ctx, tx, known, second); err != nil {
 				return err
 			}
-			third, err = ClaimRecorded(ctx, tx)
+			third, err = ClaimRecorded(ctx, tx, known)
 			return err
 		}))
 		require.Empty(t, first)

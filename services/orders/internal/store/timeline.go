@@ -80,15 +80,15 @@ func (e Entry) row(pending bool) []any {
 	return []any{e.OrderID, e.EventID, sqldb.Micros(e.At), e.Type, e.By, e.Detail, e.Cause, e.Traceparent, pending}
 }
 
-// TakeRecorded returns the pending entries of orders, by order id and in chronological
+// TakeRecorded returns the pending entries of orders whose types are known here, by order id and in chronological
 // order, and marks them as applied. The caller has locked the orders.
-func TakeRecorded(ctx context.Context, tx sqldb.Tx, orders []*order.Order) (map[string][]Entry, error) {
+func TakeRecorded(ctx context.Context, tx sqldb.Tx, known EventTypes, orders []*order.Order) (map[string][]Entry, error) {
 	ids := make([]any, len(orders))
 	for i, o := range orders {
 		ids[i] = o.ID
 	}
 	taken := map[string][]Entry{}
-	_, err := sqldb.In(ctx, tx, "UPDATE order_timeline SET pending = FALSE WHERE pending AND order_id", nil, ids,
+	_, err := sqldb.In(ctx, tx, "UPDATE order_timeline SET pending = FALSE WHERE pending AND what IN "+string(known)+" AND order_id", nil, ids,
 		" RETURNING "+entryColumns, func(r sqldb.Row) error {
 			e, err := scanEntry(r)
 			taken[e.OrderID] = append(taken[e.OrderID], e)
