@@ -16,19 +16,19 @@ func checkTopology(s Service, handlers []inbox.Handler) error {
 	var handled, differences []string
 	for _, h := range handlers {
 		if slices.Contains(handled, h.Type) {
-			differences = append(differences, fmt.Sprintf("two handlers for %s: keep one", h.Type))
+			differences = append(differences, fmt.Sprintf("it has two handlers for %s: keep one", h.Type))
 		}
 		handled = append(handled, h.Type)
 	}
 	consumed := s.Consumes()
 	for _, eventType := range handled {
 		if !slices.Contains(consumed, eventType) {
-			differences = append(differences, fmt.Sprintf("a handler for %s: add %q to its consumers", eventType, s.Name))
+			differences = append(differences, fmt.Sprintf("it has a handler for %s, which is not delivered to it: add %q to its consumers", eventType, s.Name))
 		}
 	}
 	for _, eventType := range consumed {
 		if !slices.Contains(handled, eventType) {
-			differences = append(differences, fmt.Sprintf("no handler for %s: add one, or remove %q from its consumers", eventType, s.Name))
+			differences = append(differences, fmt.Sprintf("it has no handler for %s: add one, or remove %q from its consumers", eventType, s.Name))
 		}
 	}
 	if len(differences) == 0 {

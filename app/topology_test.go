@@ -30,12 +30,12 @@ func TestHandlersThatDifferFromTheTopologyStopTheStart(t *testing.T) {
 		want     string
 	}{
 		"as the topology has it": {[]inbox.Handler{handles[itemAdded]()}, ""},
-		"one too few":            {nil, `orders does not match events/topology.go: no handler for item.added.v1: add one, or remove "orders" from its consumers`},
+		"one too few":            {nil, `orders does not match events/topology.go: it has no handler for item.added.v1: add one, or remove "orders" from its consumers`},
 		"one too many": {
 			[]inbox.Handler{handles[itemAdded](), handles[sessionRevoked]()},
-			`orders does not match events/topology.go: a handler for session.revoked.v1: add "orders" to its consumers`,
+			`orders does not match events/topology.go: it has a handler for session.revoked.v1, which is not delivered to it: add "orders" to its consumers`,
 		},
-		"one twice": {[]inbox.Handler{handles[itemAdded](), handles[itemAdded]()}, `orders does not match events/topology.go: two handlers for item.added.v1: keep one`},
+		"one twice": {[]inbox.Handler{handles[itemAdded](), handles[itemAdded]()}, `orders does not match events/topology.go: it has two handlers for item.added.v1: keep one`},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()

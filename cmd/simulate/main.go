@@ -38,7 +38,16 @@ func parse(args []string) (simulation.Plan, error) {
 	flags.IntVar(&p.Steps, "steps", 1000, "how many steps each run has")
 	flags.Uint64Var(&p.First, "seed", 1, "the seed of the first run; the others follow")
 	flags.IntVar(&p.Workers, "workers", 2, "how many runs to simulate at the same time")
-	return p, flags.Parse(args)
+	if err := flags.Parse(args); err != nil {
+		return p, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return p, fmt.Errorf("%q is not a flag; see -help", flags.Arg(0))
+	case p.Seeds < 1 || p.Steps < 1 || p.Workers < 1:
+		return p, errors.New("-seeds, -steps and -workers must be at least 1")
+	}
+	return p, nil
 }
 
 // simulate simulates the runs of a plan until one fails.

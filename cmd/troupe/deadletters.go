@@ -67,13 +67,13 @@ type parkedEvent struct {
 
 type listDeadLetters struct {
 	deadLetterFlags
-	State string `enum:"dead,retry,all" default:"dead" help:"dead: no more tries; retry: waiting for the next try; all: both."`
+	State string `enum:"dead,retry,all" default:"dead" help:"dead: no more attempts; retry: waiting for the next attempt; all: both."`
 }
 
 // Run lists the parked events and dead letters of every service.
 func (c listDeadLetters) Run(ctx context.Context) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "SERVICE\tEVENT\tTYPE\tSTATE\tTRIES\tSINCE\tERROR")
+	fmt.Fprintln(table, "SERVICE\tEVENT\tTYPE\tSTATE\tATTEMPTS\tSINCE\tERROR")
 	for _, service := range consumers() {
 		api, err := c.client(ctx, service)
 		if err != nil {
@@ -83,7 +83,7 @@ func (c listDeadLetters) Run(ctx context.Context) error {
 			Items []parkedEvent `json:"items"`
 		}
 		if err := api.Get(ctx, "/dead-letters?limit=1000&state="+strings.TrimPrefix(c.State, "all"), &list); err != nil {
-			return fmt.Errorf("%s: %w", service, err)
+			return fmt.Errorf("%s: %w; if it listens elsewhere, add --at %s=URL", service, err, service)
 		}
 		for _, l := range list.Items {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
@@ -109,9 +109,9 @@ func (c showDeadLetter) Run(ctx context.Context) error {
 	if err := api.Get(ctx, "/dead-letters/"+url.PathEscape(c.Event), &l); err != nil {
 		return err
 	}
-	fmt.Printf("event     %s\ntype      %s\nstate     %s after %d tries\nsince     %s\n", l.EventID, l.Type, l.State, l.Attempts, l.FirstFailed.Format(time.RFC3339))
+	fmt.Printf("event     %s\ntype      %s\nstate     %s after %d attempts\nsince     %s\n", l.EventID, l.Type, l.State, l.Attempts, l.FirstFailed.Format(time.RFC3339))
 	if !l.NextTry.IsZero() {
-		fmt.Printf("next try  %s\n", l.NextTry.Format(time.RFC3339))
+		fmt.Printf("next attempt  %s\n", l.NextTry.Format(time.RFC3339))
 	}
 	fmt.Printf("error     %s\n\n%s\n", l.LastError, l.Body)
 	return nil

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -15,15 +16,17 @@ import (
 func main() {
 	check := flag.Bool("check", false, "write nothing; fail if a document is stale")
 	flag.Parse()
+	var errs []error
 	for path, write := range map[string]func() ([]byte, error){
 		"docs/ARCHITECTURE.md": architectureDocument,
 		"docs/EVENTS.md":       eventsDocument,
 		"docs/SETTINGS.md":     settingsDocument,
 	} {
-		if err := generate(path, write, *check); err != nil {
-			fmt.Fprintln(os.Stderr, "error:", err)
-			os.Exit(1)
-		}
+		errs = append(errs, generate(path, write, *check))
+	}
+	if err := errors.Join(errs...); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
 	}
 }
 

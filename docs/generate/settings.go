@@ -124,7 +124,7 @@ func kindName(e ast.Expr) string {
 	case "float64":
 		return "number"
 	case "level", "format":
-		return "one of these"
+		return "text"
 	case "list of string":
 		return "list, separated by commas"
 	case "list of prefix":

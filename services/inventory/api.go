@@ -124,8 +124,8 @@ type stockView struct {
 	SKU       string `json:"sku"`
 	Stocked   int64  `json:"stocked" doc:"Brought in, minus what was written off: the sum of the other three"`
 	Available int64  `json:"available" doc:"Can be ordered now"`
-	Held      int64  `json:"held" doc:"Set aside for orders that are not yet confirmed"`
-	Committed int64  `json:"committed" doc:"Left for confirmed orders"`
+	Held      int64  `json:"held" doc:"Reserved for orders that are not yet confirmed"`
+	Committed int64  `json:"committed" doc:"Committed to confirmed orders"`
 }
 
 type stockResponse struct {

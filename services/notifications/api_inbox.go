@@ -107,7 +107,7 @@ func (s *service) renderEntries(ctx context.Context, userID string, stored []sto
 func (s *service) renderEntry(locale string, e store.InboxEntry) (content.Entry, error) {
 	text, err := s.renderer.Entry(locale, e.Notice)
 	if err != nil {
-		s.Log.Warn("inbox entry shown with a generic text", "event", e.EventID, "kind", e.Kind, "err", err)
+		s.Log.Warn("inbox entry shown with a generic text", "event", e.EventID, "kind", e.Kind, "error", err)
 		return s.renderer.GenericEntry(locale, e.Notice)
 	}
 	return text, nil

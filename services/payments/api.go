@@ -40,7 +40,7 @@ type operationView struct {
 	Kind     string    `json:"kind" enum:"auth,capture,void,refund"`
 	Outcome  string    `json:"outcome" enum:"due,unknown,succeeded,refused,dropped" doc:"unknown until the outcome at the provider is certain"`
 	Attempts int       `json:"attempts" doc:"Calls to the provider, including those that only asked for the outcome"`
-	Code     string    `json:"code,omitempty" doc:"Why it was refused"`
+	Code     string    `json:"code,omitempty" doc:"The code with which the provider refused it"`
 	NextTry  time.Time `json:"next_try,omitzero"`
 }
 

@@ -5,7 +5,7 @@
 //	                               |     ---> refresh token (opaque, for one use)
 //	POST /token, refresh_token <---+
 //	POST /logout, new password, account
-//	deleted, refresh token reused --> session.revoked ---> every service
+//	deleted, refresh token reused --> session.revoked ---> every other service
 //
 // A session is a row in the database. An access token is a signed JWT: it is valid
 // until it expires or its session is revoked. Each refresh returns the next refresh

@@ -15,6 +15,9 @@ type Product struct {
 	Version int64
 }
 
+// The tables of products and stock are projections of the data of inventory, fed by its
+// events.
+
 // Stock is how many pieces of a product could be ordered as of this version, which
 // inventory assigns.
 type Stock struct {

@@ -1,4 +1,4 @@
-// Package throttle limits the rate of sign-in attempts, so that passwords cannot be
+// Package throttle is the rate limit of sign-in attempts, so that passwords cannot be
 // guessed: after a few failures each further attempt has to wait, twice as long every
 // time. The wait is never longer than 15 minutes, so that an attacker cannot lock out
 // the owner of an account for good.
