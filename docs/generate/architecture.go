@@ -19,8 +19,8 @@ const (
 var errNoMarkers = errors.New("the lines that enclose the table of services are missing: " +
 	strings.TrimSpace(servicesBegin) + " and " + strings.TrimSpace(servicesEnd))
 
-// architectureDocument returns ARCHITECTURE.md with the table of services made anew
-// from the registry and the topology.
+// architectureDocument returns ARCHITECTURE.md with a new table of services, made from
+// the registry and the topology.
 func architectureDocument() ([]byte, error) {
 	kept, err := os.ReadFile("docs/ARCHITECTURE.md")
 	if err != nil {

@@ -58,16 +58,9 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// CallerFrom returns the caller and reports whether there is one: there is none on a
-// public operation that was called without a token. CallerOf is enough for most code.
-func CallerFrom(ctx context.Context) (Caller, bool) {
-	c, ok := ctx.Value(callerKey{}).(Caller)
-	return c, ok
-}
-
 // CallerOf returns the caller of an operation that requires a token. On a public
 // operation that was called without one it returns the zero Caller.
 func CallerOf(ctx context.Context) Caller {
-	c, _ := CallerFrom(ctx)
+	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c
 }
