@@ -1,7 +1,7 @@
 package auth
 
 import (
-	"crypto/sha256"
+	"strings"
 	"sync"
 	"time"
 )
@@ -11,12 +11,12 @@ const maxTokens = 10_000
 
 // tokenCache holds valid tokens, so that the signature of each is checked about once.
 // Invalid tokens are not cached: an attacker cannot fill it with forgeries. Its map key is
-// a digest of the whole token, because two tokens may have any part in common. When
-// the young half is full it becomes the old half, and the previous old half is dropped
-// with all tokens that were not used in the meantime.
+// the whole token, because two tokens may have any part in common. When the young half is
+// full it becomes the old half, and the previous old half is dropped with all tokens that
+// were not used in the meantime.
 type tokenCache struct {
 	mu         sync.Mutex
-	young, old map[[sha256.Size]byte]cachedToken
+	young, old map[string]cachedToken
 }
 
 type cachedToken struct {
@@ -25,18 +25,17 @@ type cachedToken struct {
 }
 
 func newTokenCache() *tokenCache {
-	return &tokenCache{young: map[[sha256.Size]byte]cachedToken{}}
+	return &tokenCache{young: map[string]cachedToken{}}
 }
 
 // get returns the caller of a token that was verified with keys and has not expired.
 func (c *tokenCache) get(raw string, keys *keySet, now time.Time) (Caller, bool) {
-	digest := sha256.Sum256([]byte(raw))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t, ok := c.young[digest]
+	t, ok := c.young[raw]
 	if !ok {
-		if t, ok = c.old[digest]; ok {
-			c.add(digest, t)
+		if t, ok = c.old[raw]; ok {
+			c.add(raw, t)
 		}
 	}
 	if !ok || t.keys != keys || expired(t.caller.Expires, now) {
@@ -46,15 +45,15 @@ func (c *tokenCache) get(raw string, keys *keySet, now time.Time) (Caller, bool)
 }
 
 func (c *tokenCache) put(raw string, keys *keySet, caller Caller) {
-	digest := sha256.Sum256([]byte(raw))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.add(digest, cachedToken{caller: caller, keys: keys})
+	c.add(raw, cachedToken{caller: caller, keys: keys})
 }
 
-func (c *tokenCache) add(digest [sha256.Size]byte, t cachedToken) {
+// add adds a copy of the token, because raw keeps all headers of its request in memory.
+func (c *tokenCache) add(raw string, t cachedToken) {
 	if len(c.young) >= maxTokens/2 {
-		c.old, c.young = c.young, make(map[[sha256.Size]byte]cachedToken, maxTokens/2)
+		c.old, c.young = c.young, make(map[string]cachedToken, maxTokens/2)
 	}
-	c.young[digest] = t
+	c.young[strings.Clone(raw)] = t
 }

@@ -26,17 +26,19 @@ type Kind uint8
 
 // The kinds. Every error that is no *Error counts as Internal.
 const (
-	Internal        Kind = iota // a failure of the service; the caller learns only that it happened
-	Malformed                   // cannot be read at all: broken JSON, wrong form
-	Invalid                     // readable, but breaks a rule
-	Unauthenticated             // no valid proof of who is calling
-	Forbidden                   // known caller, not allowed
-	NotFound                    // does not exist, or the caller may not know that it does
-	Conflict                    // clashes with the present state
-	TooLarge                    // body over the limit
-	Unsupported                 // content type that is not accepted
-	TooManyRequests             // over a rate limit; see RetryAfter
-	Unavailable                 // temporarily unable to answer; see RetryAfter
+	Internal           Kind = iota // a failure of the service; the caller learns only that it happened
+	Malformed                      // cannot be read at all: broken JSON, wrong form
+	Invalid                        // readable, but breaks a rule
+	Unauthenticated                // no valid proof of who is calling
+	Forbidden                      // known caller, not allowed
+	NotFound                       // does not exist, or the caller may not know that it does
+	Conflict                       // clashes with the present state
+	TooLarge                       // body over the limit
+	Unsupported                    // content type that is not accepted
+	TooManyRequests                // over a rate limit; see RetryAfter
+	Unavailable                    // temporarily unable to answer; see RetryAfter
+	TooSlow                        // the body did not arrive in time
+	PreconditionFailed             // a condition of the request does not hold, such as If-Match
 )
 
 // Field points at the part of the input that is wrong.
@@ -118,6 +120,14 @@ func KindOf(err error) Kind {
 		return e.Kind
 	}
 	return Internal
+}
+
+// CodeOf returns the code of the first *Error in err's chain, "" if there is none.
+func CodeOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return ""
 }
 
 // Is reports whether err is a fault of the given kind.

@@ -11,7 +11,9 @@ import (
 )
 
 // accessLog is the middleware that writes one line of log per request, observes its
-// duration in the metrics and describes its span.
+// duration in the metrics and describes its span. The line names the client's address,
+// the caller's id and the code of a problem, and nothing that could be a secret or a
+// personal detail, such as the query.
 func (a *API) accessLog(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := a.config.Now()
@@ -34,10 +36,18 @@ func (a *API) logAccess(rec *responseRecorder, r *http.Request, duration time.Du
 	if !a.config.Log.Enabled(r.Context(), level) {
 		return
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 12), // room for all that may follow
 		slog.String("method", method), slog.String("path", truncate(r.URL.Path)),
 		slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
-		slog.Duration("duration", duration),
+		slog.Duration("duration", duration), slog.String("client", a.clientOf(r)))
+	if rec.user != "" {
+		attrs = append(attrs, slog.String("user", rec.user))
+	}
+	if rec.ignoredToken != "" {
+		attrs = append(attrs, slog.String("ignored_token", rec.ignoredToken))
+	}
+	if rec.code != "" {
+		attrs = append(attrs, slog.String("code", rec.code))
 	}
 	if rec.cause != nil {
 		attrs = append(attrs, slog.String("error", rec.cause.Error()))
@@ -48,15 +58,18 @@ func (a *API) logAccess(rec *responseRecorder, r *http.Request, duration time.Du
 	a.config.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// accessLevel returns Error for what an engineer must look at, Warn for other 5xx
-// (such as a 503 that sheds load), Debug for probes and Info for the rest.
+// accessLevel returns Error for what an engineer must look at, Warn for other 5xx, Debug
+// for probes and documents, and Info for the rest. A 503 with Retry-After is among the
+// rest: there may be thousands a second, and what causes them logs its beginning and end.
 func accessLevel(rec *responseRecorder, route string) slog.Level {
 	switch {
 	case rec.status == http.StatusInternalServerError || rec.aborted:
 		return slog.LevelError
+	case rec.status == http.StatusServiceUnavailable && len(rec.Header()["Retry-After"]) > 0:
+		return slog.LevelInfo
 	case rec.status > http.StatusInternalServerError:
 		return slog.LevelWarn
-	case isProbe(route):
+	case isOperators(route):
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

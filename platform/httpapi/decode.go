@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -169,6 +170,9 @@ func countWrittenMembers(valid []byte) int {
 // operation has such a name, and where a form may ignore unknown names in validation,
 // encoding/json would still bind them, as it matches names in any case.
 func formToJSON(data []byte) ([]byte, error) {
+	if fields := bytes.Count(data, []byte{'&'}) + 1; fields > maxFields {
+		return nil, fmt.Errorf("it has %d fields, more than %d", fields, maxFields)
+	}
 	values, err := url.ParseQuery(string(data))
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 // swaggerUI is the docs page with everything it needs: it works without access to
@@ -22,19 +23,42 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 	"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func (a *API) addDocs() {
-	page := bytes.ReplaceAll(embedded("docs.html"), []byte("TITLE"), []byte(html.EscapeString(a.config.Title)))
 	a.mux.HandleFunc("GET /openapi.json", a.serveDocument)
-	a.mux.HandleFunc("GET /{$}", serveRoot)
+	a.mux.HandleFunc("GET /{$}", a.serveRoot)
 	a.mux.HandleFunc("GET /docs/{$}", redirectToDocs)
-	a.mux.HandleFunc("GET /docs", asset("text/html", page))
+	a.mux.HandleFunc("GET /docs", a.serveDocs)
 	a.mux.HandleFunc("GET /docs/docs.js", asset("text/javascript", embedded("docs.js")))
 	a.mux.HandleFunc("GET /docs/swagger-ui-bundle.js", gzipped("text/javascript", embedded("swagger-ui-bundle.js.gz")))
 	a.mux.HandleFunc("GET /docs/swagger-ui.css", gzipped("text/css", embedded("swagger-ui.css.gz")))
 }
 
+// AddDocument serves content below /docs, at /docs/path, unless the docs are hidden. If
+// title is not empty, the page /docs links to it. All of them are added before the first
+// request.
+func (a *API) AddDocument(path, title, mediaType string, content []byte) {
+	if a.config.HideDocs {
+		return
+	}
+	a.mux.HandleFunc("GET /docs/"+path, asset(mediaType, content))
+	if title != "" {
+		a.docsLinks += `<a href="/docs/` + html.EscapeString(path) + `">` + html.EscapeString(title) + "</a>\n"
+	}
+}
+
+// serveDocs serves the page that shows the API.
+func (a *API) serveDocs(w http.ResponseWriter, r *http.Request) {
+	page := bytes.ReplaceAll(embedded("docs.html"), []byte("TITLE"), []byte(html.EscapeString(a.config.Title)))
+	asset("text/html", bytes.ReplaceAll(page, []byte("LINKS"), []byte(a.docsLinks)))(w, r)
+}
+
 // serveRoot redirects browsers to the docs, because people open the bare address
 // first. A program that requests it has a wrong address, and gets a 404 that it can read.
-func serveRoot(w http.ResponseWriter, r *http.Request) {
+// A route of the fallback comes first.
+func (a *API) serveRoot(w http.ResponseWriter, r *http.Request) {
+	if h, _ := a.matchFallback(r); h != nil {
+		h.ServeHTTP(w, r)
+		return
+	}
 	w.Header().Add("Vary", "Accept")
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
 		redirectToDocs(w, r)
@@ -56,6 +80,10 @@ func embedded(name string) []byte {
 }
 
 func (a *API) serveDocument(w http.ResponseWriter, r *http.Request) {
+	if a.documentHandler != nil {
+		a.documentHandler.ServeHTTP(w, r)
+		return
+	}
 	document, err := a.document()
 	if err != nil {
 		WriteProblem(w, r, err)
@@ -79,6 +107,7 @@ func asset(mediaType string, content []byte) http.HandlerFunc {
 // rare client that does not accept gzip.
 func gzipped(mediaType string, content []byte) http.HandlerFunc {
 	serve := asset(mediaType, content)
+	unpack := sync.OnceValues(func() ([]byte, error) { return gunzip(content) }) // one copy for all readers
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "Accept-Encoding")
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
@@ -86,7 +115,7 @@ func gzipped(mediaType string, content []byte) http.HandlerFunc {
 			serve(w, r)
 			return
 		}
-		plain, err := gunzip(content)
+		plain, err := unpack()
 		if err != nil {
 			WriteProblem(w, r, err)
 			return

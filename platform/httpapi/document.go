@@ -5,8 +5,11 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"troupe/platform/timestamp"
 )
 
 const bearer = "bearer"
@@ -14,11 +17,13 @@ const bearer = "bearer"
 // newDocument returns the OpenAPI document without any operation yet.
 func newDocument(c Config) *huma.OpenAPI {
 	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	schemas.RegisterTypeAlias(reflect.TypeFor[timestamp.Time](), reflect.TypeFor[time.Time]())
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
-			Title: c.Title, Version: c.Version,
-			Description: "Errors are problem documents (RFC 9457): `code` is for programs and does not change, `detail` is for people.",
+			Title: c.Title, Version: c.Version, License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
+			Description: "Errors are problem documents (RFC 9457): `code` is for programs and does not change, `detail` is for people. " +
+				"Times are RFC 3339 in UTC with six digits after the dot.",
 		},
 		Components: &huma.Components{
 			Schemas:         schemas,
@@ -41,7 +46,9 @@ var problemDescriptions = map[int]string{
 	401: "There is no access token, or it is not valid.",
 	403: "The caller is known but not allowed to do this.",
 	404: "It does not exist, or the caller may not see it.",
+	408: "The body did not arrive in time.",
 	409: "The request conflicts with the current state.",
+	412: "A condition in If-Match or If-None-Match does not hold, and nothing was done.",
 	413: "The body is too large.",
 	415: "The body has a media type or a Content-Encoding that is not supported.",
 	422: "The request can be read but breaks a rule; `errors` lists the places.",
@@ -65,6 +72,11 @@ func problemResponses(schemas huma.Registry) map[string]*huma.Response {
 
 func problemHeaders(status int) map[string]*huma.Param {
 	switch status {
+	case http.StatusUnsupportedMediaType:
+		return map[string]*huma.Param{
+			"Accept-Post":  {Description: "The media types that POST takes", Schema: &huma.Schema{Type: huma.TypeString}},
+			"Accept-Patch": {Description: "The media types that PATCH takes", Schema: &huma.Schema{Type: huma.TypeString}},
+		}
 	case http.StatusUnauthorized:
 		return map[string]*huma.Param{"WWW-Authenticate": {Schema: &huma.Schema{Type: huma.TypeString}}}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -82,20 +94,32 @@ func problemRefs(o operation, method, path string) map[string]*huma.Response {
 			all[s] = &huma.Response{Ref: "#/components/responses/" + s}
 		}
 	}
+	if o.conditional && method == http.MethodGet {
+		all["304"] = &huma.Response{Description: "It is as the response whose ETag is in If-None-Match."}
+	}
 	return all
 }
 
 // mayAnswer reports whether the operation may answer with the status.
 func mayAnswer(status int, o operation, method, path string) bool {
 	switch status {
+	case http.StatusPreconditionFailed:
+		return o.conditional && method != http.MethodGet
 	case http.StatusForbidden:
 		return o.role != ""
 	case http.StatusNotFound:
 		return strings.Contains(path, "{")
-	case http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
 		return method != http.MethodGet && method != http.MethodDelete
 	}
 	return true
+}
+
+// documentMergePatch adds the type of merge patches to the body of a PATCH.
+func documentMergePatch(op *huma.Operation) {
+	if op.Method == http.MethodPatch && op.RequestBody != nil {
+		op.RequestBody.Content[mergePatchType] = op.RequestBody.Content[jsonType]
+	}
 }
 
 // forbidNullArrays removes null from the types of all lists, where huma puts it: null

@@ -29,7 +29,8 @@ func TestTheDocumentDescribesOperationsAndProblems(t *testing.T) {
 		{"Place an order", []string{"paths", "/orders", "post", "summary"}},
 		{"#/components/responses/422", []string{"paths", "/orders", "post", "responses", "422", "$ref"}},
 		{nil, []string{"paths", "/orders", "post", "responses", "404"}},
-		{nil, []string{"paths", "/orders", "post", "security"}},
+		{[]any{map[string]any{}, map[string]any{"bearer": []any{}}}, []string{"paths", "/orders", "post", "security"}}, // with a token or without
+		{[]any{map[string]any{}}, []string{"paths", "/token", "post", "security"}},
 		{"get-orders", []string{"paths", "/orders", "get", "operationId"}},
 		{[]any{map[string]any{"bearer": []any{}}}, []string{"paths", "/orders/{id}", "get", "security"}},
 		{"No Content", []string{"paths", "/orders/{id}", "delete", "responses", "204", "description"}},

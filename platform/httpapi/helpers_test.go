@@ -30,6 +30,7 @@ type shop struct {
 	api       *httpapi.API
 	signer    *auth.Signer
 	log       *bytes.Buffer
+	remote    string // the address that requests come from
 	ready     error
 	cancelled int // how many orders were cancelled
 }
@@ -42,7 +43,7 @@ type item struct {
 type placeOrder struct {
 	Key  string `header:"Idempotency-Key" maxLength:"255"`
 	Body struct {
-		Items []item    `json:"items" minItems:"1"`
+		Items []item    `json:"items" minItems:"1" maxItems:"100"`
 		Note  string    `json:"note,omitempty"`
 		Due   time.Time `json:"due,omitzero"`
 	}
@@ -75,19 +76,26 @@ type oneOrder struct{ Body order }
 type orders struct{ Body httpapi.Page[order] }
 
 func newShop(t testing.TB) *shop {
+	return newShopThat(t, func(*httpapi.Config) {})
+}
+
+// newShopThat returns a shop with a configuration of its own.
+func newShopThat(t testing.TB, configure func(*httpapi.Config)) *shop {
 	key, err := auth.NewPrivateKey()
 	require.NoError(t, err)
 	signer, err := auth.NewSigner(key)
 	require.NoError(t, err)
 	now := func() time.Time { return noon }
 	s := &shop{signer: signer, log: &bytes.Buffer{}}
-	s.api = httpapi.New(httpapi.Config{
+	config := httpapi.Config{
 		Service: "orders", Title: "Orders & more", Version: "1.2.3", Now: now,
 		Verifier: auth.NewVerifier(auth.VerifierConfig{Static: signer.JWKS(), Now: now}),
 		Log:      telemetry.Logger(s.log, slog.LevelDebug, telemetry.JSON),
 		Registry: prometheus.NewRegistry(),
 		Ready:    func(context.Context) error { return s.ready },
-	})
+	}
+	configure(&config)
+	s.api = httpapi.New(config)
 	s.handler = s.api.Handler()
 	s.addOperations()
 	return s
@@ -97,7 +105,7 @@ func (s *shop) addOperations() {
 	a := s.api
 	httpapi.Post(a, "/orders", func(ctx context.Context, in *placeOrder) (*oneOrder, error) {
 		return &oneOrder{orderOfCaller(ctx, in.Body.Items[0].SKU)}, nil
-	}, httpapi.Public(), httpapi.Summary("Place an order"), httpapi.Status(http.StatusCreated))
+	}, httpapi.Public(), httpapi.Summary("Place an order"), httpapi.Status(http.StatusCreated), httpapi.BodyLimit(32<<10))
 	httpapi.Get(a, "/orders/{id}", func(ctx context.Context, in *getOrder) (*oneOrder, error) {
 		if err := errorFor(in.ID); err != nil {
 			return nil, err
@@ -185,6 +193,9 @@ func (s *shop) send(t testing.TB, request, body string, headers ...string) *http
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
+	if s.remote != "" {
+		r.RemoteAddr = s.remote
+	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
 	if w.Code >= 400 {
@@ -223,4 +234,8 @@ func (s *shop) logged(t testing.TB) []map[string]any {
 		lines = append(lines, fields)
 	}
 	return lines
+}
+
+func decodeBody(t testing.TB, w *httptest.ResponseRecorder, into any) {
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), into), w.Body.String())
 }

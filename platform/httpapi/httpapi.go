@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,11 +13,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"troupe/platform/auth"
-	"troupe/platform/fault"
 	"troupe/platform/telemetry"
 )
 
-// Config is what an API needs. All fields except Ready are required.
+// Config is what an API needs. All fields down to Registry are required.
 type Config struct {
 	Service  string // "orders"
 	Title    string // for the docs page
@@ -29,17 +27,37 @@ type Config struct {
 	Registry *prometheus.Registry
 	// Ready returns the reason why the service cannot take requests now, or nil.
 	Ready func(ctx context.Context) error
+	// Live returns the reason why the process has to be restarted, as a sentence that anybody
+	// may read, or "". nil means that it never has.
+	Live func() string
+	// Degraded returns what of the service does not work now although it takes requests,
+	// as a sentence that anybody may read, or "".
+	Degraded    func() string
+	HideMetrics bool // answers 404 for /metrics, which are served elsewhere
+	HideDocs    bool // answers 404 for /docs and /openapi.json
+	// TrustForwardedFor makes the access log name the client by the last address in
+	// X-Forwarded-For. Only the gateway may be able to reach the service then.
+	TrustForwardedFor bool
+	// Stream are the times of live streams; see [Stream].
+	Stream StreamTimes
+	// AdminCalled is called after each call of an operation that requires a role.
+	AdminCalled func(ctx context.Context, call AdminCall)
 }
 
 // API is one service's HTTP surface.
 type API struct {
 	config   Config
-	mux      *http.ServeMux
+	mux      *mux
 	huma     huma.API
 	tracer   trace.Tracer
 	duration *prometheus.HistogramVec
 	document func() ([]byte, error)
-	ids      map[string]string // from operation id to the "METHOD /path" that has it
+	// documentHandler serves /openapi.json instead of document, if set.
+	documentHandler http.Handler
+	docsLinks       string            // HTML, on the page /docs
+	ids             map[string]string // from operation id to the "METHOD /path" that has it
+	bodies          map[string]string // from "METHOD /path" of an operation to the media type of its body
+	fallback        FallbackFunc      // nil if there is none
 }
 
 // New returns an API that already answers /health, /livez, /readyz, /metrics,
@@ -47,55 +65,39 @@ type API struct {
 func New(c Config) *API {
 	a := &API{
 		config:   c,
-		mux:      http.NewServeMux(),
+		mux:      newMux(),
 		tracer:   telemetry.Tracer(c.Service),
 		duration: newDurationHistogram(c.Registry, c.Service),
 		ids:      map[string]string{},
+		bodies:   map[string]string{},
 	}
 	a.huma = newHumaAPI(a)
 	a.document = sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.huma.OpenAPI()) })
-	a.mux.HandleFunc("/", a.routeNotFound)
+	a.mux.HandleFunc("/", a.serveFallback)
 	a.addProbes()
-	a.addDocs()
+	if !c.HideMetrics {
+		a.mux.Handle("GET /metrics", Metrics(c.Registry))
+	}
+	if !c.HideDocs {
+		a.addDocs()
+	}
 	return a
 }
 
-// Handler returns the API behind its middleware: request ids, traces, the body
-// limit (1 MiB), the access log with the metrics, and the recovery of panics.
+// Handler returns the API behind its middleware: request ids, traces, the caller's
+// deadline, the body limit (1 MiB), the access log with the metrics, and the recovery
+// of panics.
 func (a *API) Handler() http.Handler {
-	return chain(a.mux, a.trace, limitBody, a.accessLog, recoverPanics)
+	return chain(http.HandlerFunc(a.route), refuseSniffing, a.trace, limitTime, limitBody, a.accessLog, recoverPanics)
 }
 
 // Handle adds a plain handler beside the operations, for what is not JSON. Only the
 // middleware surrounds it: it checks its caller and its input itself.
 func (a *API) Handle(pattern string, h http.Handler) { a.mux.Handle(pattern, h) }
 
+// ServeDocument makes h answer /openapi.json in the place of the API's own document.
+func (a *API) ServeDocument(h http.Handler) { a.documentHandler = h }
+
 // OpenAPI returns the document served at /openapi.json. Operations added after the
 // first call are missing from it.
 func (a *API) OpenAPI() ([]byte, error) { return a.document() }
-
-var errRouteNotFound = fault.New(fault.NotFound, "route_not_found", "this path does not exist; see /docs for the paths that do")
-
-// routeNotFound answers what no pattern matches: 405 if another method would
-// match, else 404.
-func (a *API) routeNotFound(w http.ResponseWriter, r *http.Request) {
-	allow := a.allowedMethods(r)
-	if len(allow) == 0 {
-		WriteProblem(w, r, errRouteNotFound)
-		return
-	}
-	w.Header().Set("Allow", strings.Join(allow, ", "))
-	writeProblem(w, newProblem(r.Context(), http.StatusMethodNotAllowed, "method_not_allowed",
-		"this path does not support "+truncate(r.Method)+"; use "+strings.Join(allow, ", ")))
-}
-
-func (a *API) allowedMethods(r *http.Request) []string {
-	var allow []string
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
-		probe := &http.Request{Method: method, URL: r.URL, Host: r.Host}
-		if _, pattern := a.mux.Handler(probe); pattern != "/" {
-			allow = append(allow, method)
-		}
-	}
-	return allow
-}

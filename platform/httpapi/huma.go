@@ -9,6 +9,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"troupe/platform/auth"
 )
 
 // humaAPI is the part of huma that we use: it binds and validates inputs, and makes
@@ -44,8 +46,12 @@ func (humaAPI) Transform(ctx huma.Context, _ string, v any) (any, error) {
 		v = validationProblem(ctx.Context(), m)
 	}
 	if p, ok := v.(*problem); ok {
+		if o, _ := ctx.Operation().Metadata[optionsKey].(operation); o.oauth {
+			p.OAuth = oauthError(p)
+		}
 		_, w := humago.Unwrap(ctx)
 		recordCause(w, p)
+		Protect(w.Header())
 	}
 	return v, nil
 }
@@ -58,23 +64,66 @@ func (d adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.api.mux.S
 func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
 	o, _ := op.Metadata[optionsKey].(operation)
 	mediaType := bodyType(op)
-	headers := boundHeaders(op)
+	names := boundBy(op)
 	forbidNullArrays(d.api.huma.OpenAPI(), op)
-	d.api.mux.HandleFunc(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) {
-		r, err := d.api.authorize(o, r)
+	documentMergePatch(op)
+	if o.described {
+		return
+	}
+	d.api.bodies[op.Method+" "+op.Path] = mediaType
+	schema := jsonSchema(op, mediaType)
+	requireLengths(op, d.api.huma.OpenAPI().Components.Schemas, schema)
+	serve := func(w http.ResponseWriter, r *http.Request) *http.Request {
+		o.protect(w.Header(), op.Method)
+		r, err := d.api.authorize(o, w, r)
+		RecordCaller(w, auth.CallerOf(r.Context()))
 		if err == nil {
-			err = checkText(r, headers)
+			err = names.check(r)
+		}
+		if err == nil && o.admit != nil {
+			err = o.admit(r)
 		}
 		var body []byte
 		if err == nil {
-			body, err = bodyOf(r, op.Method, mediaType)
+			body, err = bodyOf(r, op.Method, mediaType, o.maxBody)
+		}
+		if err == nil {
+			err = checkMergePatch(r, body)
 		}
 		if err != nil {
-			WriteProblem(w, r, err)
-			return
+			advertiseTypes(w.Header(), op.Method, mediaType, err)
+			o.writeError(w, r, err)
+			return r
 		}
-		bind(&requestContext{humaContext: humago.NewContext(op, r, w), mediaType: mediaType, body: body})
+		body, p := d.api.checkBounds(r.Context(), body, schema)
+		if p != nil {
+			writeProblem(w, p)
+			return r
+		}
+		bind(&requestContext{humaContext: humago.NewContext(op, r, answerNotModified(w, r)), mediaType: mediaType, body: body})
+		return r
+	}
+	d.api.mux.HandleFunc(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) {
+		d.api.reportAdminCall(o, w, serve(w, r))
 	})
+}
+
+// writeError writes the problem document of an error, also in the words of OAuth if the
+// operation is one of OAuth's.
+func (o operation) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(r.Context(), err)
+	if o.oauth {
+		p.OAuth = oauthError(p)
+	}
+	writeProblem(w, p)
+}
+
+// jsonSchema returns the schema of the operation's body, nil if it takes none or a form.
+func jsonSchema(op *huma.Operation, mediaType string) *huma.Schema {
+	if mediaType != jsonType {
+		return nil
+	}
+	return op.RequestBody.Content[jsonType].Schema
 }
 
 // requestContext is the huma.Context of a request whose body has been read.

@@ -134,6 +134,18 @@ func TestAnOperationThatCannotWorkPanicsAtStart(t *testing.T) {
 		Get(a, "/a", get, Public(), Summary("Get it"))
 		Get(a, "/b", get, Public(), Summary("Get it"))
 	})
+	require.PanicsWithValue(t, "httpapi: the body of POST /endless has a list without maxItems", func() {
+		Post(newTestAPI(), "/endless", func(context.Context, *struct {
+			Body struct {
+				Nested struct {
+					Tags []string `json:"tags"`
+				} `json:"nested"`
+			}
+		},
+		) (*nothing, error) {
+			return nil, nil
+		}, Public())
+	})
 	require.PanicsWithValue(t, "httpapi: /a declares a body of type text/csv; only JSON and forms are supported", func() {
 		Post(newTestAPI(), "/a", func(context.Context, *struct {
 			Body string `contentType:"text/csv"`

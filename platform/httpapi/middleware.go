@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -24,9 +25,27 @@ func chain(h http.Handler, all ...middleware) http.Handler {
 // the connection, and does not look through a wrapper.
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		if r.Body != nil && r.Body != http.NoBody {
+			r.Body = &limitedBody{http.MaxBytesReader(w, r.Body, MaxBody), r.Body, w}
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// limitedBody is a body with a limit that can be changed.
+type limitedBody struct {
+	io.ReadCloser
+	whole io.ReadCloser
+	w     http.ResponseWriter
+}
+
+// LimitBody changes the largest size of the body that a handler added by Handle or
+// Fallback may read, in bytes; without it the limit is MaxBody. Call it before the body
+// is read.
+func LimitBody(r *http.Request, most int64) {
+	if body, ok := r.Body.(*limitedBody); ok {
+		body.ReadCloser = http.MaxBytesReader(body.w, body.whole, most)
+	}
 }
 
 // recoverPanics answers 500 in the place of a handler that panics. If the response

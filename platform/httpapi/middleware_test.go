@@ -14,6 +14,7 @@ import (
 
 	"troupe/platform/auth"
 	"troupe/platform/fault"
+	"troupe/platform/httpapi"
 )
 
 func TestProbesReportLivenessAndReadiness(t *testing.T) {
@@ -23,8 +24,13 @@ func TestProbesReportLivenessAndReadiness(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.send(t, "GET /livez", "").Code)
 	require.Equal(t, http.StatusOK, s.send(t, "GET /readyz", "").Code)
 
+	degraded := newShopThat(t, func(c *httpapi.Config) { c.Degraded = func() string { return "a part is missing" } })
+	w := degraded.send(t, "GET /readyz", "")
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, `{"status":"degraded","reason":"a part is missing"}`, w.Body.String())
+
 	s.ready = errors.New("the database cannot be reached")
-	w := s.send(t, "GET /readyz", "")
+	w = s.send(t, "GET /readyz", "")
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 	require.Equal(t, "the database cannot be reached", requireProblem(t, w).Detail)
 	require.Equal(t, http.StatusOK, s.send(t, "GET /health", "").Code)
@@ -70,8 +76,61 @@ func TestTheAccessLogHasEveryRequestAndNoSecret(t *testing.T) {
 	require.NotEmpty(t, lines[1]["request_id"])
 	require.Subset(t, lines[2], map[string]any{"level": "ERROR", "error": "panic: index out of range"})
 	require.Contains(t, lines[2]["stack"], "helpers_test.go")
-	require.Subset(t, lines[3], map[string]any{"level": "WARN", "status": 503.0, "error": "the disk is on fire"})
+	require.Subset(t, lines[3], map[string]any{"level": "INFO", "status": 503.0, "error": "the disk is on fire"})
 	require.Equal(t, "DEBUG", lines[4]["level"])
+}
+
+func TestTheAccessLogNamesClientUserAndOutcome(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		trust         bool
+		forwardedFor  string
+		client        string
+		role          auth.Role
+		request, code string
+	}{
+		"a customer":                     {true, "192.0.2.7", "192.0.2.7", auth.User, "GET /orders/1", ""},
+		"an error":                       {true, "192.0.2.7", "192.0.2.7", auth.User, "GET /orders/conflict", "order_shipped"},
+		"a role that is missing":         {true, "192.0.2.7", "192.0.2.7", auth.User, "DELETE /orders/1", "role_required"},
+		"an address that a client made":  {true, "203.0.113.9, 2001:db8::1", "2001:db8::1", auth.User, "GET /orders/1", ""},
+		"a header that is no address":    {true, "mallory", "198.51.100.1", auth.User, "GET /orders/1", ""},
+		"a header that is not trusted":   {false, "192.0.2.7", "198.51.100.1", auth.User, "GET /orders/1", ""},
+		"nobody":                         {true, "192.0.2.7", "192.0.2.7", "", "GET /orders/1", "token_missing"},
+		"somebody in a public operation": {true, "192.0.2.7", "192.0.2.7", auth.User, "POST /orders", "malformed_body"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShopThat(t, func(config *httpapi.Config) { config.TrustForwardedFor = c.trust })
+			headers := []string{"X-Forwarded-For", c.forwardedFor}
+			if c.role != "" {
+				headers = append(headers, "Authorization", "Bearer "+s.token(t, c.role))
+			}
+			s.remote = "198.51.100.1:4711"
+			s.send(t, c.request, "", headers...)
+			line := s.logged(t)[0]
+			require.Equal(t, c.client, line["client"])
+			if c.role == "" {
+				require.NotContains(t, line, "user")
+			} else {
+				require.Equal(t, "u1", line["user"])
+			}
+			if c.code == "" {
+				require.NotContains(t, line, "code")
+			} else {
+				require.Equal(t, c.code, line["code"])
+			}
+		})
+	}
+}
+
+func TestRequestsOfOperatorsAreLoggedAtDebug(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	for _, path := range []string{"/metrics", "/readyz", "/openapi.json", "/docs", "/docs/docs.js"} {
+		s.send(t, "GET "+path, "")
+		lines := s.logged(t)
+		require.Subset(t, lines[len(lines)-1], map[string]any{"level": "DEBUG", "path": path})
+	}
 }
 
 func TestMetricsAreLabeledByRouteNotByPath(t *testing.T) {

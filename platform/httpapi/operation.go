@@ -16,15 +16,22 @@ import (
 type Option func(*operation)
 
 type operation struct {
-	public    bool
-	anonymous bool
-	role      auth.Role // "" for any
-	summary   string
-	status    int
+	public      bool
+	anonymous   bool
+	role        auth.Role // "" for any
+	summary     string
+	status      int
+	oauth       bool
+	maxBody     int64                     // bytes
+	admit       func(*http.Request) error // nil: every request
+	described   bool                      // only in the document
+	conditional bool                      // its input has If-Match or If-None-Match
+	events      map[string]any            // the data of each server-sent event, by name; nil: no stream
 }
 
-// Public makes the token optional. A valid token still identifies the caller, and
-// an invalid one is refused.
+// Public makes the token optional. A valid token still identifies the caller; one that is
+// expired or not valid is ignored, which the response's WWW-Authenticate and the access
+// log report.
 func Public() Option { return func(o *operation) { o.public = true } }
 
 // Anonymous is Public without a look at the token: for operations that clients need
@@ -43,12 +50,25 @@ func Summary(summary string) Option { return func(o *operation) { o.summary = su
 // an Out without a Body.
 func Status(code int) Option { return func(o *operation) { o.status = code } }
 
+// OAuthErrors adds the member "error" of RFC 6749, section 5.2, to the operation's problem
+// documents, so that OAuth clients can read them.
+func OAuthErrors() Option { return func(o *operation) { o.oauth = true } }
+
+// BodyLimit sets the largest size of the operation's body, in bytes, up to [MaxBody].
+// The default is [DefaultBody].
+func BodyLimit(size int64) Option { return func(o *operation) { o.maxBody = size } }
+
+// Admit refuses requests before their body is read or anything else is done, by the
+// error of admit: for services that shed load. The request has been authorized.
+func Admit(admit func(*http.Request) error) Option { return func(o *operation) { o.admit = admit } }
+
 // Get adds an operation, as Post, Put, Patch and Delete do. In and Out are huma
 // input and output structs. An error that is a *fault.Error becomes its problem
 // document; any other error is logged and answered as 500 "internal error".
 //
 // Get panics, as the others do, if the operation could not work: without a Verifier,
-// with an operation id that is taken, or with a body of another type than JSON or form.
+// with an operation id that is taken, with a body of another type than JSON or form, or with a list in the body that has no
+// maxItems.
 func Get[In, Out any](a *API, path string, h func(context.Context, *In) (*Out, error), o ...Option) {
 	add(a, http.MethodGet, path, h, o)
 }
@@ -73,14 +93,25 @@ func Delete[In, Out any](a *API, path string, h func(context.Context, *In) (*Out
 	add(a, http.MethodDelete, path, h, o)
 }
 
+// Describe adds an operation to the OpenAPI document alone: another handler, such as that
+// of a gateway's route, serves it and checks its callers and its input.
+func Describe[In, Out any](a *API, method, path string, o ...Option) {
+	never := func(context.Context, *In) (*Out, error) { panic("httpapi: " + path + " is only described") }
+	add(a, method, path, never, append(o, func(o *operation) { o.described = true }))
+}
+
 func add[In, Out any](a *API, method, path string, h func(context.Context, *In) (*Out, error), options []Option) {
-	var o operation
+	_, conditional := any(new(In)).(conditions)
+	o := operation{maxBody: DefaultBody, conditional: conditional}
 	for _, option := range options {
 		option(&o)
 	}
 	var out *Out
 	op := humaOperation(o, method, path, huma.GenerateOperationID(method, path, out))
 	a.check(o, op)
+	if o.events != nil {
+		describeEvents(&op, a.huma.OpenAPI().Components.Schemas, o.events)
+	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *In) (*Out, error) {
 		out, err := h(ctx, in)
 		if err != nil {
@@ -122,8 +153,13 @@ func humaOperation(o operation, method, path, id string) huma.Operation {
 	if o.summary != "" {
 		op.OperationID = casing.Kebab(o.summary)
 	}
-	if !o.public {
-		op.Security = []map[string][]string{{bearer: {}}}
+	switch withToken, without := (map[string][]string{bearer: {}}), (map[string][]string{}); {
+	case !o.public:
+		op.Security = []map[string][]string{withToken}
+	case o.anonymous:
+		op.Security = []map[string][]string{without}
+	default:
+		op.Security = []map[string][]string{without, withToken}
 	}
 	if o.role != "" {
 		op.Description = "Only for callers with the role " + string(o.role) + "."

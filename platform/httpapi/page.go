@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -12,7 +15,7 @@ import (
 )
 
 var errInvalidCursor = fault.New(fault.Invalid, "cursor_invalid",
-	"the cursor does not belong to this list; start again without one").WithField("query.cursor", "not a cursor of this list")
+	"the cursor does not belong to this list with this filter; start again without one").WithField("query.cursor", "not a cursor of this list")
 
 // Page is a list with a cursor to the next part, as an Out body.
 type Page[T any] struct {
@@ -33,15 +36,32 @@ func (p Page[T]) MarshalJSON() ([]byte, error) {
 type PageQuery struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 	Cursor string `query:"cursor" maxLength:"1000"`
-	list   string // the path of the list that is requested
+	list   string // the list that is requested: its path, and its filter if there is one
 }
 
-// Resolve implements huma.Resolver: it records which list is requested. A cursor is
-// valid only in the list that issued it. In another list its key would also be some
-// position, but a wrong one.
+// Resolve implements huma.Resolver: it records which list is requested, and by which
+// filter. A cursor is valid only in the list that issued it. In another list its key would
+// also be some position, but a wrong one.
 func (q *PageQuery) Resolve(ctx huma.Context) []error {
 	q.list = ctx.Operation().Path
+	if filter := filterOf(ctx); filter != "" {
+		sum := sha256.Sum256([]byte(filter))
+		q.list += "?" + hex.EncodeToString(sum[:8])
+	}
 	return nil
+}
+
+// filterOf returns the values of the query parameters that select what the list has, in
+// one form.
+func filterOf(ctx huma.Context) string {
+	u := ctx.URL()
+	query, filter := u.Query(), url.Values{}
+	for _, p := range ctx.Operation().Parameters {
+		if value := query.Get(p.Name); p.In == "query" && p.Name != "limit" && p.Name != "cursor" && value != "" {
+			filter.Set(p.Name, value)
+		}
+	}
+	return filter.Encode()
 }
 
 // After returns the key of the row that the page begins after, "" for the first page.

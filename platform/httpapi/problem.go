@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,17 +21,19 @@ const problemType = "application/problem+json"
 
 // statuses is the only table from kinds of errors to HTTP statuses.
 var statuses = [...]int{
-	fault.Internal:        http.StatusInternalServerError,
-	fault.Malformed:       http.StatusBadRequest,
-	fault.Invalid:         http.StatusUnprocessableEntity,
-	fault.Unauthenticated: http.StatusUnauthorized,
-	fault.Forbidden:       http.StatusForbidden,
-	fault.NotFound:        http.StatusNotFound,
-	fault.Conflict:        http.StatusConflict,
-	fault.TooLarge:        http.StatusRequestEntityTooLarge,
-	fault.Unsupported:     http.StatusUnsupportedMediaType,
-	fault.TooManyRequests: http.StatusTooManyRequests,
-	fault.Unavailable:     http.StatusServiceUnavailable,
+	fault.Internal:           http.StatusInternalServerError,
+	fault.Malformed:          http.StatusBadRequest,
+	fault.Invalid:            http.StatusUnprocessableEntity,
+	fault.Unauthenticated:    http.StatusUnauthorized,
+	fault.Forbidden:          http.StatusForbidden,
+	fault.NotFound:           http.StatusNotFound,
+	fault.Conflict:           http.StatusConflict,
+	fault.TooLarge:           http.StatusRequestEntityTooLarge,
+	fault.Unsupported:        http.StatusUnsupportedMediaType,
+	fault.TooManyRequests:    http.StatusTooManyRequests,
+	fault.Unavailable:        http.StatusServiceUnavailable,
+	fault.TooSlow:            http.StatusRequestTimeout,
+	fault.PreconditionFailed: http.StatusPreconditionFailed,
 }
 
 // problem is a problem document (RFC 9457).
@@ -42,6 +45,7 @@ type problem struct {
 	Instance string         `json:"instance,omitempty" doc:"urn:troupe:request:<X-Request-Id>; name it when you ask for help"`
 	Code     string         `json:"code,omitempty" doc:"Stable, for programs" example:"validation_failed"`
 	Errors   []problemField `json:"errors,omitempty" doc:"The places that are wrong"`
+	OAuth    string         `json:"error,omitempty" doc:"Only of POST /token: the error code of OAuth 2.0 (RFC 6749, section 5.2)" example:"invalid_grant"`
 
 	retryAfter time.Duration
 	cause      error
@@ -73,6 +77,9 @@ var errClientClosed = fault.New(fault.Unavailable, "client_closed", "the client 
 func problemOf(ctx context.Context, err error) *problem {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errClientClosed.WithCause(err)
+	}
+	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+		return deadlineProblem(ctx, err)
 	}
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Kind == fault.Internal || int(f.Kind) >= len(statuses) {
@@ -119,6 +126,24 @@ func validationProblem(ctx context.Context, m *huma.ErrorModel) *problem {
 }
 
 func (p *problem) setCode(code string) { p.Code, p.Type = code, "urn:troupe:problem:"+code }
+
+// oauthCodes are the error codes of RFC 6749, section 5.2.
+var oauthCodes = []string{
+	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+}
+
+// oauthError returns the OAuth 2.0 error code of a problem. A 403 keeps its own code: it
+// is a condition that the client can satisfy. temporarily_unavailable is that of section
+// 4.1.2.1.
+func oauthError(p *problem) string {
+	switch {
+	case slices.Contains(oauthCodes, p.Code) || p.Status == http.StatusForbidden:
+		return p.Code
+	case p.Status == http.StatusTooManyRequests || p.Status >= http.StatusInternalServerError:
+		return "temporarily_unavailable"
+	}
+	return "invalid_request"
+}
 
 // truncate shortens text that came from outside, before it is repeated in an answer,
 // a log line or a span, and makes it valid UTF-8.
@@ -175,6 +200,7 @@ func WriteStatus(w http.ResponseWriter, r *http.Request, status int, code, detai
 func writeProblem(w http.ResponseWriter, p *problem) {
 	recordCause(w, p)
 	p.setHeaders(w.Header())
+	Protect(w.Header())
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
 	_ = encode(w, p) // the client may have disconnected

@@ -1,15 +1,24 @@
 package httpapi
 
-import "net/http"
+import (
+	"bufio"
+	"net"
+	"net/http"
+)
 
 // responseRecorder keeps what was answered, and why, for the access log.
 type responseRecorder struct {
 	http.ResponseWriter
-	status  int
-	bytes   int64
-	cause   error  // of a problem or a panic; not shown to the caller
-	stack   string // of a panic
-	aborted bool   // the response ended before it was complete
+	status int
+	bytes  int64
+	user   string // the caller's id, "" if it is not known
+	code   string // of a problem, "" if there is none
+	cause  error  // of a problem or a panic; not shown to the caller
+	// ignoredToken is the code of what is wrong with the token of a public operation's
+	// caller, "" if there is none or it is valid.
+	ignoredToken string
+	stack        string // of a panic
+	aborted      bool   // the response ended before it was complete
 }
 
 // Unwrap lets http.ResponseController find the server's ResponseWriter, to flush.
@@ -34,6 +43,15 @@ func (w *responseRecorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Hijack takes over the connection, for a switch to another protocol.
+func (w *responseRecorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.status = http.StatusSwitchingProtocols
+	}
+	return conn, buffered, err
+}
+
 // recorderOf returns the recorder that w is or wraps, or nil if there is none.
 func recorderOf(w http.ResponseWriter) *responseRecorder {
 	for {
@@ -48,9 +66,10 @@ func recorderOf(w http.ResponseWriter) *responseRecorder {
 	}
 }
 
-// recordCause keeps p's cause, which the caller does not see, for the access log.
+// recordCause keeps p's code and cause for the access log. The caller does not see the
+// cause.
 func recordCause(w http.ResponseWriter, p *problem) {
 	if rec := recorderOf(w); rec != nil {
-		rec.cause = p.cause
+		rec.cause, rec.code = p.cause, p.Code
 	}
 }

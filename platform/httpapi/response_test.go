@@ -90,11 +90,11 @@ func TestOperationsCheckTheCallersTokenAndRole(t *testing.T) {
 		"no token for an admin operation":    {"DELETE /orders/1", "", nil, 401, "token_missing"},
 		"no token for a public operation":    {place, one, nil, 201, ""},
 		"a caller of a public operation":     {place, one, []string{user}, 201, ""},
-		"a bad token for a public operation": {place, one, []string{"Bearer x"}, 401, "token_invalid"},
+		"a bad token for a public operation": {place, one, []string{"Bearer x"}, 201, ""},
 		"a token in the query":               {"GET /orders/1?access_token=" + user[7:], "", nil, 401, "token_missing"},
 		"a bad token at sign-in":             {"POST /token", login, []string{"Bearer x"}, 200, ""},
 		"two headers at sign-in":             {"POST /token", login, []string{user, "Basic"}, 200, ""},
-		"a bad token with a malformed body":  {place, "{", []string{"Bearer x"}, 401, "token_invalid"},
+		"a bad token with a malformed body":  {"DELETE /orders/1", "{", []string{"Bearer x"}, 401, "token_invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -36,8 +36,10 @@ func (a *API) startSpan(ctx context.Context, r *http.Request) (context.Context, 
 	if parent := r.Header["Traceparent"]; len(parent) == 1 {
 		ctx = telemetry.WithTraceparent(ctx, parent[0])
 	}
-	return a.tracer.Start(ctx, spanName(methodLabel(r.Method), ""), trace.WithSpanKind(trace.SpanKindServer))
+	return a.tracer.Start(ctx, spanName(methodLabel(r.Method), ""), serverSpan...)
 }
+
+var serverSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 
 // spanName follows OpenTelemetry's conventions for HTTP: "GET /orders/{id}", and
 // "HTTP" in the place of a method that is not a known one.

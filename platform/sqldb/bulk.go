@@ -14,9 +14,9 @@ const (
 )
 
 // InsertRows runs insert + " VALUES (...), (...) " + suffix for all rows, which must
-// have the same number of columns. It sends them in chunks whose sizes are powers of
-// two, so that only few different statements are ever prepared. each, if not nil, is
-// called with every row that RETURNING returns.
+// have the same number of columns. It sends them in chunks of few different sizes, so
+// that only few statements are ever prepared. each, if not nil, is called with every row
+// that RETURNING returns.
 //
 //	InsertRows(ctx, tx, "INSERT INTO inbox (event_id, consumer)", rows,
 //		"ON CONFLICT DO NOTHING RETURNING event_id", each)
@@ -55,27 +55,50 @@ func insertText(insert string, rows, columns int, suffix string) string {
 	return s.String()
 }
 
-// In runs before + " IN ($k, ...) " + after for all values, in chunks as InsertRows
-// does; args are $1..$k-1. each, if not nil, is called with every row. In returns the
-// number of rows that were returned or affected.
+// In runs before + " IN ($k, ...) " + after for all values, up to 256 at a time; args are
+// $1..$k-1. each, if not nil, is called with every row. In returns the number of rows that
+// were returned or affected.
 //
 //	In(ctx, tx, "DELETE FROM outbox WHERE event_id", nil, ids, "", nil)
 func In(ctx context.Context, q Querier, before string, args []any, values []any, after string, each func(Row) error) (int64, error) {
 	var total int64
 	var b Batch
-	for len(values) > 0 {
-		n := chunkSize(len(values), 1)
-		all := append(append(make([]any, 0, len(args)+n), args...), values[:n]...)
-		b.add(counted(each, &total), func(affected int64) error {
-			total += affected
-			return nil
-		}, inText(before, len(args)+1, n, after), all)
-		values = values[n:]
-	}
+	b.in(before, args, values, after, counted(each, &total), func(affected int64) error {
+		total += affected
+		return nil
+	})
 	if b.Len() == 0 {
 		return 0, nil
 	}
 	return total, q.Run(ctx, &b)
+}
+
+// Values returns items as the values of In.
+func Values[T any](items []T) []any {
+	values := make([]any, len(items))
+	for i, item := range items {
+		values[i] = item
+	}
+	return values
+}
+
+// QueryIn adds the query before + " IN ($k, ...) " + after for all values, as In runs it.
+// each is called with every row it returns.
+func (b *Batch) QueryIn(before string, args []any, values []any, after string, each func(Row) error) {
+	b.in(before, args, values, after, each, nil)
+}
+
+func (b *Batch) in(before string, args []any, values []any, after string, each func(Row) error, done func(int64) error) {
+	for len(values) > 0 {
+		n := min(len(values), maxRows)
+		size := paddedSize(n)
+		all := append(append(make([]any, 0, len(args)+size), args...), values[:n]...)
+		for len(all) < len(args)+size {
+			all = append(all, values[n-1])
+		}
+		b.add(each, done, inText(before, len(args)+1, size, after), all)
+		values = values[n:]
+	}
 }
 
 // inText returns the statement for n values, the first of which is $first.
@@ -124,12 +147,21 @@ func placeholders(s *strings.Builder, first, n int) {
 	s.WriteByte(')')
 }
 
-// chunkSize returns how many of n rows the next statement takes: the largest power of
-// two whose arguments fit into one statement.
+// chunkSize returns how many of n rows the next statement takes: the largest number of
+// 1, 2, 3, 4, 6, 8, 12, 16 ... whose arguments fit into one statement. A statement for one
+// row costs four times as much as a row of a larger one, so there should be few chunks.
 func chunkSize(n, columns int) int {
 	most := min(n, maxRows, max(1, maxArgs/max(1, columns)))
-	return 1 << (bits.Len(uint(most)) - 1)
+	size := 1 << (bits.Len(uint(most)) - 1)
+	if larger := size + size/2; larger <= most {
+		return larger
+	}
+	return size
 }
+
+// paddedSize returns how many values the statement for n values has: the next power of
+// two. The last value is repeated, which changes nothing in an IN.
+func paddedSize(n int) int { return 1 << bits.Len(uint(n-1)) }
 
 // All runs a query and returns its rows, each read by scan.
 func All[T any](ctx context.Context, q Querier, scan func(Row) (T, error), sql string, args ...any) ([]T, error) {

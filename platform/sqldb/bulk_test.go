@@ -258,3 +258,36 @@ func claim(t *testing.T, db sqldb.DB, claimed chan<- string) int {
 	}
 	return len(ids)
 }
+
+// Whatever the length of a list is, each of its values counts once. Statements have few
+// different sizes, and the lists are filled up to them.
+func TestListsOfAnyLengthAreHandledOnce(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		for _, n := range []int{0, 1, 2, 3, 5, 7, 15, 31, 47, 255, 256, 257, 300} {
+			rows, ids := make([][]any, n), make([]any, n)
+			for i := range n {
+				ids[i] = fmt.Sprint(i)
+				rows[i] = []any{ids[i], int64(1)}
+			}
+			require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+				inserted := 0
+				count := func(r sqldb.Row) error {
+					var id string
+					inserted++
+					return r.Scan(&id)
+				}
+				err := sqldb.InsertRows(ctx, tx, "INSERT INTO accounts (id, balance)", rows, "RETURNING id", count)
+				require.NoError(t, err)
+				require.Equal(t, n, inserted)
+				updated, err := sqldb.In(ctx, tx, "UPDATE accounts SET balance = balance + $1 WHERE id", []any{int64(1)}, ids, "", nil)
+				require.NoError(t, err)
+				require.EqualValues(t, n, updated)
+				deleted, err := sqldb.In(ctx, tx, "DELETE FROM accounts WHERE balance = 2 AND id", nil, ids, "RETURNING id", count)
+				require.NoError(t, err)
+				require.EqualValues(t, n, deleted)
+				return nil
+			}), "%d rows", n)
+		}
+	}, bank)
+}

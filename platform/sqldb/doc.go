@@ -15,7 +15,7 @@
 //   - $1..$n for arguments; ids are text made in Go; times are BIGINT
 //     microseconds passed from Go; JSON is TEXT; bool is BOOLEAN
 //   - ON CONFLICT and RETURNING; an optimistic version column, or
-//     Tx.SkipLocked and Tx.ForUpdate where rows must be locked
+//     Tx.SkipLocked, Tx.ForUpdate and Tx.ForShare where rows must be locked
 //   - no now(), no arrays, no dialect functions; lists by InsertRows and In
 //
 // Where the two databases differ, the seam makes them behave alike, so that a test
@@ -51,6 +51,9 @@
 // before each statement but interrupts none, because SQLite might then roll back
 // the work of the whole group.
 //
+// The database file and its companions (-wal, -shm) have mode 0600 whatever the umask
+// and the mode of the folder are.
+//
 // Reads outside a transaction use other connections. In WAL mode they neither wait
 // for the writer nor block it, and they see only committed work.
 //
@@ -72,8 +75,15 @@
 //
 // Several replicas write to one PostgreSQL database. A SELECT that ends with
 // Tx.SkipLocked claims rows that no other transaction has locked; one that ends with
-// Tx.ForUpdate waits for them. Both are empty on SQLite, whose single writer has
-// every row for itself.
+// Tx.ForUpdate waits for them, and one with Tx.ForShare keeps others from changing them.
+// All are empty on SQLite, whose single writer has every row for itself.
+//
+// Open sets the settings of its sessions on which the SQL depends, whatever role, database
+// and server have (postgres_session.go lists them), and refuses what it cannot set, such
+// as a database that is not in UTF-8. A pooler such as PgBouncer is noticed by the process
+// id, which it invents: it passes on few settings, so the role must have the others, and
+// statements are not prepared, because the next one may reach another session. Nothing
+// else relies on the session; the lock of Migrate belongs to a transaction.
 //
 // A transaction that certainly was not committed, through no fault of its own (a
 // serialization failure, a deadlock, a connection lost before the COMMIT), is run
@@ -86,8 +96,12 @@
 //   - [ErrNoRows]: QueryRow found nothing; the transaction goes on
 //   - [IsDuplicate] holds: a primary key or unique index is violated
 //   - fault.Invalid, code bad_text: an argument is text that cannot be stored
+//   - fault.Unavailable, codes storage_full, storage_read_only and storage_failed: the
+//     disk is full or fails, or the database takes no writes. Reading still works.
+//   - fault.Unavailable, code storage_busy: another program has held the lock of the
+//     SQLite file for two seconds, or a time limit in the database URL has passed
 //   - fault.Unavailable, code data_unavailable: PostgreSQL cannot be reached, is
-//     starting, stopping, or out of connections; try again
+//     starting, stopping, or out of connections, or has another password by now
 //   - [ErrClosed]: the DB was closed
 //   - the context's own error, if it ended
 //   - anything else names its statement and counts as fault.Internal

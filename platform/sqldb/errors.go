@@ -42,8 +42,9 @@ func IsDuplicate(err error) bool {
 	return ok && (e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY || e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE)
 }
 
-// withStatement adds the beginning of the statement to its error. It leaves a fault
-// and the error of a context as they are: the statement did not cause those.
+// withStatement adds the beginning of the statement to its error, and makes it a fault if
+// the database can store nothing now. It leaves a fault and the error of a context as
+// they are: the statement did not cause those.
 func withStatement(sql string, err error) error {
 	var f *fault.Error
 	if errors.As(err, &f) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -54,7 +55,11 @@ func withStatement(sql string, err error) error {
 	if len(sql) > shown {
 		sql = strings.ToValidUTF8(sql[:shown], "") + "..."
 	}
-	return fmt.Errorf("%s: %w", sql, err)
+	wrapped := fmt.Errorf("%s: %w", sql, err)
+	if f := storageFault(err); f != nil {
+		return f.WithCause(wrapped)
+	}
+	return wrapped
 }
 
 // checkArgs returns args as both databases can store them: JSON becomes text. It

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,18 +16,27 @@ import (
 
 // The error codes of PostgreSQL (SQLSTATE) that this package distinguishes.
 const (
+	pgProtocol           = "08P01"
 	pgBadText            = "22021"
 	pgUniqueViolation    = "23505"
+	pgReadOnly           = "25006"
+	pgIdleTransaction    = "25P03"
 	pgNotAuthorized      = "28000"
 	pgWrongPassword      = "28P01"
 	pgNoSuchDatabase     = "3D000"
 	pgSerialization      = "40001"
 	pgDeadlock           = "40P01"
 	pgNotAllowed         = "42501"
+	pgDiskFull           = "53100"
+	pgOutOfMemory        = "53200"
 	pgTooManyConnections = "53300"
+	pgLockTimeout        = "55P03"
+	pgCanceled           = "57014"
 	pgStopping           = "57P01"
 	pgCrashed            = "57P02"
 	pgStarting           = "57P03"
+	pgIdleSession        = "57P05"
+	pgIOError            = "58030"
 )
 
 // maxAttempts is how often a transaction is run at most.
@@ -73,28 +83,38 @@ func wrapPostgres(text string, err error) error {
 		return errBadText.WithCause(err)
 	}
 	wrapped := withStatement(text, err)
-	if fault.KindOf(err) == fault.Internal && isUnavailable(err) {
+	if fault.KindOf(wrapped) == fault.Internal && isUnavailable(err) {
 		return errUnavailable.WithCause(wrapped)
 	}
 	return wrapped
 }
 
-// isUnavailable reports whether err means that the server cannot be reached, or takes
-// no statements at the moment: it is starting, stopping, or out of connections.
+// isUnavailable reports whether err means that the server cannot be reached, refuses a
+// new connection, or takes no statements at the moment: it is starting, stopping, or out
+// of connections or memory.
 func isUnavailable(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false // the caller has given up
 	}
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return true // whatever the reason is, another password included: it was not so at the start
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch e.Code {
-		case pgTooManyConnections, pgStopping, pgCrashed, pgStarting:
+		case pgTooManyConnections, pgOutOfMemory, pgStopping, pgCrashed, pgStarting, pgIdleSession, pgIdleTransaction:
 			return true
 		}
-		return false
+		return isFailedPooler(e)
 	}
 	if _, ok := errors.AsType[*net.OpError](err); ok {
 		return true
 	}
-	_, connecting := errors.AsType[*pgconn.ConnectError](err)
-	return connecting || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, pgconn.ErrConnClosed)
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, pgconn.ErrConnClosed)
+}
+
+// isFailedPooler reports whether e is the error of a pooler that has lost its server or
+// has no session left. Its other errors have this code, too.
+func isFailedPooler(e *pgconn.PgError) bool {
+	return strings.HasPrefix(e.Code, "08") &&
+		!strings.Contains(e.Message, "unsupported startup parameter") && !strings.Contains(e.Message, "no such")
 }

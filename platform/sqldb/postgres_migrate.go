@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,16 +13,41 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// takeMigrationLock waits for the lock by which programs that migrate the same schema
-// take turns. The server releases it when the connection ends.
-const takeMigrationLock = "SELECT pg_advisory_lock(hashtext('troupe migrations'), hashtext(current_schema()))"
+// takeMigrationLock takes the lock by which programs that migrate the same schema take
+// turns, if it is free. The server releases it when the transaction ends. A lock of the
+// session would stay behind in a pooler, which gives the session to the next client.
+const takeMigrationLock = "SELECT pg_try_advisory_xact_lock(hashtext('troupe migrations'), hashtext(current_schema()))"
+
+// lockInterval is how long a program waits before it tries to take the lock again. In
+// the meantime it has no transaction: those that wait would use up a pooler's sessions,
+// and leave none to the one that migrates.
+const lockInterval = 100 * time.Millisecond
 
 func (d *postgresDB) dialect() goose.Dialect { return goose.DialectPostgres }
 
+// hasTable reports whether the table exists. It fails if the role has such a table in a
+// schema to which its search_path does not lead: the settings of the role have changed,
+// and its data must not be taken for missing.
 func (d *postgresDB) hasTable(ctx context.Context, name string) (bool, error) {
 	var has bool
-	err := d.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&has)
-	return has, err
+	if err := d.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&has); err != nil || has {
+		return has, err
+	}
+	inURL := parameter(d.pool.Config().ConnConfig, "search_path") != ""
+	var role, path, here, elsewhere string
+	err := d.QueryRow(ctx, `SELECT current_user, current_setting('search_path'), COALESCE(current_schema(), ''), COALESCE(min(schemaname::text), '')
+		FROM pg_tables WHERE tablename = $1 AND tableowner = current_user AND schemaname <> ALL (current_schemas(false))`, name).Scan(&role, &path, &here, &elsewhere)
+	switch {
+	case err != nil:
+		return false, err
+	case here == "":
+		return false, refusal(fmt.Sprintf("search_path of user %q is %s, which leads to no schema that exists and that the user may use: "+
+			"ALTER ROLE %s SET search_path = public, or to another schema", role, path, pgx.Identifier{role}.Sanitize()))
+	case elsewhere != "" && !inURL:
+		return false, refusal(fmt.Sprintf("the tables are in schema %q, but search_path leads to %q: set search_path of the role to %q, "+
+			"or add the parameter search_path with the right schema to the database URL", elsewhere, here, elsewhere))
+	}
+	return false, nil
 }
 
 // exclusively runs f while it holds the migration lock, on a connection of its own: the
@@ -32,11 +58,35 @@ func (d *postgresDB) exclusively(ctx context.Context, f func(*sql.DB) error) err
 		return fmt.Errorf("connect for the migration lock: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // releases the lock
-	if _, err := conn.Exec(ctx, takeMigrationLock); err != nil {
+	tx, err := lockMigrations(ctx, conn)
+	if err != nil {
 		return fmt.Errorf("wait for the migration lock: %w", err)
 	}
 	conns := stdlib.OpenDBFromPool(d.pool)
-	return withGrantAdvice(ctx, conn, errors.Join(f(conns), conns.Close()))
+	err = withGrantAdvice(ctx, conn, errors.Join(f(conns), conns.Close()))
+	return errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
+}
+
+// lockMigrations waits for the lock and returns the transaction that has it.
+func lockMigrations(ctx context.Context, conn *pgx.Conn) (pgx.Tx, error) {
+	for {
+		tx, err := conn.Begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var locked bool
+		if err := tx.QueryRow(ctx, takeMigrationLock).Scan(&locked); err != nil || locked {
+			return tx, err
+		}
+		if err := tx.Rollback(ctx); err != nil {
+			return nil, err
+		}
+		select {
+		case <-time.After(lockInterval):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // withGrantAdvice adds to err what to do if the role lacks the privilege to create

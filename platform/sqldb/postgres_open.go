@@ -25,33 +25,33 @@ const (
 
 // openPostgres connects to the server. It waits for a server that does not answer until
 // ctx ends, and logs that it waits. It does not wait for what only a person can correct,
-// such as a wrong password.
+// such as a wrong password or settings in which the services would not work.
 func openPostgres(ctx context.Context, url string, o Options) (DB, error) {
 	c, err := parsePostgres(url, o.MaxConns)
 	if err != nil {
+		return nil, err
+	}
+	if err := waitForServer(ctx, c, cmp.Or(o.Log, slog.Default())); err != nil {
 		return nil, err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	if err := waitForServer(ctx, pool, cmp.Or(o.Log, slog.Default())); err != nil {
-		pool.Close()
-		return nil, err
-	}
 	return &postgresDB{pool: pool}, nil
 }
 
-// waitForServer returns nil once the server answers and is new enough.
-func waitForServer(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
-	server := pool.Config().ConnConfig
+// waitForServer returns nil once the server answers, is new enough and takes writes. It
+// adapts c to the server.
+func waitForServer(ctx context.Context, c *pgxpool.Config, log *slog.Logger) error {
+	server := c.ConnConfig
 	log = log.With("host", server.Host, "port", server.Port, "database", server.Database)
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, maxConnectDelay) {
-		err := checkServer(ctx, pool)
+		err := adapt(ctx, c)
 		if err == nil || !isTemporary(err) {
 			return openError(err, server.User, server.Database)
 		}
-		log.WarnContext(ctx, "PostgreSQL does not answer yet; trying again", "in", wait.String(), "error", err)
+		log.WarnContext(ctx, "PostgreSQL is not ready yet; trying again", "in", wait.String(), "error", err)
 		select {
 		case <-time.After(wait/2 + rand.N(wait)):
 		case <-ctx.Done():
@@ -60,42 +60,54 @@ func waitForServer(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) er
 	}
 }
 
-// checkServer connects and checks the server's version.
-func checkServer(ctx context.Context, pool *pgxpool.Pool) error {
+// adapt connects and checks the server, and sets how all sessions are configured. What
+// seems to be a pooler is asked a second time, as one.
+func adapt(ctx context.Context, c *pgxpool.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	var number int
-	err := pool.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&number)
+	config := sessionConfig(c.ConnConfig, false)
+	s, err := inspect(ctx, config)
+	if err == nil && s.pooled || isParameterRefused(err) {
+		config = sessionConfig(c.ConnConfig, true)
+		s, err = inspect(ctx, config)
+	}
 	if err != nil {
 		return err
 	}
-	return checkVersion(number)
+	if err := checkVersion(s.version); err != nil {
+		return err
+	}
+	if err := s.check(config); err != nil {
+		return err
+	}
+	c.ConnConfig = config
+	return nil
 }
 
-// tooOldError is the version of a server that is too old, as the server reports it:
-// 130011 is 13.11.
-type tooOldError int
-
-func (v tooOldError) Error() string {
-	return fmt.Sprintf("PostgreSQL %d is too old: use version %d or newer", v/10000, minPostgres)
+// isParameterRefused reports whether err is a pooler's answer to a parameter that it does
+// not pass on.
+func isParameterRefused(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == pgProtocol && strings.Contains(e.Message, "unsupported startup parameter")
 }
 
-// checkVersion returns an error if the server is older than minPostgres.
+// checkVersion returns an error if the server is older than minPostgres. Its version is
+// as the server reports it: 130011 is 13.11.
 func checkVersion(version int) error {
 	if version/10000 < minPostgres {
-		return tooOldError(version)
+		return refusal(fmt.Sprintf("PostgreSQL %d is too old: use version %d or newer", version/10000, minPostgres))
 	}
 	return nil
 }
 
 // isTemporary reports whether err may pass by itself: no server answers, or it is
-// starting, stopping or out of connections. Any other refusal is final.
+// starting, stopping, read-only or out of connections. Any other refusal is final.
 func isTemporary(err error) bool {
-	if _, ok := errors.AsType[tooOldError](err); ok {
+	if _, ok := errors.AsType[refusal](err); ok {
 		return false
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return slices.Contains([]string{pgStarting, pgStopping, pgCrashed, pgTooManyConnections}, e.Code)
+		return slices.Contains([]string{pgStarting, pgStopping, pgCrashed, pgTooManyConnections}, e.Code) || isFailedPooler(e)
 	}
 	_, distrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	return !distrusted && !strings.Contains(err.Error(), refusedTLS)
@@ -104,9 +116,13 @@ func isTemporary(err error) bool {
 // openError returns err with what to do about it; nil stays nil.
 func openError(err error, user, database string) error {
 	e, ok := errors.AsType[*pgconn.PgError](err)
+	_, refused := errors.AsType[refusal](err)
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, refused:
+		return err
+	case isParameterRefused(err):
+		return fmt.Errorf("the pooler in front of PostgreSQL does not pass on a parameter of the database URL: remove it there, "+
+			"and set it with ALTER ROLE: %w", err)
 	case !ok && strings.Contains(err.Error(), refusedTLS):
 		return fmt.Errorf("PostgreSQL does not offer TLS: turn it on in the server, or add sslmode=disable to the database URL: %w", err)
 	case !ok:

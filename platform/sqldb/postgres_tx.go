@@ -138,6 +138,9 @@ func (t *postgresTx) SkipLocked() string { return " FOR UPDATE SKIP LOCKED" }
 // the other.
 func (t *postgresTx) ForUpdate() string { return " FOR UPDATE" }
 
+// ForShare returns the clause by which the rows stay as they are.
+func (t *postgresTx) ForShare() string { return " FOR SHARE" }
+
 // begin queues the statements that begin the transaction, unless they were sent already,
 // and returns how many there are.
 func (t *postgresTx) begin(out *pgx.Batch) int {

@@ -51,6 +51,10 @@ type Tx interface {
 	// ForUpdate returns the end of a SELECT that waits for locked rows instead of
 	// leaving them out: " FOR UPDATE" on PostgreSQL, "" on SQLite.
 	ForUpdate() string
+	// ForShare returns the end of a SELECT whose rows no other transaction may change
+	// until this one ends, although others may read them in the same way: " FOR SHARE" on
+	// PostgreSQL, "" on SQLite.
+	ForShare() string
 }
 
 // DB is one service's database. IsDuplicate recognizes the error for a duplicate
@@ -79,7 +83,8 @@ type Options struct {
 	// simulations that crash in the middle of one.
 	NoGroupCommit bool
 	// Log receives a warning each time PostgreSQL does not answer while Open waits
-	// for it; nil means slog.Default().
+	// for it, and one for each SQLite file that others could read; nil means
+	// slog.Default().
 	Log *slog.Logger
 	// MaxConns limits the PostgreSQL connections or the SQLite readers. 0 means the
 	// value of pool_max_conns in a PostgreSQL URL, or else a default: 16 PostgreSQL

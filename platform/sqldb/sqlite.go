@@ -52,9 +52,17 @@ func sqlitePath(url string) (string, error) {
 	}
 	path, ok := strings.CutPrefix(url, "sqlite://")
 	if !ok || path == "" || strings.ContainsAny(path, "?#") {
-		return "", fmt.Errorf("database URL %q names no file: use sqlite:///path/to/file.db, or sqlite::memory: for a private database", url)
+		return "", fmt.Errorf("database URL %q names no file: use sqlite:///path/to/file.db, or sqlite::memory: for a private database; write ? as %%3F and # as %%23", url)
+	}
+	if decoded, err := neturl.PathUnescape(path); err == nil {
+		path = decoded
 	}
 	return path, nil
+}
+
+// SQLiteURL returns the URL of a database file, whatever characters its path has.
+func SQLiteURL(path string) string {
+	return "sqlite://" + strings.NewReplacer("%", "%25", "?", "%3F", "#", "%23").Replace(path)
 }
 
 // sqliteDSN returns the driver's name of the file, with the settings of every
@@ -72,17 +80,27 @@ func sqliteDSN(path, flush string) string {
 	}}.Encode()
 }
 
+// lockPatience is how long, in milliseconds, a transaction waits for the lock of another
+// program: shorter than its callers wait, so that they learn that nothing was done.
+const lockPatience = "2000"
+
 // connect opens the file and the connection that writes.
 func (d *sqliteDB) connect(ctx context.Context, path, flush string, o Options) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err != nil {
 		return err
 	}
-	var err error
+	if err := makePrivate(path, o.Log); err != nil {
+		return err
+	}
 	if d.pool, err = sql.Open("sqlite", sqliteDSN(path, flush)); err != nil {
 		return err
 	}
 	c, err := d.dial(ctx)
 	if err != nil {
+		return err
+	}
+	if _, err := c.exec(ctx, "PRAGMA busy_timeout = "+lockPatience); err != nil {
 		return err
 	}
 	d.writer = &writer{conn: c, limit: maxGroup, flushes: true, inMemory: d.tempDir != ""}

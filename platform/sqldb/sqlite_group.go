@@ -1,6 +1,12 @@
 package sqldb
 
-import "context"
+import (
+	"context"
+	"errors"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
 
 // begin starts a group, or t's part of the group that has begun. The first of a group
 // needs no savepoint: there is nothing before it to keep.
@@ -13,10 +19,21 @@ func (w *writer) begin(t *groupTx) error {
 		return err
 	}
 	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+		if isLocked(err) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.refuseWaiting(err)
+		}
 		return err
 	}
 	w.begun = true
 	return nil
+}
+
+// isLocked reports whether another program holds the lock of the file.
+func isLocked(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // setFlush sets whether the next commits are flushed to disk.
@@ -47,19 +64,24 @@ func (w *writer) join(t *groupTx) error {
 	return nil
 }
 
-// rollbackOne rolls back the transaction that holds the turn. The rest of the group
-// keeps its work.
-func (w *writer) rollbackOne() {
+// rollbackOne rolls back the transaction that holds the turn, which failed with cause.
+// The rest of the group keeps its work, unless SQLite has rolled back all of it by
+// itself, as it may when the disk is full: then the group fails with the same cause.
+func (w *writer) rollbackOne(cause error) {
 	if len(w.group) == 0 {
 		w.rollbackGroup()
 		return
 	}
-	if err := w.exec("ROLLBACK TO group_tx"); err != nil {
-		w.broken = err
+	err := w.exec("ROLLBACK TO group_tx")
+	if err == nil {
+		err = w.exec("RELEASE group_tx")
+	}
+	if err == nil {
 		return
 	}
-	if err := w.exec("RELEASE group_tx"); err != nil {
-		w.broken = err
+	w.broken = err
+	if storageFault(cause) != nil {
+		w.broken = cause
 	}
 }
 

@@ -52,3 +52,6 @@ func (t *sqliteTx) SkipLocked() string { return "" }
 
 // ForUpdate returns "" for the same reason.
 func (t *sqliteTx) ForUpdate() string { return "" }
+
+// ForShare returns "" for the same reason.
+func (t *sqliteTx) ForShare() string { return "" }

@@ -109,7 +109,7 @@ func (w *writer) run(ctx context.Context, t *groupTx, fn func() error) (err erro
 	finished := false
 	defer func() {
 		if !finished { // fn panicked or called runtime.Goexit
-			w.rollbackOne()
+			w.rollbackOne(nil)
 		}
 		w.handOver()
 	}()
@@ -124,7 +124,7 @@ func (w *writer) run(ctx context.Context, t *groupTx, fn func() error) (err erro
 	err = fn()
 	finished = true
 	if err != nil {
-		w.rollbackOne()
+		w.rollbackOne(err)
 		return err
 	}
 	return w.join(t)
@@ -188,6 +188,17 @@ func (w *writer) dequeue() *groupTx {
 	return t
 }
 
+// refuseWaiting answers all callers in the queue with the error of the one that has the
+// turn. They have waited with it for another program's lock; if each waited again by
+// itself, the last would wait longer than its caller does. The caller of refuseWaiting
+// must hold mu.
+func (w *writer) refuseWaiting(err error) {
+	for _, t := range w.queue {
+		t.answer <- err
+	}
+	w.queue = nil
+}
+
 // close refuses the callers in the queue, waits for the group that runs, and closes
 // the connection.
 func (w *writer) close() error {
@@ -197,10 +208,7 @@ func (w *writer) close() error {
 		return nil
 	}
 	w.closing = make(chan struct{})
-	for _, t := range w.queue {
-		t.answer <- ErrClosed
-	}
-	w.queue = nil
+	w.refuseWaiting(ErrClosed)
 	busy := w.busy
 	w.mu.Unlock()
 	if busy {

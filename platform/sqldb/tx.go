@@ -3,6 +3,8 @@ package sqldb
 import (
 	"context"
 	"strings"
+
+	"troupe/platform/ascii"
 )
 
 // inTxKey is the context key of the mark.
@@ -126,7 +128,7 @@ func isSelect(sql string) bool {
 	if end := strings.IndexAny(verb, " \t\n"); end > 0 {
 		verb = verb[:end]
 	}
-	return strings.EqualFold(verb, "SELECT") || strings.EqualFold(verb, "WITH")
+	return ascii.EqualFold(verb, "SELECT") || ascii.EqualFold(verb, "WITH")
 }
 
 // RunEach runs the statements of b on q one after the other. It is for wrappers of a

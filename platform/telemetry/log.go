@@ -34,10 +34,18 @@ func (f *Format) UnmarshalText(text []byte) error {
 // line logged with a context carries the context's request_id, trace_id and span_id.
 func Logger(w io.Writer, level slog.Leveler, format Format) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level}
-	if format == Text || format != JSON && isTerminal(w) {
+	if format.On(w) == Text {
 		return slog.New(contextual{slog.NewTextHandler(w, o)})
 	}
 	return slog.New(contextual{slog.NewJSONHandler(w, o)})
+}
+
+// On returns the format for lines written to w: Text or JSON.
+func (f Format) On(w io.Writer) Format {
+	if f == Text || f != JSON && isTerminal(w) {
+		return Text
+	}
+	return JSON
 }
 
 // isTerminal reports whether w is a terminal, where a person reads along.

@@ -1,13 +1,20 @@
 package telemetry
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
@@ -32,7 +39,7 @@ func startCollector(t *testing.T) (url string, sent <-chan *collector.ExportTrac
 func TestEachServiceOfAProcessHasItsOwnName(t *testing.T) {
 	t.Parallel()
 	url, sent := startCollector(t)
-	p, err := export(t.Context(), "troupe", "1.2.3", url+"/")
+	p, err := export(t.Context(), "troupe", "1.2.3", url+"/v1/traces")
 	require.NoError(t, err)
 	ctx, request := p.Tracer("orders").Start(t.Context(), "POST /orders")
 	_, handling := p.Tracer("payments").Start(WithTraceparent(context.Background(), Traceparent(ctx)), "order.created")
@@ -67,26 +74,105 @@ func TestWithoutAnEndpointNothingIsExported(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			shutdown, err := Start(t.Context(), "orders", "1", func(name string) string { return settings[name] })
+			shutdown, err := Start(t.Context(), "orders", "1", func(name string) string { return settings[name] }, slog.New(slog.DiscardHandler))
 			require.NoError(t, err)
 			_, span := Tracer("orders").Start(t.Context(), "work")
 			require.False(t, span.IsRecording())
-			require.NoError(t, shutdown(t.Context()))
+			shutdown(t.Context())
 		})
 	}
 }
 
 func TestAnEndpointThatIsNotAURLIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, endpoint := range []string{"localhost:4318", "jaeger", "ftp://x", "http://", "http://%zz"} {
+	for _, endpoint := range []string{"localhost:4318", "jaeger", "ftp://x", "http://", "http://%zz", "grpc://x:4317", "http://x/v1/traces"} {
 		t.Run(endpoint, func(t *testing.T) {
 			t.Parallel()
-			_, err := Start(t.Context(), "orders", "1", func(name string) string {
-				return map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}[name]
-			})
+			_, err := endpointOf(settings{"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}.get)
 			require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_ENDPOINT")
 		})
 	}
+}
+
+type settings map[string]string
+
+func (s settings) get(name string) string { return s[name] }
+
+// Each variable of the standard is heeded, or the start is refused with its name: spans
+// must not be missing without a sign.
+func TestStandardVariablesAreHeededOrRefused(t *testing.T) {
+	t.Parallel()
+	const base = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	for _, c := range []struct {
+		settings settings
+		endpoint string
+		refused  string
+	}{
+		{settings{base: "http://c:4318"}, "http://c:4318/v1/traces", ""},
+		{settings{base: "http://c:4318/otlp/"}, "http://c:4318/otlp/v1/traces", ""},
+		{settings{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c/v1/traces"}, "http://c/v1/traces", ""},
+		{settings{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c/x", base: "http://d"}, "http://c/x", ""},
+		{settings{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "c:4318", base: "http://d"}, "", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"},
+		{settings{base: "http://c", "OTEL_TRACES_EXPORTER": "none"}, "", ""},
+		{settings{base: "http://c", "OTEL_TRACES_EXPORTER": "otlp"}, "http://c/v1/traces", ""},
+		{settings{base: "http://c", "OTEL_TRACES_EXPORTER": "zipkin"}, "", "OTEL_TRACES_EXPORTER"},
+		{settings{base: "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "", "OTEL_EXPORTER_OTLP_PROTOCOL"},
+		{settings{base: "http://c", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"}, "", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"},
+		{settings{base: "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "http://c/v1/traces", ""},
+		{settings{base: "http://c", "OTEL_TRACES_SAMPLER": "nonsense"}, "", "OTEL_TRACES_SAMPLER"},
+		{settings{base: "http://c", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "10"}, "", "OTEL_TRACES_SAMPLER_ARG"},
+		{settings{base: "http://c", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}, "http://c/v1/traces", ""},
+		{settings{base: "http://c", "OTEL_PROPAGATORS": "tracecontext,baggage"}, "http://c/v1/traces", ""},
+		{settings{base: "http://c", "OTEL_PROPAGATORS": "b3"}, "", "OTEL_PROPAGATORS"},
+	} {
+		endpoint, err := endpointOf(c.settings.get)
+		if c.refused != "" {
+			require.ErrorContains(t, err, c.refused, c.settings)
+			continue
+		}
+		require.NoError(t, err, c.settings)
+		require.Equal(t, c.endpoint, endpoint, c.settings)
+	}
+}
+
+// A collector that accepts connections and never answers.
+func TestACollectorThatDoesNotAnswerDelaysAStopByTwoSeconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		collector := silentCollector{make(chan struct{})}
+		defer close(collector.gone)
+		p := newProviders("troupe", "1", sdktrace.NewBatchSpanProcessor(collector))
+		_, span := p.Tracer("orders").Start(t.Context(), "POST /orders")
+		span.End()
+		var log bytes.Buffer
+		began := time.Now()
+		p.flush(t.Context(), &exportWarnings{log: slog.New(slog.NewTextHandler(&log, nil)), endpoint: "http://c", now: time.Now})
+		require.Equal(t, flushLimit, time.Since(began))
+		require.Contains(t, log.String(), "the last traces are lost")
+		require.Contains(t, log.String(), "endpoint=http://c")
+	})
+}
+
+// silentCollector is an exporter that waits until the collector has gone.
+type silentCollector struct{ gone chan struct{} }
+
+func (c silentCollector) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error {
+	<-c.gone
+	return io.EOF
+}
+
+func (silentCollector) Shutdown(context.Context) error { return nil }
+
+func TestFailuresToExportAreLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	now := time.Now()
+	w := &exportWarnings{log: slog.New(slog.NewTextHandler(&log, nil)), endpoint: "http://c", now: func() time.Time { return now }}
+	for range 10 {
+		w.Handle(errors.New("connection refused"))
+		now = now.Add(10 * time.Second)
+	}
+	require.Equal(t, 2, strings.Count(log.String(), "traces cannot be exported"))
 }
 
 func TestOnlyAValidTraceContextIsCarriedOver(t *testing.T) {

@@ -42,13 +42,16 @@ func SQLite(t testing.TB, sets ...fs.FS) sqldb.DB {
 	return Open(t, "sqlite::memory:", sqldb.Options{}, sets...)
 }
 
-// Open opens and migrates a database and closes it when the test ends.
+// Open opens a database, migrates it with sets, if there are any, and closes it when the
+// test ends.
 func Open(t testing.TB, url string, o sqldb.Options, sets ...fs.FS) sqldb.DB {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), url, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	require.NoError(t, sqldb.Migrate(t.Context(), db, sets...))
+	if len(sets) > 0 {
+		require.NoError(t, sqldb.Migrate(t.Context(), db, sets...))
+	}
 	return db
 }
 
@@ -108,4 +111,21 @@ func administer(t testing.TB, server, statement string) {
 	defer func() { require.NoError(t, conn.Close(ctx)) }()
 	_, err = conn.Exec(ctx, statement)
 	require.NoError(t, err)
+}
+
+// CreateDatabase creates a database of its own, in place of a schema, and returns its
+// URL. The options are those of CREATE DATABASE. It is dropped when the test ends.
+func CreateDatabase(t testing.TB, options string) string {
+	t.Helper()
+	server := serverURL(t)
+	if server == "" {
+		t.Skipf("%s is not set: skipping PostgreSQL", Variable)
+	}
+	name := "test_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	administer(t, server, "CREATE DATABASE "+name+" "+options)
+	t.Cleanup(func() { administer(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	u, err := url.Parse(server)
+	require.NoError(t, err)
+	u.Path = "/" + name
+	return u.String()
 }
