@@ -80,6 +80,7 @@ type crashingTx struct {
 func (c crashingTx) OnCommit(f func())  { c.tx.OnCommit(f) }
 func (c crashingTx) SkipLocked() string { return c.tx.SkipLocked() }
 func (c crashingTx) ForUpdate() string  { return c.tx.ForUpdate() }
+func (c crashingTx) ForShare() string   { return c.tx.ForShare() }
 
 // crashingQuerier runs the statements of a process that can crash before each.
 type crashingQuerier struct {

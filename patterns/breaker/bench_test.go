@@ -30,7 +30,7 @@ func BenchmarkClosedParallel(b *testing.B) {
 
 func BenchmarkOpen(b *testing.B) {
 	br := breaker.New(breaker.Config{})
-	br.Force(breaker.Open)
+	br.Force(breaker.Open, "maintenance")
 	b.ReportAllocs()
 	for b.Loop() {
 		_, _ = br.Allow()

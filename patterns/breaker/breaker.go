@@ -73,6 +73,7 @@ const (
 // OpenError is the error of a call that the breaker rejects.
 type OpenError struct {
 	State      State
+	Forced     bool          // not because the service fails
 	RetryAfter time.Duration // how long to wait before the next call; always positive
 }
 
@@ -83,12 +84,15 @@ func (e *OpenError) Error() string {
 // Permit is the permission to make one call. Done ignores the zero Permit.
 type Permit struct{ word uint64 }
 
-// Change is a change of state. OnChange is called outside the lock, so two changes may be
-// reported out of order; Generation grows by one with each change.
+// Change is a change of state, or of whether the state is forced. OnChange is called
+// outside the lock, so two changes may be reported out of order; Generation grows with
+// each change.
 type Change struct {
 	From, To   State
+	Forced     bool // from now on
 	Generation uint64
 	At         time.Time
+	Reason     string // for people: "10 failures in a row"
 }
 
 // Snapshot is the state of a breaker at one moment, for metrics and operators.
@@ -96,12 +100,13 @@ type Snapshot struct {
 	State      State // remains Open until the next call, even if the recovery time is over
 	Forced     bool
 	Generation uint64
-	Calls      int    // in the window
-	Failures   int    // in the window
-	Slow       int    // in the window
-	Streak     int    // failures since the last success
-	Probes     int    // in flight
-	Refused    uint64 // calls rejected since the start
+	Since      time.Time // of the last change; the zero time if there was none
+	Calls      int       // in the window
+	Failures   int       // in the window
+	Slow       int       // in the window
+	Streak     int       // failures since the last success
+	Probes     int       // in flight
+	Refused    uint64    // calls rejected since the start
 }
 
 // Breaker guards the calls to one service. It is safe for concurrent use.
@@ -122,6 +127,7 @@ type Breaker struct {
 	probes    int
 	successes int           // of probes
 	admitted  time.Duration // since start: when the last probe was admitted
+	history   history
 }
 
 // New returns a closed breaker.
@@ -164,20 +170,20 @@ func (b *Breaker) Done(p Permit, o Outcome) {
 	b.notify(changes)
 }
 
-// Force keeps the breaker open or closed, regardless of outcomes, until Release.
-func (b *Breaker) Force(s State) {
-	b.mu.Lock()
-	b.forced = true
-	changes := b.enter(s)
-	b.mu.Unlock()
-	b.notify(changes)
-}
+// Force keeps the breaker in s, Open or Closed, regardless of outcomes, until Release. The
+// reason is for the history.
+func (b *Breaker) Force(s State, reason string) { b.override(s, true, reason) }
 
-// Release ends Force: the breaker is closed, and its counters are reset.
-func (b *Breaker) Release() {
+// Release ends Force: the breaker is closed, and its counters are reset. It does nothing to
+// a breaker that is not forced.
+func (b *Breaker) Release(reason string) { b.override(Closed, false, reason) }
+
+func (b *Breaker) override(s State, forced bool, reason string) {
 	b.mu.Lock()
-	b.forced = false
-	changes := b.enter(Closed)
+	var changes []Change
+	if forced || b.forced {
+		changes = b.enter(s, forced, reason)
+	}
 	b.mu.Unlock()
 	b.notify(changes)
 }
@@ -190,7 +196,7 @@ func (b *Breaker) Snapshot() Snapshot {
 	sum := b.window.sum(now)
 	word := b.word.Load()
 	return Snapshot{
-		State: stateOf(word), Forced: b.forced, Generation: word >> 2,
+		State: stateOf(word), Forced: b.forced, Generation: word >> 2, Since: b.history.last().At,
 		Calls: sum.calls, Failures: sum.failures, Slow: sum.slow,
 		Streak: b.streak, Probes: b.probes, Refused: b.refused.Load(),
 	}

@@ -82,9 +82,9 @@ func TestOnChangeIsCalledOutsideTheLock(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		calls(b, ok, ok)
 		require.Equal(t, []breaker.Change{
-			{From: breaker.Closed, To: breaker.Open, Generation: 2, At: begin},
-			{From: breaker.Open, To: breaker.HalfOpen, Generation: 3, At: begin.Add(10 * time.Second)},
-			{From: breaker.HalfOpen, To: breaker.Closed, Generation: 4, At: begin.Add(10 * time.Second)},
+			{From: breaker.Closed, To: breaker.Open, Generation: 2, At: begin, Reason: "3 failures in a row"},
+			{From: breaker.Open, To: breaker.HalfOpen, Generation: 3, At: begin.Add(10 * time.Second), Reason: "the recovery time is over"},
+			{From: breaker.HalfOpen, To: breaker.Closed, Generation: 4, At: begin.Add(10 * time.Second), Reason: "2 probes succeeded"},
 		}, changes)
 	})
 }

@@ -53,10 +53,10 @@ func Example() {
 // An operator can keep a breaker open, for example while a service is repaired.
 func ExampleBreaker_Force() {
 	b := breaker.New(breaker.Config{})
-	b.Force(breaker.Open)
+	b.Force(breaker.Open, "maintenance")
 	_, err := b.Allow()
 	fmt.Println(err)
-	b.Release()
+	b.Release("maintenance is over")
 	_, err = b.Allow()
 	fmt.Println(err)
 	// Output:

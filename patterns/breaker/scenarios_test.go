@@ -210,7 +210,7 @@ func TestScenarios(t *testing.T) {
 		},
 		"a breaker forced open rejects all calls": {
 			run: func(t *testing.T, b *breaker.Breaker) {
-				b.Force(breaker.Open)
+				b.Force(breaker.Open, "a test")
 				time.Sleep(time.Hour)
 				require.Equal(t, 10*time.Second, retryAfter(t, b))
 				require.True(t, b.Snapshot().Forced)
@@ -219,7 +219,7 @@ func TestScenarios(t *testing.T) {
 		},
 		"a breaker forced closed counts but never opens": {
 			run: func(t *testing.T, b *breaker.Breaker) {
-				b.Force(breaker.Closed)
+				b.Force(breaker.Closed, "a test")
 				calls(b, fail, fail, fail, fail, fail)
 				require.Equal(t, 5, b.Snapshot().Failures)
 			},
@@ -227,9 +227,9 @@ func TestScenarios(t *testing.T) {
 		},
 		"a released breaker starts with reset counters": {
 			run: func(t *testing.T, b *breaker.Breaker) {
-				b.Force(breaker.Closed)
+				b.Force(breaker.Closed, "a test")
 				calls(b, fail, fail, fail, fail, fail)
-				b.Release()
+				b.Release("a test")
 				calls(b, fail, fail)
 				require.False(t, b.Snapshot().Forced)
 			},

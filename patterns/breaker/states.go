@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"fmt"
 	"time"
 
 	"troupe/patterns/retry"
@@ -13,10 +14,10 @@ func (b *Breaker) admit() (Permit, []Change, error) {
 	now := b.now()
 	var changes []Change
 	if b.state() == Open && !b.forced && now >= b.reopens {
-		changes = b.enter(HalfOpen)
+		changes = b.enter(HalfOpen, false, "the recovery time is over")
 	}
 	if b.state() == HalfOpen && b.probesHung(now) {
-		changes = append(changes, b.enter(Open)...)
+		changes = append(changes, b.enter(Open, false, "no probe ended in time")...)
 	}
 	switch b.state() {
 	case Open:
@@ -37,7 +38,7 @@ func (b *Breaker) refusal(wait time.Duration) error {
 	if b.forced {
 		wait = b.config.Recovery
 	}
-	return &OpenError{State: b.state(), RetryAfter: max(wait, time.Millisecond)}
+	return &OpenError{State: b.state(), Forced: b.forced, RetryAfter: max(wait, time.Millisecond)}
 }
 
 // probesHung reports whether all probes are in flight and none has ended within
@@ -62,25 +63,32 @@ func (b *Breaker) record(s State, o Outcome, now time.Duration) []Change {
 	case Slow:
 		b.streak = 0
 	}
-	if !b.forced && b.shouldOpen(now) {
-		return b.enter(Open)
+	if b.forced {
+		return nil
+	}
+	if reason := b.reasonToOpen(now); reason != "" {
+		return b.enter(Open, false, reason)
 	}
 	return nil
 }
 
-// shouldOpen reports whether the breaker has to open. It is called only after failures
-// and slow calls: a success never opens the breaker.
-func (b *Breaker) shouldOpen(now time.Duration) bool {
+// reasonToOpen returns why the breaker has to open, "" if it has not. It is called only
+// after failures and slow calls: a success never opens the breaker.
+func (b *Breaker) reasonToOpen(now time.Duration) string {
 	if b.config.Streak > 0 && b.streak >= b.config.Streak {
-		return true
+		return fmt.Sprintf("%d failures in a row", b.streak)
 	}
 	sum := b.window.sum(now)
-	if sum.calls < b.config.MinCalls {
-		return false
-	}
 	calls := float64(sum.calls)
-	return float64(sum.failures) >= b.config.FailureRate*calls ||
-		float64(sum.slow) >= b.config.SlowRate*calls
+	switch {
+	case sum.calls < b.config.MinCalls:
+		return ""
+	case float64(sum.failures) >= b.config.FailureRate*calls:
+		return fmt.Sprintf("%d of %d calls failed", sum.failures, sum.calls)
+	case float64(sum.slow) >= b.config.SlowRate*calls:
+		return fmt.Sprintf("%d of %d calls were slow", sum.slow, sum.calls)
+	}
+	return ""
 }
 
 func (b *Breaker) recordProbe(o Outcome) []Change {
@@ -93,19 +101,20 @@ func (b *Breaker) recordProbe(o Outcome) []Change {
 	}
 	switch o {
 	case Failure:
-		return b.enter(Open)
+		return b.enter(Open, false, "a probe failed")
 	case Success:
 		b.successes++
 	}
 	if b.successes >= b.config.Successes {
-		return b.enter(Closed)
+		return b.enter(Closed, false, fmt.Sprintf("%d probes succeeded", b.successes))
 	}
 	return nil
 }
 
 // enter changes the state and resets the counters of the previous one.
-func (b *Breaker) enter(s State) []Change {
-	from, now := b.state(), b.config.Now()
+func (b *Breaker) enter(s State, forced bool, reason string) []Change {
+	from, wasForced, now := b.state(), b.forced, b.config.Now()
+	b.forced = forced
 	b.window.Clear()
 	b.streak, b.probes, b.successes = 0, 0, 0
 	switch s {
@@ -117,10 +126,12 @@ func (b *Breaker) enter(s State) []Change {
 	}
 	generation := b.word.Load()>>2 + 1
 	b.word.Store(generation<<2 | uint64(s))
-	if from == s {
+	if from == s && wasForced == forced {
 		return nil
 	}
-	return []Change{{From: from, To: s, Generation: generation, At: now}}
+	change := Change{From: from, To: s, Forced: forced, Generation: generation, At: now, Reason: reason}
+	b.history.add(change)
+	return []Change{change}
 }
 
 func (b *Breaker) state() State { return stateOf(b.word.Load()) }

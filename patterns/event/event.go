@@ -15,6 +15,10 @@ import (
 // ContentType is the media type of an encoded Envelope.
 const ContentType = "application/cloudevents+json"
 
+// MaxSize is the largest size of an encoded Envelope, in bytes. Every bus accepts a
+// message of this size, so that none is rejected for its size alone.
+const MaxSize = 1 << 20
+
 // Payload describes something that has happened, in the words of the business. The
 // types are in package events; EventType must not depend on the value.
 type Payload interface {
@@ -27,11 +31,13 @@ type Envelope struct {
 	ID            string // UUIDv7
 	Source        string // the service that publishes it
 	Type          string
+	DataSchema    string // the URI of the JSON Schema of Data
 	Subject       string
 	Time          time.Time
 	CorrelationID string          // what it is about: the order
 	CausationID   string          // the event that caused this one
 	Traceparent   string          // W3C trace context
+	Recipient     string          // the one consumer that it is for; empty: all
 	Data          json.RawMessage // the payload
 }
 
@@ -40,7 +46,9 @@ type Envelope struct {
 type Pending struct {
 	Payload Payload
 	Cause   *Envelope
-	ID      string // the event's id, if the caller must know it beforehand; empty means a new one
+	// Recipient is the one consumer that the event is for; empty means all.
+	Recipient string
+	ID        string // the event's id, if the caller must know it beforehand; empty means a new one
 }
 
 // New returns an envelope with the payload. It fails if the payload cannot be

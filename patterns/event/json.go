@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"troupe/platform/timestamp"
 )
 
 // wire is an Envelope in the JSON format of CloudEvents.
@@ -17,11 +19,13 @@ type wire struct {
 	ID              string          `json:"id"`
 	Source          string          `json:"source"`
 	Type            string          `json:"type"`
+	DataSchema      string          `json:"dataschema,omitempty"`
 	Subject         string          `json:"subject,omitempty"`
-	Time            time.Time       `json:"time"`
+	Time            timestamp.Time  `json:"time"`
 	CorrelationID   string          `json:"correlationid,omitempty"`
 	CausationID     string          `json:"causationid,omitempty"`
 	Traceparent     string          `json:"traceparent,omitempty"`
+	Recipient       string          `json:"recipient,omitempty"`
 	Data            json.RawMessage `json:"data"`
 }
 
@@ -29,8 +33,8 @@ type wire struct {
 func Encode(e Envelope) ([]byte, error) {
 	body, err := json.Marshal(wire{
 		SpecVersion: "1.0", DataContentType: "application/json",
-		ID: e.ID, Source: e.Source, Type: e.Type, Subject: e.Subject, Time: e.Time,
-		CorrelationID: e.CorrelationID, CausationID: e.CausationID, Traceparent: e.Traceparent, Data: e.Data,
+		ID: e.ID, Source: e.Source, Type: e.Type, DataSchema: e.DataSchema, Subject: e.Subject, Time: timestamp.Of(e.Time),
+		CorrelationID: e.CorrelationID, CausationID: e.CausationID, Traceparent: e.Traceparent, Recipient: e.Recipient, Data: e.Data,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s (%s): %w", e.ID, e.Type, err)
@@ -86,6 +90,8 @@ func (e *Envelope) set(name, value []byte) (err error) {
 		e.Source, err = text(value)
 	case "type":
 		e.Type, err = text(value)
+	case "dataschema":
+		e.DataSchema, err = text(value)
 	case "subject":
 		e.Subject, err = text(value)
 	case "correlationid":
@@ -94,8 +100,10 @@ func (e *Envelope) set(name, value []byte) (err error) {
 		e.CausationID, err = text(value)
 	case "traceparent":
 		e.Traceparent, err = text(value)
+	case "recipient":
+		e.Recipient, err = text(value)
 	case "time":
-		e.Time, err = timestamp(value)
+		e.Time, err = timeOf(value)
 	}
 	return err
 }
@@ -119,13 +127,16 @@ func text(value []byte) (string, error) {
 	return string(inner), nil
 }
 
-func timestamp(value []byte) (t time.Time, err error) {
+func timeOf(value []byte) (t time.Time, err error) {
 	s, err := text(value)
 	if err != nil || s == "" {
 		return t, err
 	}
 	if err := t.UnmarshalText([]byte(s)); err != nil {
 		return t, errors.New("is not an RFC 3339 time")
+	}
+	if _, err := timestamp.Of(t).MarshalText(); err != nil {
+		return t, errors.New("is not an RFC 3339 time in UTC")
 	}
 	return t, nil
 }

@@ -27,7 +27,7 @@ var Migrations embed.FS
 
 // Request is what identifies a repetition of a request.
 type Request struct {
-	Caller    string // whose key it is: different callers may use the same key
+	Caller    string // whose key it is: different callers may use the same key; see Erase
 	Operation string // "POST /orders"
 	Key       string // the Idempotency-Key header; without one the work is always done
 	Body      any    // JSON-marshalled into the fingerprint
@@ -73,6 +73,31 @@ func Once[T any](ctx context.Context, tx sqldb.Tx, r Request, now time.Time, wor
 		return answer, false, err
 	}
 	return answer, false, storeAnswer(ctx, tx, r, answer)
+}
+
+// Erase deletes the keys of a caller with their stored answers, which may hold personal
+// data. A service calls it in the transaction that erases the caller's other data. A
+// repeated request then counts as a new one.
+func Erase(ctx context.Context, tx sqldb.Tx, caller string) error {
+	if _, err := tx.Exec(ctx, "DELETE FROM idempotency_keys WHERE caller = $1", caller); err != nil {
+		return fmt.Errorf("erase the idempotency keys of a caller: %w", err)
+	}
+	return nil
+}
+
+// Answered reports whether the answer to an earlier request with the key of r is
+// stored, so that Once will not call work. It does not look at the body of r.
+func Answered(ctx context.Context, q sqldb.Querier, r Request) (bool, error) {
+	if r.Key == "" || checkKey(r.Key) != nil {
+		return false, nil
+	}
+	var n int
+	err := q.QueryRow(ctx, `SELECT count(*) FROM idempotency_keys
+		WHERE caller = $1 AND operation = $2 AND idempotency_key = $3`, r.Caller, shorten(r.Operation), r.Key).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look for the idempotency key: %w", err)
+	}
+	return n > 0, nil
 }
 
 // checkKey returns an error if key cannot be stored.

@@ -203,3 +203,24 @@ func TestLongOperationsAreDistinguished(t *testing.T) {
 		}
 	})
 }
+
+func TestErasedKeysAreForgotten(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *shop) {
+		bobs := request("k", "book")
+		bobs.Caller = "bob"
+		for _, r := range []idempotency.Request{request("k", "book"), bobs} {
+			_, _, err := s.order(t.Context(), r)
+			require.NoError(t, err)
+		}
+		require.NoError(t, s.db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			return idempotency.Erase(ctx, tx, "alice")
+		}))
+		answer, replayed, err := s.order(t.Context(), request("k", "book"))
+		require.NoError(t, err)
+		require.False(t, replayed)
+		require.Equal(t, receipt{3}, answer)
+		_, replayed, err = s.order(t.Context(), bobs)
+		require.NoError(t, err)
+		require.True(t, replayed, "the keys of others stay")
+	})
+}

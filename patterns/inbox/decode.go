@@ -30,7 +30,7 @@ func (i *Inbox) decodeBatch(batch []bus.Delivery) (events []decoded, failures []
 	events = make([]decoded, 0, len(batch))
 	seen := make(map[string]bool, len(batch))
 	for _, d := range batch {
-		e, err := i.decode(d.Body)
+		e, err := i.decode(d.Body, d.Type)
 		switch {
 		case err != nil:
 			failures = append(failures, failure{decoded: e.withKey(d), attempts: 1, err: err})
@@ -50,10 +50,19 @@ func (i *Inbox) decodeBatch(batch []bus.Delivery) (events []decoded, failures []
 }
 
 // decode decodes a body for its handler, which is nil if the service does not
-// know the type. Another major version of a type that it does know is an error.
-func (i *Inbox) decode(body []byte) (e decoded, err error) {
+// know the type. Another major version of a type that it does know is an error, and so
+// is another type than the one under which the event was published: a broker knows who
+// may publish which types, but does not read bodies.
+func (i *Inbox) decode(body []byte, publishedAs string) (e decoded, err error) {
 	if e.Envelope, err = event.Decode(body); err != nil {
 		return decoded{}, retry.Permanent(err)
+	}
+	if e.Recipient != "" && e.Recipient != i.service {
+		return e, nil // without a handler: it is dropped
+	}
+	if claimed := e.Type; claimed != publishedAs {
+		e.Type = cleanText(publishedAs)
+		return e, retry.Permanent(fmt.Errorf("the event says that it is %s, but was published as %s", claimed, publishedAs))
 	}
 	e.body, e.handler = body, i.handlers[e.Type]
 	if e.handler != nil {

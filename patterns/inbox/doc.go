@@ -13,6 +13,33 @@
 // database. Events of a type that the service has no handler for are dropped
 // without a row. Rows are kept for 14 days and then pruned.
 //
+// # Handlers without rows
+//
+// A handler whose own statements are idempotent is registered with Idempotent: an upsert
+// under a key of the event (INSERT ... ON CONFLICT DO NOTHING), or an UPDATE that changes
+// only what an earlier delivery has not changed. The inbox then writes no row for its
+// events, and the key of what the handler stores takes its place. So every delivery reaches
+// the handler: a second one must change nothing and add nothing to the outbox, no matter how
+// late it comes and what was handled in between. The handler must therefore learn from its
+// upsert which rows are new (RETURNING) and publish for those alone, and rows that a
+// retention has deleted must not come back. It writes its rows in one order (sorted by key),
+// so that two replicas with the same events cannot deadlock. What Then adds must be
+// idempotent too. An event that fails is parked with a row in inbox, as ever; delivered
+// again it is tried again, and is parked once. servicetest.Twice tests such a handler.
+//
+// # Major versions
+//
+// A consumer that has moved to the next major version of a type takes events of the
+// earlier one as well, with Upcast:
+//
+//	sent := inbox.HandleBatch(s.orderSent) // order.sent.v2
+//	return []inbox.Handler{sent, inbox.Upcast(sent, upcastOrderSent)}
+//
+// The topology lists the consumer at both types, so both are delivered to it. First the
+// consumers are brought up to date, then the publisher, which publishes the new version in
+// place of the old one. When no event of the old type is left, its handler and its line in
+// the topology go.
+//
 // # When handling fails
 //
 // If the transaction fails, Consume handles each half of the batch in a
@@ -42,7 +69,8 @@
 // An error marked with retry.Permanent makes an event dead at once, and so does a
 // body that cannot be decoded. An event of an unknown major version of a known
 // type is also dead at once; it can be replayed when the service knows that
-// version.
+// version. A batch of events that an earlier version, which read none, has parked is
+// replayed event by event.
 //
 // Handlers that undo a step of a saga, its compensations, are registered with
 // NeverGiveUp. Their events never die: what was reserved or charged for a
@@ -64,6 +92,10 @@
 //     delivered beside it is handled by its first retry.
 //
 // # Rules for handlers
+//
+// Handle takes one event at a time, HandleBatch all events of a type in a batch, and
+// HandleTogether all events of several types, so that it can lock the rows that they
+// change in one order.
 //
 // A handler must do all its work with the given transaction, and it publishes by
 // adding to the outbox in that transaction. It must not call other services, send

@@ -74,11 +74,13 @@ func (h *harness) inboxOn(t *testing.T, db sqldb.DB) *inbox.Inbox {
 	return inbox.New(inbox.Config{
 		Service: "shop", DB: db,
 		Handlers: []inbox.Handler{inbox.Handle(h.storeOrder, h.options...), inbox.HandleBatch(h.storePayments)},
-		Now:      func() time.Time { return h.now },
+		Now:      h.clock,
 		Log:      testLogger(t),
 		Jitter:   func() float64 { return 1 },
 	})
 }
+
+func (h *harness) clock() time.Time { return h.now }
 
 func (h *harness) storeOrder(ctx context.Context, tx sqldb.Tx, r inbox.Received[orderPlaced]) error {
 	h.calls = append(h.calls, r.Payload.Order)

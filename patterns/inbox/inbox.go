@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"troupe/patterns/bus"
+	"troupe/patterns/event"
 	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
 	"troupe/platform/telemetry"
@@ -109,7 +110,7 @@ func (i *Inbox) handle(ctx context.Context, events []decoded) (err error) {
 	defer func() { end(err) }()
 	var fresh []decoded
 	err = i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
-		if fresh, err = i.record(ctx, tx, events); err != nil {
+		if fresh, err = i.unhandled(ctx, tx, events); err != nil {
 			return err
 		}
 		inboxRecorded.Hit()
@@ -125,10 +126,34 @@ func (i *Inbox) handle(ctx context.Context, events []decoded) (err error) {
 	return nil
 }
 
+// unhandled returns the events that may not have been handled before, in their order: those
+// of idempotent handlers, and those whose rows in inbox are new.
+func (i *Inbox) unhandled(ctx context.Context, tx sqldb.Tx, events []decoded) ([]decoded, error) {
+	byRow := slices.DeleteFunc(slices.Clone(events), func(e decoded) bool { return e.handler.idempotent })
+	recorded, err := i.record(ctx, tx, byRow)
+	if err != nil || len(byRow) == len(events) {
+		return recorded, err
+	}
+	fresh := make([]decoded, 0, len(events))
+	for _, e := range events {
+		isRecorded := len(recorded) > 0 && recorded[0].ID == e.ID
+		if isRecorded {
+			recorded = recorded[1:]
+		}
+		if isRecorded || e.handler.idempotent {
+			fresh = append(fresh, e)
+		}
+	}
+	return fresh, nil
+}
+
 // record marks the events as handled and returns those that were not before. The
 // rows are inserted in sorted order, so that two replicas with the same events
 // cannot deadlock.
 func (i *Inbox) record(ctx context.Context, tx sqldb.Tx, events []decoded) ([]decoded, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
 	now := sqldb.Micros(i.now())
 	rows := make([][]any, len(events))
 	for n, e := range events {
@@ -158,22 +183,59 @@ func (i *Inbox) record(ctx context.Context, tx sqldb.Tx, events []decoded) ([]de
 // callHandlers calls each handler once with all its events. The handlers are
 // called in the order in which the first event of each arrived.
 func (i *Inbox) callHandlers(ctx context.Context, tx sqldb.Tx, events []decoded) error {
-	var order []*Handler
-	byHandler := map[*Handler][]received{}
+	var order []*call
+	byCall := map[*call][]decoded{}
 	for _, e := range events {
-		if byHandler[e.handler] == nil {
-			order = append(order, e.handler)
+		c := e.handler.call
+		if byCall[c] == nil {
+			order = append(order, c)
 		}
-		byHandler[e.handler] = append(byHandler[e.handler], e.received)
+		byCall[c] = append(byCall[c], e)
 	}
-	for _, h := range order {
-		start := i.now()
-		if err := h.handle(ctx, tx, byHandler[h]); err != nil {
+	for _, c := range order {
+		if err := i.call(ctx, tx, c, byCall[c]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// call calls c with its events, and what follows after each of its handlers.
+func (i *Inbox) call(ctx context.Context, tx sqldb.Tx, c *call, events []decoded) error {
+	start := i.now()
+	all := make([]received, len(events))
+	var handlers []*Handler
+	byHandler := map[*Handler][]event.Envelope{}
+	for n, e := range events {
+		all[n] = e.received
+		if byHandler[e.handler] == nil {
+			handlers = append(handlers, e.handler)
+		}
+		byHandler[e.handler] = append(byHandler[e.handler], *e.received.envelope())
+	}
+	if err := c.handle(ctx, tx, all); err != nil {
+		return fmt.Errorf("handle %s: %w", typesOf(handlers), err)
+	}
+	for _, h := range handlers {
+		if h.after == nil {
+			continue
+		}
+		if err := h.after(ctx, tx, byHandler[h]); err != nil {
 			return fmt.Errorf("handle %s: %w", h.Type, err)
 		}
+	}
+	for _, h := range handlers {
 		i.metrics.observeHandler(h.Type, i.now().Sub(start))
 	}
 	return nil
+}
+
+func typesOf(handlers []*Handler) string {
+	types := make([]string, len(handlers))
+	for n, h := range handlers {
+		types[n] = h.Type
+	}
+	return strings.Join(types, ", ")
 }
 
 // handleOrPark handles the events together if that works, otherwise each half

@@ -110,17 +110,22 @@ func TestAnUndecodableEventIsDeadAtOnceAndStored(t *testing.T) {
 	unknownMajor := `{"specversion":"1.0","id":"m2","source":"checkout","type":"order.placed.v2","data":{}}`
 	badData := `{"specversion":"1.0","id":"d1","source":"checkout","type":"order.placed.v1","data":{"order":7}}`
 	noID := `{"specversion":"1.0","source":"checkout","type":"order.placed.v1","data":{}}`
+	laterMajor := "handles order.placed.v1 but not order.placed.v2"
 	for name, test := range map[string]struct{ messageID, body, wantID, wantError string }{
 		"not JSON":           {"m1", "\x00\xff garbage", "m1", "not JSON"},
 		"no message id":      {"", "garbage", "sha256:795b6904", "not JSON"},
 		"impossible id":      {"a\x00b", "garbage", "sha256:795b6904", "not JSON"},
 		"no event id":        {"m3", noID, "m3", "no id"},
-		"a later major":      {"m2", unknownMajor, "m2", "handles order.placed.v1 but not order.placed.v2"},
+		"a later major":      {"m2", unknownMajor, "m2", laterMajor},
 		"data of wrong form": {"d1", badData, "d1", "read the data of order.placed.v1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachDatabase(t, func(t *testing.T, h *harness) {
-				bad := bus.Delivery{Message: bus.Message{ID: test.messageID, Type: "order.placed.v1", Body: []byte(test.body)}}
+				publishedAs := "order.placed.v1"
+				if test.wantError == laterMajor {
+					publishedAs = "order.placed.v2"
+				}
+				bad := bus.Delivery{Message: bus.Message{ID: test.messageID, Type: publishedAs, Body: []byte(test.body)}}
 				h.consume(t, append(h.deliveries(t, orderPlaced{"a"}), bad, bad)...)
 				h.consume(t, bad)
 				h.requireStored(t, "a")
@@ -135,6 +140,21 @@ func TestAnUndecodableEventIsDeadAtOnceAndStored(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A broker lets each service publish its own types only, but does not read bodies.
+func TestAnEventPublishedAsAnotherTypeHasNoEffect(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		forged := h.deliveries(t, orderPlaced{"a"})
+		forged[0].Type = "payment.received.v1"
+		h.consume(t, forged...)
+		require.Equal(t, []string{"payment.received.v1 dead 1"}, h.parked(t))
+
+		require.NoError(t, h.Replay(t.Context(), h.db, forged[0].ID))
+		h.step(t, 1)
+		require.Equal(t, []string{"payment.received.v1 dead 1"}, h.parked(t), "a replay does not help it")
+		h.requireStored(t)
+	})
 }
 
 // FuzzAnyDeliveryIsHandledOrParked checks that Consume never fails because of what
@@ -312,4 +332,20 @@ func (h *harness) at(t *testing.T, when time.Time, payload event.Payload) bus.De
 	e, err := event.New(id[:8]+"-"+id[8:]+"-7"+uuid.NewString()[15:], "checkout", when, payload)
 	require.NoError(t, err)
 	return delivery(t, e)
+}
+
+// What is published again for one consumer is none of the others' business.
+func TestAnEventForAnotherConsumerIsDropped(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		batch := h.deliveries(t, orderPlaced{"o1"}, orderPlaced{"o2"})
+		for i, recipient := range []string{"billing", "shop"} {
+			e, err := event.Decode(batch[i].Body)
+			require.NoError(t, err)
+			e.Recipient = recipient
+			batch[i].Body, err = event.Encode(e)
+			require.NoError(t, err)
+		}
+		require.NoError(t, h.Consume(t.Context(), batch))
+		require.Equal(t, []string{"o2"}, h.calls)
+	})
 }

@@ -26,7 +26,7 @@ func newMetrics() *metrics {
 			Buckets: prometheus.ExponentialBuckets(1, 2, 9),
 		}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "troupe_inbox_handler_duration_seconds", Help: "Duration of one call of an event handler, which may handle many events.",
+			Name: "troupe_inbox_handler_duration_seconds", Help: "Duration of one call of an event handler, which may handle many events, also of other types.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
 		}, []string{"type"}),
 		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{

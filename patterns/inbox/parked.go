@@ -22,6 +22,10 @@ const (
 	maxAttempts = 12 // then an event is dead, after 10 to 20 minutes
 	retryBatch  = 64
 	maxError    = 2000 // bytes of an error that are stored
+
+	// farAhead is further ahead than any retry of a right clock. One that is further was
+	// stored while the clock was wrong, and is due: otherwise it would wait for years.
+	farAhead = time.Hour
 )
 
 // backoff is the wait after a failed attempt: 1 s, doubling to 5 min, of which
@@ -77,16 +81,8 @@ func cleanText(s string) string {
 func (i *Inbox) park(ctx context.Context, f failure) error {
 	now, state := i.now(), f.state()
 	var parked bool
-	err := i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		fresh, err := i.record(ctx, tx, []decoded{f.decoded})
-		if parked = len(fresh) > 0; err != nil || !parked {
-			return err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO parked
-			(event_id, consumer, type, body, state, attempts, last_error, first_failed, next_try)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			f.ID, i.service, f.Type, f.body, state, f.attempts, cleanText(f.err.Error()),
-			sqldb.Micros(now), sqldb.Micros(now.Add(backoff.Wait(f.attempts, i.jitter()))))
+	err := i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+		parked, err = i.parkIn(ctx, tx, f, state, now.Add(backoff.Wait(f.attempts, i.jitter())))
 		return err
 	})
 	if err != nil {
@@ -96,6 +92,19 @@ func (i *Inbox) park(ctx context.Context, f failure) error {
 		i.report(f, state)
 	}
 	return nil
+}
+
+// parkIn stores an event in tx, and reports whether it was neither handled nor parked before.
+func (i *Inbox) parkIn(ctx context.Context, tx sqldb.Tx, f failure, state string, next time.Time) (parked bool, err error) {
+	fresh, err := i.record(ctx, tx, []decoded{f.decoded})
+	if err != nil || len(fresh) == 0 {
+		return false, err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO parked
+		(event_id, consumer, type, body, state, attempts, last_error, first_failed, next_try)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		f.ID, i.service, f.Type, f.body, state, f.attempts, cleanText(f.err.Error()), sqldb.Micros(i.now()), sqldb.Micros(next))
+	return err == nil, err
 }
 
 // report counts and logs a failure.
@@ -117,9 +126,10 @@ func (i *Inbox) RetryWorker() worker.Worker {
 
 // Step retries the parked events that are due and returns how many it tried.
 func (i *Inbox) Step(ctx context.Context) (int, error) {
+	now := i.now()
 	due, err := sqldb.All(ctx, i.db, scanDue, `SELECT event_id, type, body, attempts FROM parked
-		WHERE consumer = $1 AND state = 'retry' AND next_try <= $2 ORDER BY next_try LIMIT $3`,
-		i.service, sqldb.Micros(i.now()), retryBatch)
+		WHERE consumer = $1 AND state = 'retry' AND (next_try <= $2 OR next_try > $3) ORDER BY next_try LIMIT $4`,
+		i.service, sqldb.Micros(now), sqldb.Micros(now.Add(farAhead)), retryBatch)
 	if err != nil {
 		return 0, fmt.Errorf("look for parked events: %w", err)
 	}
@@ -140,7 +150,10 @@ func scanDue(r sqldb.Row) (f failure, err error) {
 // attempt that kills the process has been counted, and another replica that read
 // the same row finds the count changed and leaves the event alone.
 func (i *Inbox) retry(ctx context.Context, f failure) error {
-	e, unreadable := i.decode(f.body)
+	if bodies := batchOf(f.body); bodies != nil {
+		return i.unpack(ctx, f, bodies)
+	}
+	e, unreadable := i.decode(f.body, f.Type)
 	e.ID, e.Type, e.body = f.ID, f.Type, f.body
 	f.decoded = e
 	if f.attempts >= maxAttempts && !f.neverGiveUp() {
@@ -163,10 +176,11 @@ func (i *Inbox) retry(ctx context.Context, f failure) error {
 // claim counts an attempt and sets the time of the next one, in case this one
 // fails. It reports whether the event was still there, unchanged.
 func (i *Inbox) claim(ctx context.Context, f *failure) (bool, error) {
-	next := sqldb.Micros(i.now().Add(backoff.Wait(f.attempts+1, i.jitter())))
+	now := i.now()
+	next := sqldb.Micros(now.Add(backoff.Wait(f.attempts+1, i.jitter())))
 	n, err := i.db.Exec(ctx, `UPDATE parked SET attempts = attempts + 1, next_try = $1
-		WHERE event_id = $2 AND consumer = $3 AND state = 'retry' AND attempts = $4 AND next_try <= $5`,
-		next, f.ID, i.service, f.attempts, sqldb.Micros(i.now()))
+		WHERE event_id = $2 AND consumer = $3 AND state = 'retry' AND attempts = $4 AND (next_try <= $5 OR next_try > $6)`,
+		next, f.ID, i.service, f.attempts, sqldb.Micros(now), sqldb.Micros(now.Add(farAhead)))
 	f.attempts++
 	return n == 1, err
 }

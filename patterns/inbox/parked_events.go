@@ -4,23 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"troupe/platform/fault"
 	"troupe/platform/sqldb"
+	"troupe/platform/timestamp"
 )
 
 // ParkedEvent is an event that could not be handled. In state "retry" it waits for
 // its next attempt; in state "dead" it is a dead letter and waits for a replay.
 type ParkedEvent struct {
-	EventID     string    `json:"event_id"`
-	Type        string    `json:"type"`
-	State       string    `json:"state" enum:"retry,dead"`
-	Attempts    int       `json:"attempts"`
-	LastError   string    `json:"last_error"`
-	FirstFailed time.Time `json:"first_failed"`
-	NextTry     time.Time `json:"next_try,omitzero"`
-	Body        string    `json:"body,omitempty" doc:"The event as it was received"`
+	EventID     string         `json:"event_id"`
+	Type        string         `json:"type"`
+	State       string         `json:"state" enum:"retry,dead"`
+	Attempts    int            `json:"attempts"`
+	LastError   string         `json:"last_error"`
+	FirstFailed timestamp.Time `json:"first_failed"`
+	NextTry     timestamp.Time `json:"next_try,omitzero"`
+	Body        string         `json:"body,omitempty" doc:"The event as it was received"`
 }
 
 // ParkedEvents returns the parked events, oldest first, without their bodies; state
@@ -54,17 +54,17 @@ func scanParkedEvent(r sqldb.Row) (p ParkedEvent, err error) {
 	var first, next int64
 	var body []byte
 	err = r.Scan(&p.EventID, &p.Type, &p.State, &p.Attempts, &p.LastError, &first, &next, &body)
-	p.FirstFailed, p.Body = sqldb.Time(first), string(body)
+	p.FirstFailed, p.Body = timestamp.Of(sqldb.Time(first)), string(body)
 	if p.State == stateRetry {
-		p.NextTry = sqldb.Time(next)
+		p.NextTry = timestamp.Of(sqldb.Time(next))
 	}
 	return p, err
 }
 
 // Replay makes a parked event due now and resets its number of attempts. The
 // event reaches only this service. Replay fails with fault.NotFound.
-func (i *Inbox) Replay(ctx context.Context, eventID string) error {
-	n, err := i.db.Exec(ctx, "UPDATE parked SET state = 'retry', attempts = 0, next_try = $1 WHERE event_id = $2 AND consumer = $3",
+func (i *Inbox) Replay(ctx context.Context, q sqldb.Querier, eventID string) error {
+	n, err := q.Exec(ctx, "UPDATE parked SET state = 'retry', attempts = 0, next_try = $1 WHERE event_id = $2 AND consumer = $3",
 		sqldb.Micros(i.now()), cleanText(eventID), i.service)
 	if err != nil {
 		return fmt.Errorf("replay event %s: %w", eventID, err)

@@ -14,6 +14,7 @@ import (
 	"troupe/patterns/retry"
 	"troupe/platform/fault"
 	"troupe/platform/sqldb"
+	"troupe/platform/timestamp"
 )
 
 func TestAParkedEventIsRetriedAndDeletedOnSuccess(t *testing.T) {
@@ -35,6 +36,22 @@ func TestAParkedEventIsRetriedAndDeletedOnSuccess(t *testing.T) {
 	})
 }
 
+// The clock was ahead by a year and was set right: reports rai-project/rai#35 and
+// sethvargo/go-limiter#41 (what was stored then was waited for).
+func TestAnEventThatWasParkedByAClockThatWasAheadIsRetried(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		right := h.now
+		h.now = right.AddDate(1, 0, 0)
+		h.failing["a"] = errInvalid
+		h.consume(t, h.deliveries(t, orderPlaced{"a"})...)
+		h.now = right
+		delete(h.failing, "a")
+		h.step(t, 1)
+		h.requireStored(t, "a")
+		require.Empty(t, h.parked(t))
+	})
+}
+
 func TestBackoffDoublesToFiveMinutesForTwelveAttempts(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, h *harness) {
 		h.failing["a"] = errInvalid
@@ -44,7 +61,7 @@ func TestBackoffDoublesToFiveMinutesForTwelveAttempts(t *testing.T) {
 			all, err := h.ParkedEvents(t.Context(), "retry", 1)
 			require.NoError(t, err)
 			waits = append(waits, all[0].NextTry.Sub(h.now).Seconds())
-			h.now = all[0].NextTry
+			h.now = all[0].NextTry.Time
 			h.step(t, 1)
 		}
 		require.Equal(t, []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300}, waits)
@@ -88,7 +105,7 @@ func TestADeadLetterCanBeReplayed(t *testing.T) {
 		h.consume(t, batch...)
 		delete(h.failing, "a")
 		h.step(t, 0)
-		require.NoError(t, h.Replay(t.Context(), batch[0].ID))
+		require.NoError(t, h.Replay(t.Context(), h.db, batch[0].ID))
 		require.Equal(t, []string{"order.placed.v1 retry 0"}, h.parked(t))
 		h.step(t, 1)
 		h.requireStored(t, "a")
@@ -113,7 +130,7 @@ func TestALaterMajorCanBeReplayedAfterAnUpgrade(t *testing.T) {
 				return err
 			})},
 		})
-		require.NoError(t, after.Replay(t.Context(), batch[0].ID))
+		require.NoError(t, after.Replay(t.Context(), h.db, batch[0].ID))
 		n, err := after.Step(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
@@ -141,7 +158,7 @@ func TestAParkedEventHoldsItsErrorAndBody(t *testing.T) {
 		require.Equal(t, inbox.ParkedEvent{
 			EventID: batch[0].ID, Type: "order.placed.v1", State: "retry", Attempts: 1,
 			LastError:   "handle order.placed.v1: broken? ? badly",
-			FirstFailed: h.now, NextTry: h.now.Add(time.Second), Body: string(batch[0].Body),
+			FirstFailed: timestamp.Of(h.now), NextTry: timestamp.Of(h.now.Add(time.Second)), Body: string(batch[0].Body),
 		}, parked)
 	})
 }
@@ -150,7 +167,7 @@ func TestAnEventThatIsNotParkedIsNotFound(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, h *harness) {
 		for _, id := range []string{"", "unknown", "a\x00b", "\xff"} {
 			_, err := h.ParkedEvent(t.Context(), id)
-			for _, err := range []error{err, h.Replay(t.Context(), id)} {
+			for _, err := range []error{err, h.Replay(t.Context(), h.db, id)} {
 				var f *fault.Error
 				require.ErrorAs(t, err, &f)
 				require.Equal(t, fault.NotFound, f.Kind)

@@ -40,7 +40,7 @@ func TestAnEventCausedByAHandlerIsAChildInTheTrace(t *testing.T) {
 	e.Traceparent = published
 	body, err := event.Encode(e)
 	require.NoError(t, err)
-	require.NoError(t, i.Consume(t.Context(), []bus.Delivery{{Message: bus.Message{ID: "e1", Body: body}}}))
+	require.NoError(t, i.Consume(t.Context(), []bus.Delivery{{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}}))
 
 	spans := recorder.Ended()
 	require.Len(t, spans, 1)

@@ -13,17 +13,31 @@
 //
 // # The relay
 //
-// Step publishes one batch: it selects up to 500 rows, oldest first, publishes
-// them, waits for the bus to confirm each message, and deletes the confirmed rows.
+// Step publishes one batch: it selects rows with about 500 events, oldest first,
+// publishes the events, waits for the bus to confirm each message, and deletes the
+// rows whose events are all confirmed.
 // The relay keeps no cursor: what is in the table is what remains to be published.
 // A cursor would skip rows, because transactions do not commit in the order of
 // their ids. The commit of Add wakes the relay; if it misses that, it looks at the
 // table at least once a second.
 //
-// A message that the bus rejects stays in the table and is published again after
+// An event that the bus rejects stays in the table and is published again after
 // 1 s, then 2 s, and so on up to 30 s. It does not hold up others. If the bus is not
 // available at all, no message is to blame and none is delayed; the worker that
 // runs Step backs off instead.
+//
+// # Many events in a row
+//
+// A row holds all events of a transaction, up to 50 or 256 KiB: a handler that decides
+// about a batch of orders writes one row, and the relay deletes one. Rows cost more than
+// bytes. If the bus rejects any of the events, or confirms only some, those that are left get
+// a row each. A replica of version 0.1 that runs beside this one leaves such a row alone: it
+// would publish its body as one event.
+//
+// An event that no service consumes gets no row, unless Config.Unconsumed is set.
+//
+// With Config.Log the relay keeps what it has published in the table event_log, for programs
+// outside; see package eventfeed.
 //
 // # Several relays
 //

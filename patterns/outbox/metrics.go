@@ -25,8 +25,8 @@ func newMetrics() metrics {
 }
 
 func (m metrics) count(r result) {
-	m.published.Add(float64(len(r.confirmed)))
-	m.rejected.Add(float64(len(r.rejected)))
+	m.published.Add(float64(r.confirmed))
+	m.rejected.Add(float64(r.rejected))
 }
 
 // RegisterMetrics registers the outbox's metrics with reg. Alert on the age of the
@@ -37,7 +37,7 @@ func (o *Outbox) RegisterMetrics(reg prometheus.Registerer) {
 
 var (
 	pendingDesc = prometheus.NewDesc("troupe_outbox_pending_events",
-		"Events waiting to be published, counted up to 10000.", nil, nil)
+		"Events waiting to be published, counted in up to 10000 transactions.", nil, nil)
 	oldestDesc = prometheus.NewDesc("troupe_outbox_oldest_event_age_seconds",
 		"Age of the oldest event waiting to be published.", nil, nil)
 )
@@ -54,8 +54,8 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	var events, oldest int64
-	err := c.db.QueryRow(ctx, `SELECT count(*), coalesce(min(created_at), 0)
-		FROM (SELECT created_at FROM outbox ORDER BY event_id LIMIT 10000) AS pending`).Scan(&events, &oldest)
+	err := c.db.QueryRow(ctx, `SELECT coalesce(sum(events), 0), coalesce(min(created_at), 0)
+		FROM (SELECT events, created_at FROM outbox ORDER BY event_id LIMIT 10000) AS pending`).Scan(&events, &oldest)
 	if err != nil {
 		metrics <- prometheus.NewInvalidMetric(pendingDesc, err)
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,24 @@ func TestARolledBackEventIsNeverPublished(t *testing.T) {
 		h.step(t, 0)
 		require.Empty(t, h.published)
 		require.Empty(t, h.Relay().Wake, "the relay is not woken")
+	})
+}
+
+func TestAnEventWithoutConsumersHasNoRow(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		all := h.Outbox
+		h.Outbox = outbox.New(outbox.Config{
+			Service: "shop", DB: h.db, Publisher: h, Now: func() time.Time { return h.now }, NewID: h.newID,
+			Topology: bus.Topology{"order.shipped.v1": {"billing"}, "order.returned.v1": {}},
+		})
+		h.add(t, orderReturned{"o1"})
+		require.Zero(t, h.pending(t))
+		h.add(t, orderReturned{"o1"}, orderShipped{"o1"}, orderReturned{"o2"})
+		h.step(t, 1)
+		require.Equal(t, "order.shipped.v1", h.published[0].Type)
+		h.Outbox = all
+		h.add(t, orderReturned{"o1"})
+		h.step(t, 1)
 	})
 }
 
@@ -121,8 +140,9 @@ func TestARejectedMessageDoesNotHoldUpOthers(t *testing.T) {
 
 		h.reject = nil
 		h.now = h.now.Add(time.Second)
-		h.step(t, 500)
-		h.step(t, 100)
+		for _, rows := range []int{10, 20, 40, 80, 160, 290} {
+			h.step(t, rows)
+		}
 		require.Zero(t, h.pending(t))
 	})
 }
@@ -179,6 +199,111 @@ func TestABatchIsBounded(t *testing.T) {
 		h.step(t, 0)
 		require.Len(t, h.published, 1201)
 		require.True(t, slices.IsSorted(h.publishedIDs()))
+	})
+}
+
+func TestTheEventsOfATransactionAreOneRow(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		h.add(t, slices.Repeat([]event.Payload{orderShipped{"o1"}, orderReturned{"o1\nand a second line"}}, 25)...)
+		require.Equal(t, 1, h.pending(t))
+		h.step(t, 50)
+		require.Equal(t, "o1\nand a second line", h.published[49].CorrelationID)
+		require.Equal(t, "id-00050", h.published[49].ID)
+		require.Zero(t, h.pending(t))
+
+		h.add(t, slices.Repeat([]event.Payload{orderShipped{strings.Repeat("x", 50_000)}}, 5)...)
+		require.Equal(t, 3, h.pending(t), "no row becomes very large")
+		h.step(t, 5)
+	})
+}
+
+func TestARowOfWhichTheBusConfirmsOnlySomeEventsIsSplit(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		answers := map[string]error{
+			"rejected":    bus.ErrUnroutable,
+			"unavailable": fmt.Errorf("%w: connection reset", bus.ErrUnavailable),
+		}
+		h.reject = func(m bus.Message) error {
+			e, err := event.Decode(m.Body)
+			require.NoError(t, err)
+			return answers[e.CorrelationID]
+		}
+		reg := prometheus.NewRegistry()
+		h.RegisterMetrics(reg)
+		h.add(t, orderShipped{"confirmed"}, orderShipped{"rejected"}, orderShipped{"unavailable"}, orderReturned{"rejected"})
+		require.Equal(t, 4.0, gauge(t, reg, "troupe_outbox_pending_events"))
+		h.now = h.now.Add(10 * time.Second)
+		_, err := h.Step(t.Context())
+		require.ErrorIs(t, err, bus.ErrUnroutable)
+		require.ErrorIs(t, err, bus.ErrUnavailable)
+		require.Equal(t, 3, h.pending(t))
+		require.Equal(t, 10.0, gauge(t, reg, "troupe_outbox_oldest_event_age_seconds"), "their age is that of the row")
+
+		clear(answers)
+		h.step(t, 1) // the one that had no bus
+		h.now = h.now.Add(time.Second)
+		h.step(t, 2)
+		require.Equal(t, []string{"id-00001", "id-00003", "id-00002", "id-00004"}, h.publishedIDs())
+		require.Equal(t, "order.returned.v1", h.published[3].Type)
+		require.Zero(t, h.pending(t))
+	})
+}
+
+// During a rollout a replica of version 0.1 runs beside this one. It publishes the body of a
+// row as one event, and deletes the row.
+func TestARelayOfVersion01TakesNoRowOfManyEvents(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		taken := func() []string {
+			bodies, err := sqldb.All(t.Context(), h.db, func(r sqldb.Row) (body string, err error) {
+				err = r.Scan(&body)
+				return body, err
+			}, "SELECT body FROM outbox WHERE retry_at <= $1 ORDER BY event_id LIMIT $2", sqldb.Micros(h.now.AddDate(100, 0, 0)), 500)
+			require.NoError(t, err)
+			return bodies
+		}
+		h.add(t, orderShipped{"o1"}, orderReturned{"o1"})
+		h.add(t, orderShipped{"alone"})
+		h.reject = func(bus.Message) error { return bus.ErrUnroutable }
+		require.Len(t, taken(), 1)
+		_, err := event.Decode([]byte(taken()[0]))
+		require.NoError(t, err)
+
+		_, err = h.Step(t.Context())
+		require.ErrorIs(t, err, bus.ErrUnroutable)
+		for _, body := range taken() {
+			_, err := event.Decode([]byte(body))
+			require.NoError(t, err)
+		}
+		h.reject = nil
+		h.step(t, 0)
+		h.now = h.now.Add(time.Second)
+		h.step(t, 3)
+		require.Zero(t, h.pending(t))
+	})
+}
+
+func TestARelayReadsAboutABatchOfEvents(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		for range 700 {
+			h.add(t, orderShipped{"o"}) // a row each
+		}
+		for _, rows := range []int{10, 20, 40, 80, 160, 320, 70} {
+			h.step(t, rows)
+		}
+		for range 20 {
+			h.add(t, slices.Repeat([]event.Payload{orderShipped{"o"}}, 50)...) // few rows of many
+		}
+		h.step(t, 1000)
+		require.Zero(t, h.pending(t))
+		for range 40 {
+			h.add(t, slices.Repeat([]event.Payload{orderShipped{"o"}}, 50)...)
+		}
+		h.step(t, 2000)
+		h.add(t, slices.Repeat([]event.Payload{orderShipped{"o"}}, 50*200)...)
+		require.Equal(t, 200, h.pending(t))
+		h.step(t, 80*50)
+		h.step(t, 40*50)
+		h.step(t, 20*50)
 	})
 }
 
@@ -239,5 +364,26 @@ func TestMetricsShowPendingEvents(t *testing.T) {
 		h.add(t, orderShipped{"o2"})
 		require.Equal(t, 2.0, gauge(t, reg, "troupe_outbox_pending_events"))
 		require.Equal(t, 90.0, gauge(t, reg, "troupe_outbox_oldest_event_age_seconds"))
+	})
+}
+
+// The relay would try without end to publish an event that the topology does not list. The
+// transaction that adds it fails instead, and changes nothing.
+func TestAnEventThatTheTopologyDoesNotListIsRefusedInTheTransaction(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, h *harness) {
+		h.Outbox = outbox.New(outbox.Config{
+			Service: "shop", DB: h.db, Publisher: h, Now: func() time.Time { return h.now }, NewID: h.newID,
+			Topology: bus.Topology{"order.shipped.v1": {"billing"}}, Schemas: "https://api.shop.example/docs/events",
+		})
+		err := h.db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+			return h.Add(ctx, tx, orderShipped{"o1"}, orderReturned{"o1"})
+		})
+		require.ErrorIs(t, err, bus.ErrUnknownType)
+		require.ErrorContains(t, err, `shop cannot publish "order.returned.v1": add it to events/topology.go`)
+		require.Zero(t, h.pending(t))
+
+		h.add(t, orderShipped{"o2"})
+		h.step(t, 1)
+		require.Equal(t, "https://api.shop.example/docs/events/order.shipped.v1.json", h.published[0].DataSchema)
 	})
 }

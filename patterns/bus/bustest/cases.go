@@ -272,3 +272,32 @@ func aServiceWithoutAQueueCannotSubscribe(t *testing.T, b Bus) {
 	err := b.Subscribe(t.Context(), "unknown", func(context.Context, []bus.Delivery) error { return nil })
 	require.Error(t, err)
 }
+
+// Several events may be one message. A consumer that ends after it has handled some of them
+// receives all of them again.
+func aBatchIsAcknowledgedAsAWhole(t *testing.T, b Bus) {
+	sent := slices.Concat(messages("i", "invoice.sent.v1", 60), messages("r", "receipt.sent.v1", 60))
+	publish(t, b, sent...)
+	half, crashed := make(chan []bus.Delivery), make(chan struct{})
+	consume(t, b, "billing", func(_ context.Context, batch []bus.Delivery) error {
+		select {
+		case half <- batch:
+			<-crashed
+		case <-crashed:
+		}
+		return nil
+	})
+	taken := receive(t, half, "nothing was delivered")
+	next := b.Crash(t)
+	close(crashed)
+	c := consume(t, next, "billing", nil)
+	c.waitFor(t, idsOf(sent)...)
+	for _, d := range taken {
+		require.Equal(t, 1, c.received(d.ID)[0].Attempt, d.ID)
+	}
+	for _, m := range sent {
+		got := c.received(m.ID)[0]
+		require.Equal(t, m.Type, got.Type)
+		require.Equal(t, string(m.Body), string(got.Body))
+	}
+}

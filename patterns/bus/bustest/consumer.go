@@ -119,14 +119,17 @@ func receive[T any](t *testing.T, c <-chan T, message string) (v T) {
 	return v
 }
 
-// messages returns n messages whose ids begin with prefix and sort by number.
+// messages returns n events whose ids begin with prefix and sort by number.
 func messages(prefix, eventType string, n int) (batch []bus.Message) {
 	for i := range n {
 		id := fmt.Sprintf("%s-%05d", prefix, i)
-		batch = append(batch, bus.Message{ID: id, Type: eventType, Body: []byte("body of " + id)})
+		batch = append(batch, bus.Message{ID: id, Type: eventType, Body: body(id)})
 	}
 	return batch
 }
+
+// body returns an event as it is encoded.
+func body(id string) []byte { return fmt.Appendf(nil, `{"id":%q,"data":{"of":%q}}`, id, id) }
 
 func idsOf(batch []bus.Message) (ids []string) {
 	for _, m := range batch {

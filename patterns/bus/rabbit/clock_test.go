@@ -43,7 +43,7 @@ func TestABatchLingersBrieflyAfterItsFirstMessage(t *testing.T) {
 				deliveries := arriving(c.at...)
 				first := <-deliveries
 				began := time.Now()
-				batch, last := collectBatch(first, deliveries, 0)
+				batch, last := (&consumer{}).collectBatch(first, deliveries)
 				require.Len(t, batch, c.takes)
 				require.EqualValues(t, c.takes, last)
 				require.Equal(t, c.after, time.Since(began))

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,9 +20,10 @@ import (
 )
 
 const (
-	// prefetch lets the next batch arrive while one is handled.
+	// prefetch is how many messages, of one or many events, may be on their way. It lets the
+	// next batch arrive while one is handled.
 	prefetch  = 512
-	batchSize = 256
+	batchSize = 256 // events, and the rest of the last message
 	// linger is how long a batch waits for more messages after its first one.
 	linger = 500 * time.Microsecond
 	// defaultIdleTimeout is how long a consumer waits for a message before it starts a
@@ -53,7 +56,9 @@ func (b *Bus) Subscribe(ctx context.Context, service string, h bus.BatchHandler)
 	var wait sync.WaitGroup
 	for queue, attempt := range map[string]int{queueOf(service): 0, deadQueueOf(service): deadLetterAttempt} {
 		wait.Go(func() {
-			b.keepConsuming(ctx, &consumer{queue: queue, minAttempt: attempt, handle: h, idleTimeout: b.idleTimeout})
+			b.keepConsuming(ctx, &consumer{
+				service: service, queue: queue, minAttempt: attempt, handle: h, idleTimeout: b.idleTimeout, log: b.Log, warned: map[string]bool{},
+			})
 		})
 	}
 	wait.Wait()
@@ -78,11 +83,14 @@ func serialize(h bus.BatchHandler) bus.BatchHandler {
 
 // consumer is the state of a consumer that outlives its sessions.
 type consumer struct {
+	service     string
 	queue       string
 	minAttempt  int // lower bound of Attempt
 	handle      bus.BatchHandler
 	idleTimeout time.Duration
-	failures    int // in a row
+	failures    int             // in a row
+	log         *slog.Logger    // of what messages show about their queue
+	warned      map[string]bool // by the text of the warning
 }
 
 // keepConsuming opens a new session whenever one has ended, until ctx ends.
@@ -144,7 +152,7 @@ func (s *session) handle(ctx context.Context, c *consumer, deliveries <-chan amq
 		if err != nil {
 			return err
 		}
-		batch, last := collectBatch(first, deliveries, c.minAttempt)
+		batch, last := c.collectBatch(first, deliveries)
 		rabbitTaken.Hit()
 		if err := c.handle(ctx, batch); err != nil {
 			return fmt.Errorf("handle a batch: %w", err)
@@ -184,8 +192,8 @@ func (s *session) nextDelivery(c *consumer, deliveries <-chan amqp.Delivery) (am
 
 // collectBatch adds the messages that arrive soon after the first one. It returns them
 // with the tag of the last message, which acknowledges all earlier ones on this channel.
-func collectBatch(first amqp.Delivery, deliveries <-chan amqp.Delivery, atLeast int) (batch []bus.Delivery, last uint64) {
-	batch, last = append(batch, toDelivery(first, atLeast)), first.DeliveryTag
+func (c *consumer) collectBatch(first amqp.Delivery, deliveries <-chan amqp.Delivery) (batch []bus.Delivery, last uint64) {
+	batch, last = c.toDeliveries(first), first.DeliveryTag
 	timer := time.NewTimer(linger)
 	defer timer.Stop()
 	for len(batch) < batchSize {
@@ -194,7 +202,7 @@ func collectBatch(first amqp.Delivery, deliveries <-chan amqp.Delivery, atLeast 
 			if !open {
 				return batch, last
 			}
-			batch, last = append(batch, toDelivery(d, atLeast)), d.DeliveryTag
+			batch, last = append(batch, c.toDeliveries(d)...), d.DeliveryTag
 		case <-timer.C:
 			return batch, last
 		}
@@ -202,16 +210,41 @@ func collectBatch(first amqp.Delivery, deliveries <-chan amqp.Delivery, atLeast 
 	return batch, last
 }
 
-func toDelivery(d amqp.Delivery, atLeast int) bus.Delivery {
-	return bus.Delivery{
-		Message: bus.Message{ID: d.MessageId, Type: d.Type, Body: d.Body},
-		Attempt: max(deliveryCount(d), atLeast),
+// publishedAs returns the event type under which a service published the message. That
+// is that of its routing key, which the broker compares with the publisher's
+// permissions; the message itself can claim any type. A message from another exchange is
+// a dead letter, or was moved by an operator.
+func publishedAs(d amqp.Delivery, service string) string {
+	if d.Exchange != exchange {
+		return d.Type
+	}
+	return strings.TrimSuffix(d.RoutingKey, "."+service)
+}
+
+// inspect logs, once, what a message shows about its queue. A service whose user may not
+// declare queues cannot compare their arguments.
+func (c *consumer) inspect(d amqp.Delivery) {
+	if _, counted := d.Headers[countHeader]; d.Redelivered && !counted {
+		c.warnOnce("RabbitMQ does not count deliveries, so the queue is no quorum queue and has no delivery limit: run 'troupe queues move'")
+	}
+	if d.Headers["x-first-death-reason"] == "expired" {
+		c.warnOnce("events waited longer than a policy of RabbitMQ lets them, and are dead letters now: remove its message-ttl, and replay them")
 	}
 }
 
+func (c *consumer) warnOnce(text string) {
+	if !c.warned[text] {
+		c.warned[text] = true
+		c.log.Warn(text, "queue", c.queue)
+	}
+}
+
+// countHeader is the header in which a quorum queue counts the deliveries of a message.
+const countHeader = "x-delivery-count"
+
 // deliveryCount returns how often the broker has delivered the message before.
 func deliveryCount(d amqp.Delivery) int {
-	switch n := d.Headers["x-delivery-count"].(type) {
+	switch n := d.Headers[countHeader].(type) {
 	case int64:
 		return int(n)
 	case int32:

@@ -32,7 +32,7 @@ var (
 
 func invoices(ids ...string) (batch []bus.Message) {
 	for _, id := range ids {
-		batch = append(batch, bus.Message{ID: id, Type: "invoice.sent.v1", Body: []byte("body of " + id)})
+		batch = append(batch, bus.Message{ID: id, Type: "invoice.sent.v1", Body: fmt.Appendf(nil, `{"id":%q}`, id)})
 	}
 	return batch
 }

@@ -31,7 +31,7 @@ func TestOpenExplainsPermanentErrors(t *testing.T) {
 		"no vhost":            {noVhost, "RabbitMQ has no such vhost for this user: check the path of AMQP_URL"},
 		"other vhost":         {otherVhost, "RabbitMQ has no such vhost for this user: check the path of AMQP_URL"},
 		"no write permission": {noWritePermission, "RabbitMQ does not allow this user to publish events: grant it write permission on the exchange troupe.events"},
-		"no permissions":      {noPermissions, "RabbitMQ does not allow this user to declare exchanges and queues: grant it configure, write and read permission on the vhost"},
+		"no permissions":      {noPermissions, "RabbitMQ does not allow this user to declare exchanges and queues, and some are missing: import deploy/rabbitmq/definitions.json, or grant it configure, write and read permission on the vhost"},
 		"other exchange":      {otherExchange, "RabbitMQ has an exchange of this name with another type or other arguments: delete it, or use another vhost"},
 		"old server":          {oldServer, "RabbitMQ is too old: run 3.10 or later: connect to RabbitMQ: the server is older than 3.10: 3.8.9"},
 	} {
@@ -168,6 +168,23 @@ func TestABrokerThatStartsLaterIsUsed(t *testing.T) {
 	proxy.Restore(t)
 	publish(t, b, invoices("late")...)
 	h.waitFor(t, "late")
+}
+
+func TestTheBusKnowsWhetherTheBrokerCanBeReached(t *testing.T) {
+	t.Parallel()
+	proxy := rabbittest.NewProxy(t, rabbittest.URL(t))
+	proxy.Down()
+	b := open(t, proxy.URL, topology)
+	require.False(t, b.Connected())
+	h := subscribe(t, b, nil)
+	proxy.Restore(t)
+	publish(t, b, invoices("a")...)
+	h.waitFor(t, "a")
+	require.Eventually(t, b.Connected, 30*time.Second, time.Millisecond)
+	proxy.Down()
+	require.Eventually(t, func() bool { return !b.Connected() }, 30*time.Second, time.Millisecond)
+	proxy.Restore(t)
+	require.Eventually(t, b.Connected, 30*time.Second, time.Millisecond)
 }
 
 func TestOpenStopsWithItsContext(t *testing.T) {

@@ -11,13 +11,13 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"troupe/patterns/bus"
-	"troupe/patterns/event"
 )
 
 const (
 	// maxUnconfirmed is how many copies wait for their confirm at a time: a batch of
-	// the relay, if each message has two consumers. The client library drops returned
-	// messages that do not fit into the channel for them, so that channel is as large.
+	// the relay, if each message has two consumers and a copy of its own for each. The
+	// client library drops returned messages that do not fit into the channel for them, so
+	// that channel is as large.
 	maxUnconfirmed = 1024
 	// confirmTimeout is how long a batch may wait for its confirms. A broker that is
 	// out of memory or disk stops reading without an error.
@@ -29,8 +29,6 @@ const (
 )
 
 var (
-	errRefused        = errors.New("RabbitMQ refused the message: a queue is full or has no majority of its nodes")
-	errTooLarge       = fmt.Errorf("the id has more than %d or the body more than %d bytes", maxID, maxBody)
 	errConfirmTimeout = fmt.Errorf("RabbitMQ did not confirm within %v; it may be out of memory or disk", confirmTimeout)
 	errClosed         = errors.New("the bus is closed")
 	errSessionEnded   = errors.New("the session ended")
@@ -40,20 +38,12 @@ var (
 type publisher struct {
 	*session
 	returned chan amqp.Return
+	blockade *blockade
+	// spent means that it was blocked while it published: the outcome of copies is unknown, and
+	// their returns could be taken for those of later ones. It is only kept to learn when
+	// the blockade ends.
+	spent bool
 }
-
-// messageCopy is the copy of a message for one of its consumers.
-type messageCopy struct {
-	message *bus.Message
-	index   int    // of the message in the published batch
-	key     string // the routing key
-	confirm *amqp.DeferredConfirmation
-	err     error
-}
-
-// mandatory reports whether the message has a consumer: only then a queue has to accept
-// the copy.
-func (c *messageCopy) mandatory() bool { return c.key != c.message.Type }
 
 // Publish sends a copy of each message to each of its consumers and then waits for the
 // confirms of all copies. A copy is accepted when a majority of the queue's nodes has
@@ -69,31 +59,11 @@ func (b *Bus) Publish(ctx context.Context, messages []bus.Message) []error {
 	case <-ctx.Done():
 		failAll(copies, ctx.Err())
 	}
-	for _, c := range copies {
-		errs[c.index] = cmp.Or(errs[c.index], c.err)
+	b.metrics.count(copies)
+	for i := range copies {
+		copies[i].fail(errs)
 	}
 	return errs
-}
-
-// makeCopies returns a copy of each message for each of its consumers. It stores the
-// error of a message that cannot be sent in errs.
-func (b *Bus) makeCopies(messages []bus.Message, errs []error) []messageCopy {
-	copies := make([]messageCopy, 0, len(messages))
-	for i := range messages {
-		m := &messages[i]
-		keys, known := b.keys[m.Type]
-		switch {
-		case !known:
-			errs[i] = fmt.Errorf("%q: %w", m.Type, bus.ErrUnknownType)
-		case len(m.ID) > maxID || len(m.Body) > maxBody:
-			errs[i] = errTooLarge
-		default:
-			for _, key := range keys {
-				copies = append(copies, messageCopy{message: m, index: i, key: key})
-			}
-		}
-	}
-	return copies
 }
 
 // failAll marks all copies as failed because of the bus, not because of a message.
@@ -136,25 +106,44 @@ func (b *Bus) publishChunk(ctx context.Context, chunk []messageCopy) error {
 			chunk[i].err = fmt.Errorf("%w: %w", bus.ErrUnavailable, lost) // its outcome is unknown
 		}
 	}
-	if unroutable || lost != nil {
+	b.noteOutcome(lost)
+	switch p.spent = errors.Is(lost, errBlocked); {
+	case p.spent:
+	case unroutable || lost != nil:
 		b.closePublisher() // the next session declares what is missing
 	}
 	return lost
 }
 
-// ensurePublisher returns the publisher, and opens a new one after a lost session.
+// noteOutcome records whether the session could be used. A caller that has given up shows
+// nothing, and a session that is blocked works.
+func (b *Bus) noteOutcome(lost error) {
+	if !errors.Is(lost, context.Canceled) && !errors.Is(lost, context.DeadlineExceeded) {
+		b.contact.note(publishing, lost == nil || errors.Is(lost, errBlocked))
+	}
+}
+
+// ensurePublisher returns the publisher, and opens a new one after a lost session. It
+// fails at once while RabbitMQ blocks the publisher.
 func (b *Bus) ensurePublisher(ctx context.Context) (*publisher, error) {
 	if b.closed {
 		return nil, errClosed
 	}
-	if b.publisher != nil && !b.publisher.channel.IsClosed() {
-		return b.publisher, nil
+	if p := b.publisher; p != nil && !p.channel.IsClosed() {
+		if err := p.blockade.err(); err != nil {
+			return nil, err
+		}
+		if !p.spent {
+			return p, nil
+		}
 	}
 	b.closePublisher()
-	p := &publisher{}
+	p := &publisher{blockade: newBlockade()}
 	var err error
-	p.session, err = b.dial(ctx, "publish", func(s *session) error {
+	p.session, err = b.dial(ctx, publishing, func(s *session) error {
 		p.returned = s.channel.NotifyReturn(make(chan amqp.Return, maxUnconfirmed))
+		notices := s.connection.NotifyBlocked(make(chan amqp.Blocking, 1))
+		go b.watch(p.blockade, notices) // it ends with the connection
 		return s.channel.Confirm(false)
 	})
 	if err != nil {
@@ -173,12 +162,20 @@ func (s *session) probePublish() error {
 	if err := s.channel.Confirm(false); err != nil {
 		return err
 	}
+	notices := s.connection.NotifyBlocked(make(chan amqp.Blocking, 1))
 	confirm, err := s.channel.PublishWithDeferredConfirm(exchange, probeKey, false, false, amqp.Publishing{})
-	if err == nil && !confirm.Wait() {
-		err = cmp.Or(s.closeReason(), errRefused)
-	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errProbe, err)
+	}
+	select {
+	case <-confirm.Done():
+	case notice, blocked := <-notices:
+		if blocked {
+			return fmt.Errorf("%w: %s", errBlocked, notice.Reason)
+		}
+	}
+	if !confirm.Wait() {
+		return fmt.Errorf("%w: %w", errProbe, cmp.Or(s.closeReason(), errRefused))
 	}
 	return nil
 }
@@ -192,7 +189,7 @@ func (b *Bus) closePublisher() {
 }
 
 // sendAndConfirm sends copies and waits for their confirms. An error means that the
-// session is lost.
+// session is lost or blocked.
 func (p *publisher) sendAndConfirm(chunk []messageCopy) (lost error) {
 	p.conn.cork()
 	for i := range chunk {
@@ -207,10 +204,8 @@ func (p *publisher) sendAndConfirm(chunk []messageCopy) (lost error) {
 		p.kill() // otherwise Wait below would wait for confirms that cannot come
 	}
 	rabbitSent.Hit()
-	for i, sent := range chunk {
-		if sent.confirm != nil && !sent.confirm.Wait() {
-			chunk[i].err = errRefused
-		}
+	if err := p.awaitConfirms(chunk); err != nil {
+		return err
 	}
 	if lost != nil || p.channel.IsClosed() {
 		return cmp.Or(p.closeReason(), lost, errSessionEnded)
@@ -219,18 +214,12 @@ func (p *publisher) sendAndConfirm(chunk []messageCopy) (lost error) {
 }
 
 func (p *publisher) send(c *messageCopy) (*amqp.DeferredConfirmation, error) {
-	return p.channel.PublishWithDeferredConfirm(exchange, c.key, c.mandatory(), false, amqp.Publishing{
-		DeliveryMode: amqp.Persistent,
-		ContentType:  event.ContentType,
-		MessageId:    c.message.ID,
-		Type:         c.message.Type,
-		Body:         c.message.Body,
-	})
+	return p.channel.PublishWithDeferredConfirm(c.exchange, c.key, c.mandatory(), false, c.publishing())
 }
 
 // markReturned marks the copies that the broker returned as unroutable, and reports
 // whether there were any. The return of a copy comes before its confirm, so all returns
-// have arrived by now. They carry the message id and the routing key as they were sent.
+// have arrived by now. They carry the id and the routing key as they were sent.
 func (p *publisher) markReturned(chunk []messageCopy) bool {
 	type label struct{ id, key string }
 	unroutable := map[label]bool{}
@@ -239,13 +228,13 @@ func (p *publisher) markReturned(chunk []messageCopy) bool {
 		if !open {
 			break
 		}
-		unroutable[label{r.MessageId, r.RoutingKey}] = true
+		unroutable[label{cmp.Or(r.MessageId, r.CorrelationId), r.RoutingKey}] = true
 	}
 	if len(unroutable) == 0 {
 		return false
 	}
 	for i, sent := range chunk {
-		if unroutable[label{sent.message.ID, sent.key}] {
+		if unroutable[label{sent.id(), sent.key}] {
 			chunk[i].err = fmt.Errorf("%q: %w", sent.key, bus.ErrUnroutable)
 		}
 	}

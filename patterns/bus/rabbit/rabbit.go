@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -14,12 +16,20 @@ import (
 	"troupe/patterns/bus"
 )
 
-// Config configures a Bus. All fields are required.
+// Config configures a Bus. The first four fields are required.
 type Config struct {
 	URL      string // amqp://user:password@host:5672/vhost
 	Name     string // of this program's connections, shown to the operator of RabbitMQ
 	Topology bus.Topology
 	Log      *slog.Logger
+	// RefuseOtherQueues makes Open fail if a queue has other arguments than the topology
+	// needs. Without it the queue is used, with a warning.
+	RefuseOtherQueues bool
+	// EventsPerMessage is how many events of one type a message to a consumer may hold, if
+	// they are published together; 0 or 1: one each. Consumers of this version read both.
+	EventsPerMessage int
+	// Public makes the bus publish each event once more, to the exchange for consumers outside.
+	Public bool
 }
 
 // Bus publishes on one connection and consumes on others, so that a broker that
@@ -27,8 +37,11 @@ type Config struct {
 type Bus struct {
 	Config
 
-	keys   map[string][]string // by event type, see routingKeys
-	warned sync.Map            // names of queues that the log has warned about
+	keys    map[string][]string // by event type, see routingKeys
+	metrics metrics
+	contact contact
+	others  sync.Map    // queues with other arguments, by name, and what differs
+	checked atomic.Bool // this user may not declare, and what it needs was there
 
 	publishLock chan struct{} // full while a call publishes; guards the two fields below
 	publisher   *publisher    // nil until the first message, and after a lost session
@@ -45,17 +58,33 @@ func Open(ctx context.Context, c Config) (*Bus, error) {
 	if !validURL(c.URL) {
 		return nil, errInvalidURL
 	}
-	b := &Bus{Config: c, keys: routingKeys(c.Topology), publishLock: make(chan struct{}, 1), idleTimeout: defaultIdleTimeout}
-	s, err := b.dial(ctx, "start", (*session).probePublish)
+	b := &Bus{Config: c, keys: routingKeys(c.Topology), metrics: newMetrics(), publishLock: make(chan struct{}, 1), idleTimeout: defaultIdleTimeout}
+	s, err := b.dial(ctx, opening, (*session).probePublish)
 	if err == nil {
 		s.close()
-		return b, nil
+		return b, b.refuseOthers()
 	}
 	if sentence := remedy(err); sentence != "" {
 		return nil, fmt.Errorf("%s: %w", sentence, err)
 	}
 	c.Log.WarnContext(ctx, "RabbitMQ cannot be reached yet; starting without it and retrying", "error", err)
 	return b, nil
+}
+
+// refuseOthers returns an error that names the queues with other arguments, if they are
+// not to be used.
+func (b *Bus) refuseOthers() error {
+	var all []string
+	b.others.Range(func(_, difference any) bool {
+		all = append(all, difference.(string))
+		return true
+	})
+	if !b.RefuseOtherQueues || len(all) == 0 {
+		return nil
+	}
+	slices.Sort(all)
+	return fmt.Errorf("RabbitMQ has queues with other arguments, which may lose events: run 'troupe queues move', "+
+		"which moves their events into queues with the right ones (%s)", strings.Join(all, "; "))
 }
 
 // errInvalidURL names no part of the URL, since any part of a URL that was parsed
@@ -85,9 +114,11 @@ func remedy(err error) string {
 	}
 	switch declaring := errors.Is(err, errDeclare); {
 	case failure.Code == amqp.AccessRefused && errors.Is(err, errProbe):
-		return "RabbitMQ does not allow this user to publish events: grant it write permission on the exchange " + exchange
+		return "RabbitMQ does not allow this user to publish events: grant it write permission on the exchange " + exchange +
+			", and topic permission for its routing keys"
 	case failure.Code == amqp.AccessRefused && declaring:
-		return "RabbitMQ does not allow this user to declare exchanges and queues: grant it configure, write and read permission on the vhost"
+		return "RabbitMQ does not allow this user to declare exchanges and queues, and some are missing: " +
+			"import deploy/rabbitmq/definitions.json, or grant it configure, write and read permission on the vhost"
 	case failure.Code == amqp.AccessRefused:
 		return "RabbitMQ refuses user or password: check AMQP_URL"
 	case failure.Code == amqp.NotAllowed, failure.Code == amqp.InvalidPath:

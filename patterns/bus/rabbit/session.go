@@ -36,6 +36,14 @@ type session struct {
 
 // dial opens a session, declares the topology on it, and prepares it for its use.
 func (b *Bus) dial(ctx context.Context, use string, prepare func(*session) error) (*session, error) {
+	s, err := b.dialOnce(ctx, use, prepare)
+	if err == nil || ctx.Err() == nil {
+		b.contact.note(use, err == nil)
+	}
+	return s, err
+}
+
+func (b *Bus) dialOnce(ctx context.Context, use string, prepare func(*session) error) (*session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, setupTimeout, errSetupTimeout)
 	defer cancel()
 	s, disarm := &session{}, func() bool { return true }

@@ -55,6 +55,7 @@ func Admin(t testing.TB, method, path, body string) {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, base+path, strings.NewReader(body))
 	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
 	request.Close = true // leave no goroutine behind
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
