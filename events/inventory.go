@@ -5,8 +5,8 @@ package events
 type ProductChanged struct {
 	SKU    string `json:"sku"`
 	Name   string `json:"name"`
-	Price  Money  `json:"price"`
-	Active bool   `json:"active"`
+	Price  Money  `json:"price"`  // the price of one piece
+	Active bool   `json:"active"` // whether it can be ordered
 	// Version rises with every change of the product.
 	Version int64 `json:"version"`
 }
@@ -14,7 +14,7 @@ type ProductChanged struct {
 // StockChanged is published when the number of pieces that can be ordered changes.
 type StockChanged struct {
 	SKU       string `json:"sku"`
-	Available int64  `json:"available"` // can be ordered now
+	Available int64  `json:"available"` // how many pieces can be ordered now
 	// Version rises with every change of the product's stock.
 	Version int64 `json:"version"`
 }
@@ -22,14 +22,14 @@ type StockChanged struct {
 // StockLine is a quantity of one product.
 type StockLine struct {
 	SKU      string `json:"sku"`
-	Quantity int64  `json:"quantity"`
+	Quantity int64  `json:"quantity" minimum:"1"`
 }
 
 // Shortage is how many pieces of a product an order wanted and how many were available.
 type Shortage struct {
 	SKU       string `json:"sku"`
-	Wanted    int64  `json:"wanted"`
-	Available int64  `json:"available"`
+	Wanted    int64  `json:"wanted"`    // how many pieces the order has
+	Available int64  `json:"available"` // how many can be ordered
 }
 
 // StockReserved is published when all lines of an order are set aside.
@@ -41,7 +41,7 @@ type StockReserved struct {
 // StockRejected is published when a product is short. Nothing is set aside for the order.
 type StockRejected struct {
 	OrderID string     `json:"order_id"`
-	Short   []Shortage `json:"short"`
+	Short   []Shortage `json:"short"` // the products of which there are too few
 }
 
 // StockCommitted is published when the reserved stock of a confirmed order has left the

@@ -5,8 +5,8 @@ type NotificationSent struct {
 	DeliveryID string `json:"delivery_id"`
 	UserID     string `json:"user_id"`
 	OrderID    string `json:"order_id,omitempty"`
-	Kind       string `json:"kind"`    // what the message is about, for example order.paid
-	Channel    string `json:"channel"` // email
+	Kind       string `json:"kind"` // what the message is about, for example order.paid
+	Channel    string `json:"channel"`
 }
 
 // NotificationFailed is published when a message was given up: it will not reach its

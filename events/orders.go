@@ -4,8 +4,8 @@ package events
 type OrderLine struct {
 	SKU       string `json:"sku"`
 	Name      string `json:"name"`
-	Quantity  int64  `json:"quantity"`
-	UnitPrice Money  `json:"unit_price"`
+	Quantity  int64  `json:"quantity" minimum:"1"`
+	UnitPrice Money  `json:"unit_price"` // the price of one piece
 }
 
 // OrderCreated is published when a customer places an order. It starts the saga:
@@ -30,7 +30,7 @@ type OrderConfirmed struct {
 type OrderPaid struct {
 	OrderID string `json:"order_id"`
 	UserID  string `json:"user_id"`
-	Amount  Money  `json:"amount"`
+	Amount  Money  `json:"amount"` // what the customer has paid
 }
 
 // OrderCancelled is published when an order is cancelled for good. It starts the
@@ -39,9 +39,8 @@ type OrderCancelled struct {
 	OrderID string `json:"order_id"`
 	UserID  string `json:"user_id"`
 	Total   Money  `json:"total"`
-	// Reason is one of stock_rejected, payment_declined, deadline, customer,
-	// admin, capture_failed.
-	Reason string `json:"reason"`
+	// Reason is a code. There may be others later.
+	Reason string `json:"reason" known:"stock_rejected,payment_declined,deadline,customer,admin,capture_failed"`
 }
 
 // OrderShipped is published when an order is handed to the carrier.

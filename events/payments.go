@@ -5,7 +5,7 @@ type PaymentAuthorized struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
 	PaymentID string `json:"payment_id"`
-	Amount    Money  `json:"amount"`
+	Amount    Money  `json:"amount"` // the money that it is about
 }
 
 // PaymentDeclined is published when the payment provider has declined for good.
@@ -13,7 +13,7 @@ type PaymentDeclined struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
 	PaymentID string `json:"payment_id"`
-	Amount    Money  `json:"amount"`
+	Amount    Money  `json:"amount"` // the money that it is about
 	Reason    string `json:"reason"` // the provider's code, for example insufficient_funds
 }
 
@@ -22,7 +22,7 @@ type PaymentCaptured struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
 	PaymentID string `json:"payment_id"`
-	Amount    Money  `json:"amount"`
+	Amount    Money  `json:"amount"` // the money that it is about
 }
 
 // PaymentCaptureFailed is published when the authorized money can no longer be
@@ -31,7 +31,7 @@ type PaymentCaptureFailed struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
 	PaymentID string `json:"payment_id"`
-	Amount    Money  `json:"amount"`
+	Amount    Money  `json:"amount"` // the money that it is about
 	Reason    string `json:"reason"` // the provider's code, for example expired
 }
 
@@ -41,7 +41,7 @@ type PaymentVoided struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
 	PaymentID string `json:"payment_id"`
-	Amount    Money  `json:"amount"`
+	Amount    Money  `json:"amount"` // the money that it is about
 }
 
 // PaymentRefunded is published when captured money was returned to the customer.
@@ -49,7 +49,7 @@ type PaymentRefunded struct {
 	OrderID   string `json:"order_id"`
 	UserID    string `json:"user_id"`
 	PaymentID string `json:"payment_id"`
-	Amount    Money  `json:"amount"`
+	Amount    Money  `json:"amount"` // the money that it is about
 	Reason    string `json:"reason"` // why the order was cancelled (see order.cancelled), or an admin's words
 }
 

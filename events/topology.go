@@ -6,15 +6,25 @@
 // version (order.created.v2) that is published beside the old one.
 package events
 
+// Requesters lists the services that publish projection.requested, because they keep data
+// of other services. Every other event has one publisher.
+var Requesters = []string{"notifications", "orders"}
+
+// Compensations lists the consumers that return what an order has taken. They try an event
+// that fails without an end, where others give up some time.
+var Compensations = map[string][]string{"order.cancelled.v1": {"inventory", "payments"}}
+
 // Topology lists, for each type of event, the services that consume it. A service
 // without a handler for each of its types, or with a handler for another type, does not
-// start. A type without consumers is published all the same: a service that consumes it
-// can be added later, without a change to the publisher.
+// start. A type without consumers is published only if EVENTS_PUBLIC is set. A service that
+// consumes it can be added later, without a change to the publisher.
 var Topology = map[string][]string{
-	"user.registered.v1": {"notifications"},
-	"user.updated.v1":    {"notifications"},
-	"user.deleted.v1":    {"notifications", "orders"},
-	"session.revoked.v1": {"inventory", "notifications", "orders", "payments"},
+	"user.registered.v1":              {"notifications"},
+	"user.updated.v1":                 {"notifications"},
+	"user.deleted.v1":                 {"notifications", "orders"},
+	"user.password_changed.v1":        {"notifications"},
+	"user.signed_in_on_new_device.v1": {"notifications"},
+	"session.revoked.v1":              {"inventory", "notifications", "orders", "payments"},
 
 	"product.changed.v1": {"orders"},
 	"stock.changed.v1":   {"orders"},
@@ -37,6 +47,22 @@ var Topology = map[string][]string{
 	"payment.voided.v1":         {"orders"},
 	"payment.refunded.v1":       {"orders", "notifications"},
 
+	"projection.requested.v1": {"inventory", "users"},
+
 	"notification.sent.v1":   {},
 	"notification.failed.v1": {},
 }
+
+// published lists the types that each service publishes: those of its file.
+var published = map[string][]string{
+	"users": {
+		"user.registered.v1", "user.updated.v1", "user.deleted.v1", "user.password_changed.v1", "user.signed_in_on_new_device.v1", "session.revoked.v1",
+	},
+	"inventory":     {"product.changed.v1", "stock.changed.v1", "stock.reserved.v1", "stock.rejected.v1", "stock.committed.v1", "stock.released.v1"},
+	"orders":        {"order.created.v1", "order.confirmed.v1", "order.paid.v1", "order.cancelled.v1", "order.shipped.v1", "order.delivered.v1"},
+	"payments":      {"payment.authorized.v1", "payment.declined.v1", "payment.captured.v1", "payment.capture_failed.v1", "payment.voided.v1", "payment.refunded.v1"},
+	"notifications": {"notification.sent.v1", "notification.failed.v1"},
+}
+
+// Published returns the types of the events that a service publishes.
+func Published(service string) []string { return published[service] }

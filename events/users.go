@@ -1,11 +1,9 @@
 package events
 
-import "time"
-
 // UserRegistered is published when a user has registered.
 type UserRegistered struct {
 	UserID string `json:"user_id"`
-	Email  string `json:"email"`
+	Email  string `json:"email" format:"email"`
 	Name   string `json:"name"`
 	Locale string `json:"locale"`
 	// Version rises with every change of the account, so that a late event
@@ -17,7 +15,7 @@ type UserRegistered struct {
 // carries the new values.
 type UserUpdated struct {
 	UserID  string `json:"user_id"`
-	Email   string `json:"email"`
+	Email   string `json:"email" format:"email"`
 	Name    string `json:"name"`
 	Locale  string `json:"locale"`
 	Version int64  `json:"version"`
@@ -36,7 +34,18 @@ type SessionRevoked struct {
 	SessionID string `json:"session_id"`
 	UserID    string `json:"user_id"`
 	// Until is when the last access token of the session expires.
-	Until time.Time `json:"until"`
+	Until Time `json:"until"`
+}
+
+// UserPasswordChanged is published when an account has got another password.
+type UserPasswordChanged struct {
+	UserID string `json:"user_id"`
+}
+
+// UserSignedInOnNewDevice is published when a user signs in with the password on a device
+// that is not known, but not for the first sign-in after the registration.
+type UserSignedInOnNewDevice struct {
+	UserID string `json:"user_id"`
 }
 
 func (UserRegistered) EventType() string { return "user.registered.v1" }
@@ -44,7 +53,13 @@ func (UserUpdated) EventType() string    { return "user.updated.v1" }
 func (UserDeleted) EventType() string    { return "user.deleted.v1" }
 func (SessionRevoked) EventType() string { return "session.revoked.v1" }
 
+func (UserPasswordChanged) EventType() string     { return "user.password_changed.v1" }
+func (UserSignedInOnNewDevice) EventType() string { return "user.signed_in_on_new_device.v1" }
+
 func (e UserRegistered) CorrelationID() string { return e.UserID }
 func (e UserUpdated) CorrelationID() string    { return e.UserID }
 func (e UserDeleted) CorrelationID() string    { return e.UserID }
 func (e SessionRevoked) CorrelationID() string { return e.UserID }
+
+func (e UserPasswordChanged) CorrelationID() string     { return e.UserID }
+func (e UserSignedInOnNewDevice) CorrelationID() string { return e.UserID }
