@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -63,7 +65,11 @@ func measure(b *testing.B, h http.Handler, token string) {
 	}
 }
 
-func benchGateway(b *testing.B) (http.Handler, string) {
+func benchGateway(b testing.TB) (http.Handler, string) {
+	return benchGatewayOf(b, memory{strings.Repeat("x", 512)})
+}
+
+func benchGatewayOf(b testing.TB, services http.RoundTripper) (http.Handler, string) {
 	key, err := auth.NewPrivateKey()
 	require.NoError(b, err)
 	signer, err := auth.NewSigner(key)
@@ -74,12 +80,32 @@ func benchGateway(b *testing.B) (http.Handler, string) {
 	for _, name := range names {
 		peers[name] = "http://" + name
 	}
+	config := filepath.Join(b.TempDir(), "gateway.yaml")
+	require.NoError(b, os.WriteFile(config, []byte(
+		"extends: default\nlimits:\n  address: {rate: 1000000, burst: 1000000}\n  user: {rate: 1000000, burst: 1000000}\n"), 0o600))
 	instance, err := app.NewInstance(gateway.Service, app.Dependencies{
-		JWKS: signer.JWKS(), Peers: peers, Transport: memory{strings.Repeat("x", 512)},
+		Environ: map[string]string{"GATEWAY_CONFIG": config},
+		JWKS:    signer.JWKS(), Peers: peers, Transport: services,
 		Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(b, err)
 	return instance.Handler, "Bearer " + token
+}
+
+// mostAllocations is the budget of one request, with those of the transport above. Each
+// costs time, and all of them the garbage collector's.
+const mostAllocations = 33
+
+func TestARequestStaysWithinItsBudgetOfAllocations(t *testing.T) { //nolint:paralleltest // counts the allocations of the process
+	if testing.CoverMode() != "" || raceDetector {
+		t.Skip("instrumented code allocates more")
+	}
+	h, token := benchGateway(t)
+	per := func(h http.Handler, token string) float64 {
+		return testing.AllocsPerRun(200, func() { h.ServeHTTP(&sink{http.Header{}}, benchRequest(t.Context(), token)) })
+	}
+	alone := per(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), token)
+	require.LessOrEqual(t, per(h, token)-alone, float64(mostAllocations))
 }
 
 func BenchmarkRequestAlone(b *testing.B) {
@@ -88,6 +114,27 @@ func BenchmarkRequestAlone(b *testing.B) {
 
 func BenchmarkGateway(b *testing.B) {
 	h, token := benchGateway(b)
+	measure(b, h, token)
+}
+
+// refusing is a transport to a service that has too much to do.
+type refusing struct{}
+
+func (refusing) RoundTrip(r *http.Request) (*http.Response, error) {
+	const problem = `{"code":"orders_overloaded"}`
+	return &http.Response{
+		StatusCode: 503, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": {"application/problem+json"}, "Retry-After": {"1"}}, ContentLength: int64(len(problem)),
+		Body: io.NopCloser(strings.NewReader(problem)), Request: r,
+	}, nil
+}
+
+// What a refusal by the gateway itself costs: nearly none of the requests is sent.
+func BenchmarkRefusal(b *testing.B) {
+	h, token := benchGatewayOf(b, refusing{})
+	for range 100_000 {
+		h.ServeHTTP(&sink{http.Header{}}, benchRequest(b.Context(), token))
+	}
 	measure(b, h, token)
 }
 

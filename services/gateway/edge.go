@@ -1,9 +1,14 @@
 package gateway
 
 import (
+	"bytes"
 	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -11,40 +16,56 @@ import (
 	"troupe/platform/fault"
 	"troupe/platform/httpapi"
 	"troupe/platform/telemetry"
+	"troupe/services/gateway/internal/config"
+	"troupe/services/gateway/internal/inflight"
 	"troupe/services/gateway/internal/openapi"
 	"troupe/services/gateway/internal/sanitize"
-	"troupe/services/gateway/internal/upstream"
 )
 
 type gateway struct {
 	settings
-	verifier  *auth.Verifier
-	log       *slog.Logger
-	upstreams map[string]*upstream.Upstream
-	document  *openapi.Cache
-	rejected  *prometheus.CounterVec
-	api       http.Handler // routes the requests that were not rejected
+	edge
+	verifier     *auth.Verifier
+	log          *slog.Logger
+	routing      atomic.Pointer[routing] // the routes in use; a reload swaps it
+	reloads      *reloads
+	readers      *inflight.Readers
+	document     *openapi.Cache
+	audit        auditLog
+	forcing      sync.Mutex // held while an admin forces a breaker
+	rejected     *prometheus.CounterVec
+	rateLimited  *prometheus.CounterVec
+	missingParts *prometheus.CounterVec
+	api          http.Handler // routes the requests that were not rejected
 }
 
 // ServeHTTP rejects ambiguous requests before anything else reads them, and removes the
 // headers that a client must not set.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := sanitize.Check(r); err != nil {
+		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close") // the server must not wait for a body that is not read
+		}
 		r = withRequestID(w, r)
 		g.rejected.WithLabelValues(err.Code).Inc()
-		g.log.LogAttrs(r.Context(), slog.LevelInfo, "request rejected", slog.String("code", err.Code))
+		g.log.LogAttrs(r.Context(), slog.LevelInfo, "request rejected", slog.String("code", err.Code),
+			slog.String("client", sanitize.OriginOf(r, g.trust).Client))
 		httpapi.WriteProblem(w, r, err)
 		return
 	}
-	origin := sanitize.OriginOf(r, g.TrustedProxies)
+	g.warnOfOverlookedClient(r)
+	origin := sanitize.OriginOf(r, g.trust)
+	g.setHSTS(w.Header(), origin.Proto)
+	webSocket := sanitize.IsWebSocket(r)
 	sanitize.StripHopByHop(r.Header)
 	sanitize.StripForged(r.Header)
 	origin.Set(r.Header)
+	if webSocket {
+		r.Header["Upgrade"] = []string{"websocket"} // for routes that allow it
+	}
 	switch {
 	case g.cors(w, r):
-	case r.URL.Path == "/openapi.json" && r.Method == http.MethodGet:
-		g.serveDocument(w, r)
-	default:
+	case g.admitOwn(w, r):
 		g.api.ServeHTTP(w, r)
 	}
 }
@@ -66,40 +87,49 @@ func setTraceHeaders(r *http.Request, answer http.Header) {
 }
 
 // authorize rejects requests that the service would reject too, to save the service the
-// work. On public routes it leaves the token to the service.
+// work. On public routes it leaves the token to the service. The caller is empty if it is
+// not known.
 //
 // If the gateway has no keys yet, because the users service was down when the gateway
 // started, it lets the request pass: the service verifies the token with the keys that
 // it keeps. So an order is accepted even while the users service is down.
-func (g *gateway) authorize(who access, r *http.Request) error {
-	if who == public {
-		return nil
+func (g *gateway) authorize(who config.Access, r *http.Request) (auth.Caller, error) {
+	if who == config.Public {
+		return auth.Caller{}, nil
 	}
 	token, err := httpapi.BearerToken(r.Header)
 	if err != nil {
-		return err
+		return auth.Caller{}, err
 	}
 	if token == "" {
-		return httpapi.ErrTokenMissing
+		return auth.Caller{}, httpapi.ErrTokenMissing
 	}
 	caller, err := g.verifier.Verify(r.Context(), token)
 	switch {
 	case fault.Is(err, fault.Unavailable):
-		return nil
+		return auth.Caller{}, nil
 	case err != nil:
-		return err
-	case who == adminOnly && caller.Role != auth.Admin:
-		return httpapi.RoleRequired(auth.Admin)
+		return auth.Caller{}, err
+	case who == config.Admin && caller.Role != auth.Admin:
+		return caller, httpapi.RoleRequired(auth.Admin)
 	}
-	return nil
+	return caller, nil
 }
 
 func (g *gateway) serveDocument(w http.ResponseWriter, r *http.Request) {
 	document, err := g.document.Document(r.Context())
 	if err != nil {
-		httpapi.WriteProblem(w, withRequestID(w, r), err)
+		httpapi.WriteProblem(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(document) // an error means that the client has gone
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("ETag", document.ETag)
+	h.Set("Cache-Control", "no-cache") // the ETag makes asking again cheap
+	for name, list := range map[string][]string{"X-Troupe-Missing": document.Missing, "X-Troupe-Stale": document.Stale} {
+		if len(list) > 0 {
+			h.Set(name, strings.Join(list, ", "))
+		}
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(document.JSON)) // it answers If-None-Match
 }

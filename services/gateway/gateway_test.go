@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,11 +41,15 @@ func TestEveryPublicRouteLeadsToItsService(t *testing.T) {
 	} {
 		for _, request := range requests {
 			method, path, _ := strings.Cut(request, " ")
-			h := w.call(t, auth.Admin, method, path+"?a=1&a=2&b", "hello").received(t)
+			body := "hello"
+			if method == "GET" {
+				body = ""
+			}
+			h := w.call(t, auth.Admin, method, path+"?a=1&a=2&b", body).received(t)
 			require.Equal(t, service, h.Service, request)
 			require.Equal(t, method, h.Method)
 			require.Equal(t, path+"?a=1&a=2&b", h.URI)
-			require.Equal(t, "hello", h.Body)
+			require.Equal(t, body, h.Body)
 		}
 	}
 }
@@ -67,7 +74,6 @@ func TestAKnownPathListsItsMethods(t *testing.T) {
 	w := start(t, nil)
 	for request, allow := range map[string]string{
 		"DELETE /orders":         "GET, HEAD, POST",
-		"OPTIONS /orders":        "GET, HEAD, POST",
 		"PUT /orders/42":         "GET, HEAD",
 		"GET /token":             "POST",
 		"PUT /users/me":          "GET, HEAD, PATCH, DELETE",
@@ -163,7 +169,7 @@ func TestForgedOriginHeadersAreReplaced(t *testing.T) {
 	h := w.call(t, auth.User, "GET", "/orders", "",
 		"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.example", "X-Forwarded-Port", "1",
 		"Forwarded", "for=6.6.6.6", "X-Real-Ip", "6.6.6.6", "X-User-Id", "root", "X-Auth-Role", "admin", "X_User_Id", "root",
-		"X-Original-Url", "/admin", "X-Http-Method-Override", "DELETE", "X-Request-Id", "mine-1",
+		"X-Original-Url", "/admin", "X-Http-Method-Override", "DELETE", "X-Request-Id", "mine-1", "X-Request-Timeout-Ms", "3600000",
 		"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "Accept-Language", "de").received(t)
 	require.Equal(t, "127.0.0.1", h.Header.Get("X-Forwarded-For"))
 	require.Equal(t, "http", h.Header.Get("X-Forwarded-Proto"))
@@ -171,7 +177,10 @@ func TestForgedOriginHeadersAreReplaced(t *testing.T) {
 	require.Equal(t, "mine-1", h.Header.Get("X-Request-Id"))
 	require.Equal(t, "de", h.Header.Get("Accept-Language"))
 	require.Contains(t, h.Header.Get("Traceparent"), "0af7651916cd43dd8448eb211c80319c")
-	for _, forged := range []string{"X-Forwarded-Port", "Forwarded", "X-Real-Ip", "X-User-Id", "X-Auth-Role", "X_user_id", "X-Original-Url", "X-Http-Method-Override"} {
+	_, port, _ := strings.Cut(strings.TrimPrefix(w.URL, "http://"), ":")
+	require.Equal(t, port, h.Header.Get("X-Forwarded-Port"))
+	require.Equal(t, []string{`for=127.0.0.1;host="127.0.0.1:` + port + `";proto=http`}, h.Header["Forwarded"])
+	for _, forged := range []string{"X-Real-Ip", "X-User-Id", "X-Auth-Role", "X_user_id", "X-Original-Url", "X-Http-Method-Override"} {
 		require.NotContains(t, h.Header, forged)
 	}
 }
@@ -185,6 +194,21 @@ func TestATrustedProxysForwardedAddressCounts(t *testing.T) {
 	h = w.call(t, auth.User, "GET", "/orders", "", "X-Forwarded-For", "nonsense", "X-Forwarded-Proto", "gopher").received(t)
 	require.Equal(t, "127.0.0.1", h.Header.Get("X-Forwarded-For"))
 	require.Equal(t, "http", h.Header.Get("X-Forwarded-Proto"))
+}
+
+func TestTheAccessLogOfTheGatewayNamesClientUserAndOutcome(t *testing.T) {
+	t.Parallel()
+	w := start(t, map[string]string{"GATEWAY_TRUSTED_PROXIES": "127.0.0.0/8"})
+	w.call(t, auth.User, "GET", "/orders?secret=hunter2", "", "X-Forwarded-For", "9.9.9.9").received(t)
+	w.call(t, auth.User, "GET", "/users", "", "X-Forwarded-For", "9.9.9.9").problem(t, 403, "role_required")
+	w.call(t, "", "GET", "/orders", "", "X-Forwarded-For", "9.9.9.9").problem(t, 401, "token_missing")
+	require.Eventually(t, func() bool { return w.log.count("client=9.9.9.9") == 3 }, 5*time.Second, time.Millisecond)
+	require.Equal(t, 1, w.log.count("client=9.9.9.9 user=ann code=role_required"))
+	require.Equal(t, 2, w.log.count("client=9.9.9.9 user=ann"))
+	require.Equal(t, 1, w.log.count("client=9.9.9.9 code=token_missing"))
+	require.Zero(t, w.log.count("hunter2"))
+	w.call(t, "", "GET", "//x", "").problem(t, 400, "path_refused")
+	require.Equal(t, 1, w.log.count("code=path_refused client=127.0.0.1"))
 }
 
 func TestConfiguredOriginsMayCallFromABrowser(t *testing.T) {
@@ -231,7 +255,7 @@ func TestTheDocumentContainsPublicOperations(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	for _, name := range names {
-		w.services[name].respondWith(503)
+		w.services[name].setHandler(answer("application/json", "{}"))
 	}
 	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(rw, `{"openapi":"3.1.0","info":{"title":"x"},"paths":{
@@ -243,14 +267,89 @@ func TestTheDocumentContainsPublicOperations(t *testing.T) {
 	r := w.call(t, "", "GET", "/openapi.json", "")
 	require.Equal(t, 200, r.StatusCode)
 	require.JSONEq(t, `{"openapi":"3.1.0","info":`+info(t, r.body)+`,"paths":{"/orders/{order_id}":{"get":{
-		"operationId":"orders-show-order","tags":["orders"],"responses":{"200":{"$ref":"#/components/responses/orders_200"}}}}},
+		"operationId":"getOrder","tags":["orders"],"responses":{"200":{"$ref":"#/components/responses/orders_200"}}}}},
 		"components":{"responses":{"orders_200":{"x":1}},
 		"schemas":{"orders_Order":{"properties":{"lines":{"items":{"$ref":"#/components/schemas/orders_Line"}}}},"orders_Line":{}},
-		"securitySchemes":{"bearer":{"type":"http"}}}}`, string(r.body))
+		"securitySchemes":{"bearer":{"type":"http"}}}}`, withoutOwn(t, r.body))
 
 	w.services["orders"].respondWith(503)
 	w.clock.advance(time.Hour)
-	require.Equal(t, string(r.body), string(w.call(t, "", "GET", "/openapi.json", "").body), "a service that is down is shown as it was")
+	later := w.call(t, "", "GET", "/openapi.json", "")
+	require.Equal(t, withoutOwn(t, r.body), withoutOwn(t, later.body), "a service that is down is shown as it was")
+	require.Equal(t, "orders", later.Header.Get("X-Troupe-Stale"))
+	require.Contains(t, string(later.body), `"x-troupe-stale":{"orders":"as of 2026-01-01T12:00:00Z`)
+}
+
+// The services' own documents are built in, so an unlucky moment hides nothing.
+func TestTheDocumentIsCompleteBeforeAnyServiceAnswers(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("extends: default\nroutes:\n  - {path: '/legacy/{rest...}', upstream: legacy, access: public}\n"+
+		"upstreams: {legacy: {targets: ['http://127.0.0.1:1']}}\n"), 0o600))
+	w := start(t, map[string]string{"GATEWAY_CONFIG": file})
+	for _, name := range names {
+		w.services[name].respondWith(503)
+	}
+	r := w.call(t, "", "GET", "/openapi.json", "")
+	require.Equal(t, "inventory, notifications, orders, payments, users", r.Header.Get("X-Troupe-Stale"))
+	require.Equal(t, "legacy", r.Header.Get("X-Troupe-Missing"))
+	var document struct {
+		Paths   map[string]any
+		Missing map[string]string `json:"x-troupe-missing"`
+		Stale   map[string]string `json:"x-troupe-stale"`
+	}
+	require.NoError(t, json.Unmarshal(r.body, &document))
+	for _, path := range []string{"/users/me", "/token", "/products/{sku}", "/orders", "/payments", "/notifications"} {
+		require.Contains(t, document.Paths, path)
+	}
+	require.Contains(t, document.Missing["legacy"], "/openapi.json")
+	require.Contains(t, document.Stale["orders"], "was built")
+
+	tag := r.Header.Get("ETag")
+	require.NotEmpty(t, tag)
+	require.Equal(t, 304, w.call(t, "", "GET", "/openapi.json", "", "If-None-Match", tag).StatusCode)
+	for _, name := range names {
+		w.services[name].setHandler(answer("application/json", "{}"))
+	}
+	w.clock.advance(time.Hour)
+	r = w.call(t, "", "GET", "/openapi.json", "", "If-None-Match", tag)
+	require.Equal(t, 200, r.StatusCode)
+	require.Empty(t, r.Header.Get("X-Troupe-Stale"))
+	require.NotContains(t, string(r.body), "x-troupe-stale")
+}
+
+// ofTheGateway are the components of the gateway that keep their names.
+var ofTheGateway = []string{"Problem", "ProblemField", "BadGateway", "GatewayTimeout"}
+
+// withoutOwn returns the document without what is the gateway's own.
+func withoutOwn(t *testing.T, document []byte) string {
+	t.Helper()
+	var d struct {
+		OpenAPI    string                    `json:"openapi"`
+		Info       any                       `json:"info"`
+		Paths      map[string]map[string]any `json:"paths"`
+		Components map[string]map[string]any `json:"components"`
+	}
+	require.NoError(t, json.Unmarshal(document, &d))
+	for path, item := range d.Paths {
+		if operation := item["get"].(map[string]any); operation["operationId"] == "getOrder" {
+			delete(operation, "parameters") // expand, which is the gateway's
+			responses := operation["responses"].(map[string]any)
+			delete(responses, "502")
+			delete(responses, "504")
+			continue
+		}
+		delete(d.Paths, path)
+	}
+	for _, named := range d.Components {
+		maps.DeleteFunc(named, func(name string, _ any) bool {
+			return strings.HasPrefix(name, "gateway_") || slices.Contains(ofTheGateway, name)
+		})
+	}
+	d.Components["securitySchemes"] = map[string]any{"bearer": map[string]any{"type": "http"}}
+	text, err := json.Marshal(d)
+	require.NoError(t, err)
+	return string(text)
 }
 
 func info(t *testing.T, document []byte) string {

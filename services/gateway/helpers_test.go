@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,11 +25,32 @@ import (
 
 // gatewayTest is a gateway in front of stub services.
 type gatewayTest struct {
+	instance *app.Instance
 	URL      string
 	clock    *clock
 	signer   *auth.Signer
 	services map[string]*stubService
 	client   *http.Client
+	log      *logBuffer
+}
+
+// logBuffer keeps what was logged.
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// count returns how often the log contains a text.
+func (l *logBuffer) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
 }
 
 // stubService is a service whose handler a test can replace. It counts its requests.
@@ -75,7 +98,17 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-var names = []string{"users", "inventory", "orders", "payments", "notifications"}
+// names are the services that the default routes lead to.
+var names = upstreams(gateway.Service.ConfigFile.Default)
+
+func upstreams(file []byte) (found []string) {
+	for _, m := range regexp.MustCompile(`upstream: (\w+)`).FindAllSubmatch(file, -1) {
+		if name := string(m[1]); !slices.Contains(found, name) {
+			found = append(found, name)
+		}
+	}
+	return found
+}
 
 // start runs a gateway with these settings.
 func start(t *testing.T, environ map[string]string) *gatewayTest {
@@ -92,6 +125,7 @@ func startWith(t *testing.T, environ map[string]string, transport *http.Transpor
 	t.Helper()
 	w := &gatewayTest{
 		clock:    &clock{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)},
+		log:      &logBuffer{},
 		services: map[string]*stubService{}, client: &http.Client{Transport: &http.Transport{DisableCompression: true}},
 	}
 	key, err := auth.NewPrivateKey()
@@ -106,11 +140,16 @@ func startWith(t *testing.T, environ map[string]string, transport *http.Transpor
 		w.services[name] = play(t, name)
 		peers[name] = w.services[name].URL
 	}
+	environ = maps.Clone(environ)
+	if environ["GATEWAY_RATE_LIMITS"] == "" { // most tests send many requests while the clock stands still
+		environ = with(environ, "GATEWAY_RATE_LIMITS", "false")
+	}
 	instance, err := app.NewInstance(gateway.Service, app.Dependencies{
-		Environ: maps.Clone(environ), Version: "test", JWKS: keys, Peers: peers, Transport: transport,
-		Now: w.clock.Now, NewID: func() string { return "" }, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Environ: environ, Version: "test", JWKS: keys, Peers: peers, Transport: transport,
+		Now: w.clock.Now, NewID: func() string { return "" }, Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), w.log), nil)),
 	})
 	require.NoError(t, err)
+	w.instance = instance
 	server := httptest.NewServer(instance.Handler)
 	w.URL = server.URL
 	t.Cleanup(func() {
@@ -119,6 +158,13 @@ func startWith(t *testing.T, environ map[string]string, transport *http.Transpor
 		transport.CloseIdleConnections()
 	})
 	return w
+}
+
+// with returns settings with one more.
+func with(environ map[string]string, name, value string) map[string]string {
+	more := map[string]string{name: value}
+	maps.Copy(more, environ)
+	return more
 }
 
 func play(t *testing.T, name string) *stubService {

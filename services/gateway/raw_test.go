@@ -125,7 +125,6 @@ var probes = []probe{
 	{plain + "Content_Length: 5~~", 200, "Content_length"},
 	{plain + "X-User-Id: root~~", 200, "X-User-Id"},
 	{plain + "X-Auth-Role: admin~~", 200, "X-Auth-Role"},
-	{plain + "Forwarded: for=1.2.3.4~~", 200, "Forwarded"},
 	{plain + "Connection: X-Secret~X-Secret: 1~~", 200, "X-Secret"},
 	{plain + "Connection: close, x-secret , ,~X-Secret: 1~~", 200, "X-Secret"},
 	{plain + "Connection: keep-alive~Connection: x-secret~X-Secret: 1~~", 200, "X-Secret"},
@@ -165,6 +164,35 @@ var probes = []probe{
 	{"POST /orders" + head + "Transfer-Encoding: chunked~~2~{}0~~", 400, ""},
 	{"POST /orders" + head + "Transfer-Encoding: chunked~~ffffffffffffffffff~{}~0~~", 400, ""},
 	{"POST /orders" + head + "Transfer-Encoding: chunked~~-1~{}~0~~", 400, ""},
+	{"POST /orders" + head + "Content-Length:~~", 400, ""},
+	{"POST /orders" + head + "Content-Length: 1_0~~", 400, ""},
+	{"POST /orders" + head + "Transfer-Encoding: \x0bchunked~~0~~", 400, ""},
+	{"POST /orders" + head + "Transfer-Encoding:~~0~~", 501, ""},
+	{"POST /orders" + head + "Transfer-Encoding: gzip, chunked~~0~~", 501, ""},
+	{"POST /orders" + head + "Transfer-Encoding: chunked~~2\n{}~0~~", 400, ""},
+	{"POST /orders" + head + "Transfer-Encoding: chunked~~2;\n{}~0~~", 400, ""},
+	{"POST /orders" + head + "Transfer-Encoding: chunked~~0x2~{}~0~~", 400, ""},
+	{"POST /orders" + head + "Content-Length: 5~Transfer-Encoding: chunked~~2~{}~0~~", 200, "Content-Length"}, // read by Transfer-Encoding, and sent on with one length
+	{"POST /orders" + head + "Content-Length: 2~Content-Length: 2~~{}", 200, ""},
+
+	// the request line and the host
+	{"GET /orders http/1.1~Host: shop~~", 400, ""},
+	{"GET /orders HTTP/3.0~Host: shop~~", 505, ""},
+	{"GET /orders~~", 400, ""},
+	{"GET  /orders HTTP/1.1~Host: shop~~", 400, ""},
+	{"G@T /orders HTTP/1.1~Host: shop~~", 400, ""},
+	{"GET /orders HTTP/1.1~Host: sh op~~", 400, ""},
+	{"GET /orders HTTP/1.1~Host: shop\\x~~", 400, ""},
+	{"GET /orders HTTP/1.1~ Host: shop~~", 400, ""},
+	{"GET http://a\\b/orders" + head + "~", 400, ""},
+	{plain + "X-A: a\rb~~", 400, ""},
+	{plain + ": empty~~", 400, ""},
+	{"GET /orders HTTP/1.1\nHost: shop\nAuthorization: Bearer TOKEN\n\n", 200, ""}, // bare line feeds, made canonical
+
+	// a switch of protocols that no route allows, and one that is never allowed
+	{plain + "Connection: Upgrade~Upgrade: tls/1.3~~", 200, "Upgrade"},
+	{plain + "Connection: upgrade~Upgrade: websocket, h2c~~", 200, "Upgrade"},
+	{plain + "Upgrade: websocket~~", 200, "Upgrade"},
 	{"POST /orders" + head + "Content-Length: 1048577~~", 413, ""},
 	{"POST /orders" + head + "Content-Length: 9999999999999~~", 413, ""},
 	{"POST /orders" + head + "Content-Length: 99999999999999999999~~", 400, ""},

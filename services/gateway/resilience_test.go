@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -184,7 +185,7 @@ func TestOnlyRepeatableRequestsAreRetried(t *testing.T) {
 		"not a PUT":                                   {"PUT /products/mug", "", status(503), 1, 503, 1},
 		"not a 500":                                   {"GET /orders", "", status(500), 1, 500, 1},
 		"not a 429":                                   {"GET /orders", "", status(429), 1, 429, 1},
-		"not if the service asks for long patience":   {"GET /orders", "", status(503, "Retry-After", "5"), 1, 503, 1},
+		"not what the service sheds":                  {"GET /orders", "", status(503, "Retry-After", "1"), 1, 503, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -201,11 +202,15 @@ func TestOnlyRepeatableRequestsAreRetried(t *testing.T) {
 				})
 			}
 			method, path, _ := strings.Cut(c.request, " ")
-			r := w.call(t, auth.Admin, method, path, `{"a":1}`, "Idempotency-Key", c.key)
+			body := `{"a":1}`
+			if method == "GET" || method == "HEAD" {
+				body = ""
+			}
+			r := w.call(t, auth.Admin, method, path, body, "Idempotency-Key", c.key)
 			require.Equal(t, c.status, r.StatusCode, string(r.body))
 			require.Equal(t, c.calls, calls.Load())
 			if c.status == 200 && method != "HEAD" {
-				require.Equal(t, `{"a":1}`, r.received(t).Body, "the same body each time")
+				require.Equal(t, body, r.received(t).Body, "the same body each time")
 			}
 		})
 	}
@@ -221,6 +226,46 @@ func TestRetryAfterOfAServiceIsPassedOn(t *testing.T) {
 	r := w.call(t, auth.User, "GET", "/orders", "")
 	require.Equal(t, 429, r.StatusCode)
 	require.Equal(t, "7", r.Header.Get("Retry-After"))
+}
+
+// Otherwise a burst of registrations would close the sign-in to everybody.
+func TestAServiceThatShedsLoadKeepsItsCircuitClosed(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{503, 429} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			w := start(t, nil)
+			users := w.services["users"]
+			users.setHandler(func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Retry-After", "1")
+				rw.WriteHeader(status)
+			})
+			for range 30 {
+				r := w.call(t, auth.User, "GET", "/users/me", "")
+				require.Equal(t, status, r.StatusCode)
+				w.clock.advance(time.Second) // so few are not throttled
+			}
+			require.Equal(t, "CLOSED", w.breaker(t, "users"))
+			reached := users.calls.Load()
+			require.LessOrEqual(t, reached, int64(30), "none is sent again")
+			require.Greater(t, reached, int64(20), "enough to open a circuit")
+			require.Equal(t, strconv.FormatInt(reached, 10), w.tries(t, "users", "ignored"))
+			users.setHandler(echo("users"))
+			w.call(t, auth.User, "GET", "/users/me", "").received(t)
+		})
+	}
+}
+
+func TestAServiceThatIsSlowToShedOpensItsCircuit(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.services["users"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
+		w.clock.advance(4 * time.Second)
+		rw.Header().Set("Retry-After", "1")
+		rw.WriteHeader(503)
+	})
+	w.call(t, auth.User, "GET", "/users/me", "")
+	require.Equal(t, "1", w.tries(t, "users", "failure"))
 }
 
 func TestAServiceThatDoesNotRespondInTimeIsATimeout(t *testing.T) {
@@ -271,7 +316,7 @@ func TestASlowClientDoesNotOccupyAService(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := start(t, map[string]string{"GATEWAY_TIMEOUT": "200ms", "GATEWAY_TRY_TIMEOUT": "100ms"})
+			w := start(t, map[string]string{"GATEWAY_TIMEOUT": "1s", "GATEWAY_TRY_TIMEOUT": "500ms"})
 			conn, err := net.Dial("tcp", strings.TrimPrefix(w.URL, "http://"))
 			require.NoError(t, err)
 			defer func() { _ = conn.Close() }()
@@ -318,6 +363,65 @@ func TestRequestsAboveTheInFlightLimitAreRefused(t *testing.T) {
 	w.call(t, auth.User, "GET", "/products", "").received(t)
 	close(done)
 	require.Equal(t, 200, <-first)
+}
+
+// An overloaded service spends on refusals what it needs for its work.
+func TestTheGatewayRefusesItselfWhatAnOverloadedServiceWouldRefuse(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	var reached atomic.Int64
+	var overloaded atomic.Bool
+	overloaded.Store(true)
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == "POST" && overloaded.Load() {
+			reached.Add(1)
+			rw.Header().Set("Retry-After", "1")
+			rw.WriteHeader(503)
+			_, _ = io.WriteString(rw, `{"code":"orders_overloaded"}`)
+		}
+	})
+	const orders = 300
+	throttled := 0
+	for range orders {
+		answer := w.call(t, auth.User, "POST", "/orders", "{}")
+		require.Equal(t, 503, answer.StatusCode)
+		require.NotEmpty(t, answer.Header.Get("Retry-After"))
+		if strings.Contains(string(answer.body), "service_overloaded") {
+			throttled++
+		}
+		require.Equal(t, 200, w.call(t, auth.User, "GET", "/orders", "").StatusCode, "only what is refused is throttled")
+	}
+	require.EqualValues(t, orders-throttled, reached.Load())
+	require.Greater(t, throttled, orders/2)
+
+	overloaded.Store(false)
+	w.clock.advance(10 * time.Second)
+	for range orders {
+		require.Equal(t, 200, w.call(t, auth.User, "POST", "/orders", "{}").StatusCode)
+	}
+}
+
+// A full disk, or a database that is away, is no overload: the client learns the reason, and
+// the first request that can be carried out is.
+func TestTheGatewayPassesOnWhatAServiceRefusesForAnotherReason(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	var full atomic.Bool
+	full.Store(true)
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
+		if full.Load() {
+			rw.Header().Set("Retry-After", "10")
+			rw.WriteHeader(503)
+			_, _ = io.WriteString(rw, `{"code":"storage_full"}`)
+		}
+	})
+	for range 100 {
+		answer := w.call(t, auth.User, "POST", "/orders", "{}")
+		require.Equal(t, 503, answer.StatusCode)
+		require.Contains(t, string(answer.body), "storage_full")
+	}
+	full.Store(false)
+	require.Equal(t, 200, w.call(t, auth.User, "POST", "/orders", "{}").StatusCode)
 }
 
 func TestABrokenResponseDoesNotLookComplete(t *testing.T) {

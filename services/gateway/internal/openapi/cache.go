@@ -2,11 +2,15 @@ package openapi
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,42 +22,69 @@ const (
 )
 
 // Cache returns the merged document. It fetches the services' documents on demand. For a
-// service that is down it uses the last document, and leaves the service out if there is
-// none yet.
+// service that is down it uses the last document, or the one that was built in. What is
+// old or missing is listed in the document itself.
 type Cache struct {
-	Own       func() ([]byte, error) // returns the gateway's own document, for title and version
-	Services  map[string]string      // base URLs by name
+	Own       func() ([]byte, error)   // returns the gateway's own document, for title and version
+	Services  func() map[string]string // returns the URLs of the documents by upstream
+	Folder    string                   // of copies of the documents that are not built in; "": none are kept
 	Transport http.RoundTripper
 	Exposed   Exposed
 	Log       *slog.Logger
 	Now       func() time.Time
 
 	mu     sync.Mutex // held while fetching: other requests wait for the same result
-	parts  map[string]Document
-	merged []byte
+	parts  map[string]*part
+	merged *Merged
 	until  time.Time
 }
 
+// part is what is known of one service's document.
+type part struct {
+	path     string    // where the service serves it
+	document Document  // nil if there is none
+	fetched  time.Time // zero for a document that was built in
+	failed   error     // of the last attempt to fetch it
+}
+
+// Merged is a merged document.
+type Merged struct {
+	JSON    []byte
+	ETag    string
+	Missing []string // upstreams whose operations are not in it
+	Stale   []string // upstreams whose operations may have changed since
+}
+
 // Document returns the merged document.
-func (c *Cache) Document(ctx context.Context) ([]byte, error) {
+func (c *Cache) Document(ctx context.Context) (*Merged, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.merged != nil && c.Now().Before(c.until) {
 		return c.merged, nil
 	}
-	c.fetchAll(ctx)
+	c.fetchAll(ctx, c.Services())
 	merged, err := c.merge()
 	if err != nil {
 		return nil, err
 	}
 	c.merged, c.until = merged, c.Now().Add(maxAge)
-	if len(c.parts) < len(c.Services) {
-		c.until = c.Now().Add(fetchTimeout) // a service is missing: try again soon
+	if len(merged.Missing)+len(merged.Stale) > 0 {
+		c.until = c.Now().Add(fetchTimeout) // try again soon
 	}
 	return merged, nil
 }
 
-func (c *Cache) merge() ([]byte, error) {
+// Expire makes the next call of Document merge again, because other operations are
+// exposed.
+func (c *Cache) Expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = time.Time{}
+}
+
+// merge merges the parts. The members x-troupe-missing and x-troupe-stale list, by
+// upstream, why its operations are not there and how old they are.
+func (c *Cache) merge() (*Merged, error) {
 	written, err := c.Own()
 	if err != nil {
 		return nil, err
@@ -62,29 +93,55 @@ func (c *Cache) merge() ([]byte, error) {
 	if err := json.Unmarshal(written, &own); err != nil {
 		return nil, fmt.Errorf("read the server's own document: %w", err)
 	}
-	return Merge(own["info"], c.parts, c.Exposed)
+	documents, missing, stale := map[string]Document{}, Document{}, Document{}
+	for name, p := range c.parts {
+		switch {
+		case p.document == nil:
+			missing[name] = "it serves no document at " + p.path + " now"
+		case p.failed == nil:
+		case p.fetched.IsZero():
+			stale[name] = "as this gateway was built, because the service does not answer"
+		default:
+			stale[name] = "as of " + p.fetched.UTC().Format(time.RFC3339) + ", because the service does not answer"
+		}
+		if p.document != nil {
+			documents[name] = p.document
+		}
+	}
+	text, err := Merge(own, documents, c.Exposed, Document{"x-troupe-missing": missing, "x-troupe-stale": stale})
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	return &Merged{
+		JSON: text, ETag: `"` + hex.EncodeToString(sum[:16]) + `"`,
+		Missing: slices.Sorted(maps.Keys(missing)), Stale: slices.Sorted(maps.Keys(stale)),
+	}, nil
 }
 
 // fetchAll fetches the documents of all services. It serves every request that waits, so
 // the end of the one that started it does not stop it.
-func (c *Cache) fetchAll(ctx context.Context) {
+func (c *Cache) fetchAll(ctx context.Context, services map[string]string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
+	before := c.parts
+	c.parts = map[string]*part{}
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	if c.parts == nil {
-		c.parts = map[string]Document{}
-	}
-	for name, base := range c.Services {
+	for name, url := range services {
+		p := before[name]
+		if p == nil {
+			p = c.known(ctx, name)
+		}
+		p.path = pathOf(url)
+		c.parts[name] = p
 		wg.Go(func() {
-			part, err := c.fetch(ctx, base+"/openapi.json")
-			if err != nil {
+			document, err := c.fetch(ctx, url)
+			if p.failed = err; err != nil {
 				c.Log.WarnContext(ctx, "the merged API document has no current version of a service", "upstream", name, "error", err)
 				return
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			c.parts[name] = part
+			p.document, p.fetched = document, c.Now()
+			c.keep(ctx, name, document)
 		})
 	}
 	wg.Wait()

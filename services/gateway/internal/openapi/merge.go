@@ -3,12 +3,15 @@
 package openapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	"troupe/platform/ascii"
 )
 
 // Document is an OpenAPI document. It is not modelled further: parts that the merge does
@@ -25,22 +28,42 @@ var pathParameter = regexp.MustCompile(`\{[^}]*\}`)
 // may be written with different names.
 func PathPattern(path string) string { return pathParameter.ReplaceAllString(path, "{}") }
 
-// Merge returns one document with the given info. Components and operation ids get the
-// name of their service as a prefix, so that two services may both have a "Product".
-// Security schemes do not: all services accept the same tokens.
-func Merge(info any, parts map[string]Document, exposed Exposed) ([]byte, error) {
+// gateway is the name of the service whose document is its own.
+const gateway = "gateway"
+
+// Merge returns one document with the exposed operations of the services and of the
+// gateway itself, whose info it gets. An operation that a service and the gateway have is
+// the service's, with what the gateway adds to it. Components get the name of their service
+// as a prefix, so that two services may both have a "Product", except for those that are
+// shared. Operations have the ids of this package.
+// Security schemes do not: all services accept the same tokens. The members of notes that
+// are not empty are added.
+func Merge(own Document, parts map[string]Document, exposed Exposed, notes Document) ([]byte, error) {
 	paths, components := Document{}, Document{}
 	for _, service := range slices.Sorted(maps.Keys(parts)) {
-		part := rename(service, parts[service]).(Document)
+		same := sharedIn(parts[service], own, parts)
+		part := rename(service, parts[service], same).(Document)
 		addPaths(paths, service, part, exposed)
-		addComponents(components, service, part)
+		addComponents(components, service, part, same)
 	}
-	merged, err := json.Marshal(Document{
+	same := sharedIn(own, own, parts)
+	part := rename(gateway, own, same).(Document)
+	addPaths(paths, gateway, part, exposed)
+	addComponents(components, gateway, part, same)
+	addProblemResponses(components)
+	document := Document{
 		"openapi":    "3.1.0",
-		"info":       info,
+		"info":       own["info"],
+		"servers":    []any{Document{"url": "/", "description": "This gateway"}},
 		"paths":      paths,
 		"components": components,
-	})
+	}
+	for name, note := range notes {
+		if n, ok := note.(Document); ok && len(n) > 0 {
+			document[name] = n
+		}
+	}
+	merged, err := json.Marshal(document)
 	if err != nil {
 		return nil, fmt.Errorf("encode the merged OpenAPI document: %w", err)
 	}
@@ -53,24 +76,41 @@ func addPaths(into Document, service string, part Document, exposed Exposed) {
 		operations, _ := item.(Document)
 		for method, operation := range operations {
 			o, ok := operation.(Document)
-			if !ok || !exposed(service, strings.ToUpper(method), PathPattern(path)) {
+			if !ok || !exposed(service, ascii.Upper(method), PathPattern(path)) {
 				continue
 			}
 			o["tags"] = []string{service}
 			if id, ok := o["operationId"].(string); ok {
-				o["operationId"] = service + "-" + id
+				o["operationId"] = cmp.Or(ids[ascii.Upper(method)+" "+PathPattern(path)], service+"-"+id)
 			}
-			member(into, path)[method] = o
+			addGatewayProblems(o)
+			item := member(into, samePath(into, path))
+			if present, ok := item[method].(Document); ok {
+				extend(present, o)
+				continue
+			}
+			item[method] = o
 		}
 	}
 }
 
-func addComponents(into Document, service string, part Document) {
+// samePath returns the path under which the document has the path, perhaps with other
+// names of parameters; path itself if it has none.
+func samePath(paths Document, path string) string {
+	for present := range paths {
+		if PathPattern(present) == PathPattern(path) {
+			return present
+		}
+	}
+	return path
+}
+
+func addComponents(into Document, service string, part Document, same shared) {
 	components, _ := part["components"].(Document)
 	for kind, named := range components {
 		all, _ := named.(Document)
 		for name, component := range all {
-			if kind != "securitySchemes" {
+			if kind != "securitySchemes" && !same[kind+"/"+name] {
 				name = service + "_" + name
 			}
 			member(into, kind)[name] = component
@@ -88,23 +128,32 @@ func member(d Document, name string) Document {
 	return m
 }
 
+// patternDescription is a keyword of the library that makes the services' documents, which
+// OpenAPI does not know.
+const patternDescription = "patternDescription"
+
 // rename returns a copy in which references have the components' new names.
-func rename(service string, v any) any {
+func rename(service string, v any, same shared) any {
 	switch t := v.(type) {
 	case Document:
 		renamed := make(Document, len(t))
 		for key, value := range t {
-			if ref, ok := value.(string); ok && key == "$ref" {
-				renamed[key] = renameRef(service, ref)
-				continue
+			switch text, ok := value.(string); {
+			case ok && key == "$ref":
+				renamed[key] = renameRef(service, text, same)
+			case ok && key == patternDescription:
+				if _, described := t["description"]; !described {
+					renamed["description"] = text
+				}
+			default:
+				renamed[key] = rename(service, value, same)
 			}
-			renamed[key] = rename(service, value)
 		}
 		return renamed
 	case []any:
 		renamed := make([]any, len(t))
 		for i, value := range t {
-			renamed[i] = rename(service, value)
+			renamed[i] = rename(service, value, same)
 		}
 		return renamed
 	}
@@ -112,10 +161,10 @@ func rename(service string, v any) any {
 }
 
 // renameRef returns "#/components/schemas/orders_Order" for "#/components/schemas/Order".
-func renameRef(service, ref string) string {
+func renameRef(service, ref string, same shared) string {
 	name, ok := strings.CutPrefix(ref, "#/components/")
 	kind, name, found := strings.Cut(name, "/")
-	if !ok || !found || kind == "securitySchemes" {
+	if !ok || !found || kind == "securitySchemes" || same[kind+"/"+name] {
 		return ref
 	}
 	return "#/components/" + kind + "/" + service + "_" + name

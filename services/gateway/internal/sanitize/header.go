@@ -3,9 +3,10 @@ package sanitize
 import (
 	"iter"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
+
+	"troupe/platform/ascii"
 )
 
 // hopByHop lists the headers that concern one connection and not the message (RFC 9110,
@@ -25,6 +26,21 @@ func StripHopByHop(h http.Header) {
 	for _, name := range hopByHop {
 		delete(h, name)
 	}
+}
+
+// IsWebSocket reports whether r is the handshake of a WebSocket (RFC 6455, section 4.1),
+// as far as it concerns the connection. Ask before StripHopByHop.
+func IsWebSocket(r *http.Request) bool {
+	upgrade := r.Header["Upgrade"]
+	if len(upgrade) != 1 || !ascii.EqualFold(upgrade[0], "websocket") || r.Method != http.MethodGet || r.ProtoMajor != 1 || r.ContentLength != 0 {
+		return false
+	}
+	for name := range connectionOptions(r.Header) {
+		if ascii.EqualFold(name, "upgrade") {
+			return true
+		}
+	}
+	return false
 }
 
 // connectionOptions returns the names of the headers that Connection lists.
@@ -70,73 +86,9 @@ func isForged(name string) bool {
 		return true
 	}
 	switch name {
-	case "Forwarded", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url",
+	case "Forwarded", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url", "X-Request-Timeout-Ms",
 		"X-Http-Method", "X-Http-Method-Override", "X-Method-Override":
 		return true
 	}
 	return strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-User-") || strings.HasPrefix(name, "X-Auth-")
-}
-
-// Origin is the trusted information about who sent a request.
-type Origin struct {
-	Client string // the client's address
-	Proto  string // "http" or "https"
-	Host   string
-}
-
-// Set writes the origin to the X-Forwarded headers of h.
-func (o Origin) Set(h http.Header) {
-	values := [...]string{o.Client, o.Proto, o.Host} // one allocation for all three
-	h["X-Forwarded-For"] = values[0:1:1]
-	h["X-Forwarded-Proto"] = values[1:2:2]
-	h["X-Forwarded-Host"] = values[2:3:3]
-}
-
-// OriginOf returns the origin of r, from its connection. If the peer is a trusted proxy,
-// the address that it reports in X-Forwarded-For counts, and so on along the chain of
-// trusted proxies. Other values of the header are ignored, because any client can send
-// them.
-func OriginOf(r *http.Request, trusted []netip.Prefix) Origin {
-	o := Origin{Client: r.RemoteAddr, Proto: "http", Host: r.Host}
-	if r.TLS != nil {
-		o.Proto = "https"
-	}
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return o
-	}
-	client := peer.Addr().Unmap()
-	if contains(trusted, client) {
-		client = lastUntrusted(r.Header["X-Forwarded-For"], client, trusted)
-		if proto := r.Header.Get("X-Forwarded-Proto"); proto == "http" || proto == "https" {
-			o.Proto = proto
-		}
-	}
-	o.Client = client.String()
-	return o
-}
-
-// lastUntrusted returns the first untrusted address of the chain, from its end, which
-// the nearest proxy wrote.
-func lastUntrusted(chain []string, nearest netip.Addr, trusted []netip.Prefix) netip.Addr {
-	hops := strings.Split(strings.Join(chain, ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		address, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
-			return nearest
-		}
-		if nearest = address.Unmap(); !contains(trusted, nearest) {
-			return nearest
-		}
-	}
-	return nearest
-}
-
-func contains(prefixes []netip.Prefix, a netip.Addr) bool {
-	for _, p := range prefixes {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }

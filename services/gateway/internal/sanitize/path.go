@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"troupe/platform/ascii"
 	"troupe/platform/fault"
 )
 
@@ -20,7 +21,9 @@ var (
 	errMethod     = malformed("method_refused", "this server does not accept CONNECT")
 	errPath       = malformed("path_refused", "the path must not contain empty or dot segments, backslashes, control characters, or any of these percent-encoded")
 	errQuery      = malformed("query_refused", "the query must be percent-encoded UTF-8 with its parameters separated by &")
+	errHost       = malformed("host_refused", "the host must be a name or an address, with a port if it is not the standard one, for example shop.example:8443")
 	errRepeated   = malformed("header_repeated", "send each of the headers Authorization, Content-Type and Idempotency-Key at most once")
+	errBody       = malformed("body_refused", "a GET or HEAD request must not have a body; put its content into the query, or use another method")
 	errConnection = malformed("connection_refused", "the header Connection must not name headers that are meant for the service, such as Authorization; leave them out of it")
 )
 
@@ -31,12 +34,16 @@ func Check(r *http.Request) *fault.Error {
 	switch {
 	case r.Method == http.MethodConnect:
 		return errMethod
+	case r.Host != "" && !isHost(r.Host):
+		return errHost
 	case strings.Contains(r.RequestURI, "#"), !cleanPath(r.URL):
 		return errPath
 	case !cleanQuery(r.URL.RawQuery):
 		return errQuery
 	case len(h["Authorization"]) > 1, len(h["Content-Type"]) > 1, len(h["Idempotency-Key"]) > 1:
 		return errRepeated
+	case r.ContentLength != 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		return errBody
 	case namesEndToEnd(h):
 		return errConnection
 	}
@@ -69,7 +76,7 @@ func cleanEscapes(raw, path string) bool {
 		if raw[i] != '%' {
 			continue
 		}
-		switch strings.ToLower(raw[i+1 : i+3]) {
+		switch ascii.Lower(raw[i+1 : i+3]) {
 		case "2f", "5c", "25":
 			return false
 		}

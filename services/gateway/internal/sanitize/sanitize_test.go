@@ -2,7 +2,7 @@ package sanitize_test
 
 import (
 	"net/http"
-	"net/netip"
+	"net/http/httptest"
 	"net/url"
 	"path"
 	"strings"
@@ -50,15 +50,16 @@ func FuzzOnlyUnambiguousPathsPass(f *testing.F) {
 	})
 }
 
-func TestOriginWithoutAPort(t *testing.T) {
+// Letters that only fold to ASCII make no handshake, and no option of a connection: the
+// service behind would read another request than the gateway.
+func TestAHandshakeIsWrittenInASCII(t *testing.T) {
 	t.Parallel()
-	o := sanitize.OriginOf(&http.Request{RemoteAddr: "@", Host: "shop"}, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")})
-	require.Equal(t, sanitize.Origin{Client: "@", Proto: "http", Host: "shop"}, o)
-}
-
-func TestIPv4InIPv6IsIPv4(t *testing.T) {
-	t.Parallel()
-	r := &http.Request{RemoteAddr: "[::ffff:10.0.0.1]:80", Host: "shop", Header: http.Header{"X-Forwarded-For": {"192.0.2.7"}}}
-	require.Equal(t, "192.0.2.7", sanitize.OriginOf(r, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}).Client)
-	require.Equal(t, "10.0.0.1", sanitize.OriginOf(r, nil).Client)
+	handshake := func(upgrade string) *http.Request {
+		r := httptest.NewRequest(http.MethodGet, "/live", nil)
+		r.Header = http.Header{"Upgrade": {upgrade}, "Connection": {"Keep-Alive, UPGRADE"}}
+		return r
+	}
+	require.True(t, sanitize.IsWebSocket(handshake("WebSocket")))
+	require.False(t, sanitize.IsWebSocket(handshake("web\u017focket")))
+	require.False(t, sanitize.IsWebSocket(handshake("websoc\u212aet")))
 }

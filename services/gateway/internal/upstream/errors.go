@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"time"
 
 	"troupe/patterns/breaker"
@@ -25,6 +25,8 @@ type Error struct {
 	Cause      error // for the log
 }
 
+const codeTimeout = "upstream_timeout"
+
 // StatusClientClosed is the status in the log for a client that disconnected (nginx's
 // 499).
 const StatusClientClosed = 499
@@ -36,6 +38,22 @@ func overloaded() *Error {
 	}
 }
 
+// throttled returns the error for a request that the service would refuse. The times after
+// which the clients come back differ.
+func throttled() *Error {
+	return &Error{
+		Status: http.StatusServiceUnavailable, Code: "service_overloaded", RetryAfter: time.Second + rand.N(3*time.Second),
+		Detail: "this service has more to do than it can; the request was not passed on, try again after the seconds in Retry-After",
+	}
+}
+
+func tooManyBodies() *Error {
+	return &Error{
+		Status: http.StatusTooManyRequests, Code: "too_many_bodies", RetryAfter: time.Second,
+		Detail: "too many requests from your address have not sent their whole body; finish or end some of them, then try again",
+	}
+}
+
 func circuitOpen(err error) *Error {
 	r := &Error{
 		Status: http.StatusServiceUnavailable, Code: "circuit_open", RetryAfter: time.Second,
@@ -43,6 +61,9 @@ func circuitOpen(err error) *Error {
 	}
 	if open, ok := errors.AsType[*breaker.OpenError](err); ok {
 		r.RetryAfter = open.RetryAfter
+		if open.Forced {
+			r.Detail = "this service is closed for maintenance; try again later"
+		}
 	}
 	return r
 }
@@ -84,6 +105,9 @@ func (x *proxyRequest) classify(err error) *failure {
 	if fault := x.body.err(); fault != nil {
 		return bodyFailure(fault)
 	}
+	if errors.Is(x.in.Context().Err(), context.DeadlineExceeded) {
+		return &failure{outcome: breaker.Slow, maybeDone: true, Error: *timedOut(err)} // of Fetch: shorter than that of an attempt
+	}
 	if x.in.Context().Err() != nil {
 		return clientFailure(StatusClientClosed, "client_closed", "the client closed the connection", err)
 	}
@@ -91,20 +115,14 @@ func (x *proxyRequest) classify(err error) *failure {
 	case errors.Is(cause, errClientSlow):
 		return bodyFailure(cause)
 	case errors.Is(cause, errTryTimeout):
-		return &failure{outcome: breaker.Failure, maybeDone: true, Error: Error{
-			Status: http.StatusGatewayTimeout, Code: "upstream_timeout", Cause: err,
-			Detail: "the service did not respond in time; the request may still be carried out",
-		}}
+		return &failure{outcome: breaker.Failure, maybeDone: true, Error: *timedOut(err)}
 	case isDialError(err):
 		return &failure{outcome: breaker.Failure, retryable: true, Error: Error{
 			Status: http.StatusServiceUnavailable, Code: "upstream_unreachable", Cause: err, RetryAfter: time.Second,
 			Detail: "the service cannot be reached; nothing was done, try again in a moment",
 		}}
 	}
-	return &failure{outcome: breaker.Failure, retryable: true, maybeDone: true, Error: Error{
-		Status: http.StatusBadGateway, Code: "upstream_broke_off", Cause: err,
-		Detail: "the connection to the service broke; the request may have been carried out",
-	}}
+	return &failure{outcome: breaker.Failure, retryable: true, maybeDone: true, Error: *brokeOff(err)}
 }
 
 func clientFailure(status int, code, detail string, cause error) *failure {
@@ -130,12 +148,20 @@ func isDialError(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// retryAfter returns the delay in Retry-After. The form with a date is not supported,
-// because no service uses it.
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 31)
-	if err != nil {
-		return 0
+// isShed reports whether the service refused the request because it has too much to do,
+// or because this client asks for too much. It has not carried the request out.
+func isShed(res *http.Response) bool {
+	switch res.StatusCode {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusServiceUnavailable:
+		return len(res.Header["Retry-After"]) > 0
 	}
-	return time.Duration(seconds) * time.Second
+	return false
+}
+
+// isOverload reports whether the service refused the request because it has too much to
+// do, not because of this client.
+func isOverload(res *http.Response) bool {
+	return res.StatusCode == http.StatusServiceUnavailable && isShed(res)
 }

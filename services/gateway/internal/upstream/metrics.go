@@ -54,9 +54,15 @@ func (m *metrics) register(r prometheus.Registerer, u *Upstream) {
 	}
 	r.MustRegister(m.attempts, m.errors, m.transitions, m.retries, m.duration,
 		gauge("troupe_gateway_upstream_requests_in_flight", "Requests being forwarded to the service.",
-			func() float64 { return float64(u.inFlight.Load()) }),
+			func() float64 { return float64(u.slots.Used()) }),
+		gauge("troupe_gateway_upstream_limit", "The most requests in flight at present.",
+			func() float64 { return float64(u.slots.Most()) }),
 		gauge("troupe_gateway_breaker_state", "State of the circuit breaker: 0 CLOSED, 1 OPEN, 2 HALF_OPEN.",
 			func() float64 { return float64(u.breaker.Snapshot().State) }),
+		gauge("troupe_gateway_breaker_forced", "Whether an admin keeps the circuit breaker in its state.",
+			func() float64 { return number(u.breaker.Snapshot().Forced) }),
+		gauge("troupe_gateway_breaker_last_change_timestamp_seconds", "When the circuit breaker changed its state last, 0 for never.",
+			func() float64 { return seconds(u.breaker.Snapshot().Since) }),
 	)
 }
 
@@ -65,4 +71,23 @@ func (m *metrics) observe(o breaker.Outcome, took time.Duration) {
 	m.duration.Observe(took.Seconds())
 }
 
-func (m *metrics) transition(c breaker.Change) { m.transitions.WithLabelValues(c.To.String()).Inc() }
+func (m *metrics) transition(c breaker.Change) {
+	if c.From != c.To { // else only whether it is forced has changed
+		m.transitions.WithLabelValues(c.To.String()).Inc()
+	}
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// seconds returns the time since 1970, 0 for the zero time.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}

@@ -3,8 +3,9 @@
 // service that keeps failing, and a few retries, within a budget, hide failures that a
 // second attempt avoids.
 //
-// The order is: limit of requests in flight -> read the client's body, if small,
-// completely -> for each attempt: breaker, timeout, transport -> the response.
+// The order is: read the client's body, if small, completely -> limit of requests in
+// flight -> for each attempt: breaker, target, timeout, transport -> the response. So a
+// client that sends its body slowly occupies no service. Such clients are counted apart.
 //
 // Failures of the client do not count against the service: an inbound body that cannot be
 // read, or a client that disconnects, is distinguished from a failure of the service.
@@ -12,57 +13,94 @@
 package upstream
 
 import (
-	"errors"
+	"context"
+	"log/slog"
 	"net/http"
-	"net/url"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"troupe/patterns/breaker"
 	"troupe/patterns/retry"
+	"troupe/patterns/throttle"
+	"troupe/services/gateway/internal/balance"
+	"troupe/services/gateway/internal/inflight"
+	"troupe/services/gateway/internal/stream"
 )
 
 // Config configures an Upstream. All fields are required, except that zero values of
 // Breaker and Retry mean their defaults.
 type Config struct {
-	Name      string   // "orders"
-	Base      *url.URL // scheme and host, nothing else
+	Name      string // "orders"
+	Balancer  *balance.Balancer
 	Transport http.RoundTripper
 
-	Total    time.Duration // for the client's body to arrive; then, over all attempts, until the response begins
-	Try      time.Duration // until the response to one attempt begins; restarted with every part of a streamed body
-	Idle     time.Duration // between two parts of a response, on either side
-	SlowTry  time.Duration // an attempt that takes longer counts as slow
-	InFlight int           // the most requests at a time; further ones are refused
-	MaxBody  int64         // bytes of a request's body
+	Total    time.Duration     // for the client's body to arrive; then, over all attempts, until the response begins
+	Try      time.Duration     // until the response to one attempt begins; restarted with every part of a streamed body
+	Idle     time.Duration     // between two parts of a response, on either side
+	SlowTry  time.Duration     // an attempt that takes longer counts as slow
+	Adaptive bool              // adapts the limit of requests in flight to the response times
+	InFlight int               // the most requests at a time; further ones are refused
+	MaxBody  int64             // bytes of a request's body
+	Readers  *inflight.Readers // counts arriving bodies; all upstreams share it
+	Streams  *stream.Registry  // counts WebSockets and event streams; all upstreams share it
 
 	Breaker  breaker.Config
 	Retry    retry.Policy // New sets its Budget
 	Now      func() time.Time
+	Log      *slog.Logger
 	Registry prometheus.Registerer
+}
+
+// Rules are what a route allows.
+type Rules struct {
+	// Idempotent means that the service deduplicates a POST by its Idempotency-Key, so that
+	// it may be retried.
+	Idempotent bool
+	// Stream allows WebSockets, and responses that go on for longer than any timeout.
+	Stream bool
+	// Throttle refuses requests that the service would refuse too, because it has too much
+	// to do. Nil refuses none.
+	Throttle *throttle.Throttle
 }
 
 // Upstream forwards requests to one service. It is safe for concurrent use.
 type Upstream struct {
-	config   Config
-	breaker  *breaker.Breaker
-	retry    retry.Policy
-	inFlight atomic.Int64
-	metrics  metrics
+	config  Config
+	breaker *breaker.Breaker
+	retry   retry.Policy
+	slots   *inflight.Limit
+	metrics metrics
 }
 
 // New returns an upstream and registers its metrics.
 func New(c Config) *Upstream {
-	u := &Upstream{config: c, retry: c.Retry}
+	u := &Upstream{config: c, retry: c.Retry, slots: newLimit(c)}
 	u.metrics = newMetrics(c.Name)
 	c.Breaker.Now = c.Now
-	c.Breaker.OnChange = u.metrics.transition
+	c.Breaker.OnChange = u.changed
 	u.breaker = breaker.New(c.Breaker)
 	u.retry.Budget = retry.NewBudget(retry.BudgetConfig{Now: c.Now})
 	u.metrics.register(c.Registry, u)
 	return u
+}
+
+func newLimit(c Config) *inflight.Limit {
+	if c.Adaptive {
+		return inflight.NewAdaptiveLimit(c.InFlight, c.Now)
+	}
+	return inflight.NewLimit(c.InFlight)
+}
+
+// changed counts and logs a change of the circuit breaker.
+func (u *Upstream) changed(c breaker.Change) {
+	u.metrics.transition(c)
+	level := slog.LevelInfo
+	if c.To == breaker.Open {
+		level = slog.LevelWarn
+	}
+	u.config.Log.Log(context.Background(), level, "circuit breaker changed", "upstream", u.config.Name,
+		"from", c.From.String(), "to", c.To.String(), "reason", c.Reason)
 }
 
 // Breaker returns the circuit breaker of this upstream.
@@ -73,104 +111,71 @@ func (u *Upstream) Breaker() *breaker.Breaker { return u.breaker }
 // response breaks off after its beginning, Forward panics with http.ErrAbortHandler, so
 // that the client sees a broken response and not a short one.
 //
-// idempotent means that the service deduplicates this POST by its Idempotency-Key, so
-// that Forward may retry it.
-func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, idempotent bool) *Error {
-	defer u.inFlight.Add(-1)
-	if u.inFlight.Add(1) > int64(u.config.InFlight) {
+// A WebSocket, which rules must allow, has ended when Forward returns.
+func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, rules Rules) *Error {
+	if rules.Throttle != nil && !rules.Throttle.Admit() {
+		return u.count(throttled())
+	}
+	x := newProxyRequest(u, w, r, rules)
+	defer x.close()
+	if refused := x.receive(); refused != nil {
+		w.Header().Set("Connection", "close") // the server must not wait for the rest of the body
+		return u.count(refused)
+	}
+	if !u.slots.Take(x.body.streams) {
 		return u.count(overloaded())
 	}
-	if r.ContentLength > u.config.MaxBody {
-		return u.count(bodyTooLarge(u.config.MaxBody))
-	}
+	x.hasSlot = true
 	u.retry.Budget.Count()
-	x := newProxyRequest(u, w, r, idempotent)
-	defer x.close()
-	if err := x.body.readAhead(); err != nil {
-		return u.count(x.classify(err).toError())
-	}
 	x.deadline = time.Now().Add(u.config.Total)
 	res, failed := x.attemptWithRetries()
+	if rules.Throttle != nil {
+		rules.Throttle.Answered(res != nil && x.isOverloaded(res)) // another 503 may be a full disk, or a database that is away
+	}
 	if failed != nil {
 		return u.count(failed)
 	}
 	responseReceived.Hit()
-	x.writeResponse(res)
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return u.count(x.serveWebSocket(res))
+	}
+	return u.count(x.writeResponse(res))
+}
+
+// receive reads a small body completely. The client counts as a reader for as long as its
+// body arrives; one whose body is streamed does so until the end of the request.
+func (x *proxyRequest) receive() *Error {
+	if x.body.rest == nil {
+		return nil
+	}
+	if x.in.ContentLength > x.u.config.MaxBody {
+		return bodyTooLarge(x.u.config.MaxBody)
+	}
+	x.client = inflight.Key(x.in.Header.Get("X-Forwarded-For"))
+	switch x.u.config.Readers.Take(x.client) {
+	case inflight.AddressFull:
+		return tooManyBodies()
+	case inflight.AllFull:
+		return overloaded()
+	}
+	x.isReader = true
+	if err := x.body.readAhead(); err != nil {
+		return x.classify(err).toError()
+	}
+	if !x.body.streams {
+		x.releaseReader()
+	}
 	return nil
 }
 
+// count counts an error, if there is one.
 func (u *Upstream) count(r *Error) *Error {
+	if r == nil {
+		return nil
+	}
 	u.metrics.errors.WithLabelValues(r.Code).Inc()
 	return r
 }
 
-// attemptWithRetries calls the service until it responds, or until another attempt would
-// not help or is not allowed.
-func (x *proxyRequest) attemptWithRetries() (*http.Response, *Error) {
-	permit, err := x.u.breaker.Allow()
-	if err != nil {
-		return nil, circuitOpen(err)
-	}
-	for n := 1; ; n++ {
-		res, failure := x.attempt(permit)
-		wait, again := x.retryDelay(n, res, failure)
-		if !again || x.wait(wait) != nil {
-			return res, failure.toError()
-		}
-		if permit, err = x.u.breaker.Allow(); err != nil {
-			return res, failure.toError() // more specific than "the circuit is open"
-		}
-		x.u.metrics.retries.Inc()
-		drain(res)
-	}
-}
-
-// retryDelay returns how long to wait before another attempt, and false if there must be
-// none.
-func (x *proxyRequest) retryDelay(n int, res *http.Response, f *failure) (time.Duration, bool) {
-	switch {
-	case f == nil && !isTemporary(res.StatusCode):
-		return 0, false
-	case f != nil && !f.retryable, x.body.isConsumed():
-		return 0, false
-	case (f == nil || f.maybeDone) && !x.isRepeatable():
-		return 0, false
-	}
-	var asked time.Duration
-	if f == nil {
-		asked = retryAfter(res.Header)
-	}
-	if asked > longestRetryAfter || !x.u.retry.Again(n) {
-		return 0, false
-	}
-	return max(asked, x.u.retry.Wait(n)), true
-}
-
-// longestRetryAfter is the longest Retry-After of a service that the gateway waits for
-// itself. A longer one is passed on to the client.
-const longestRetryAfter = time.Second
-
-var errNoTime = errors.New("no time left for another attempt")
-
-// wait waits for the next attempt, if there is time for one.
-func (x *proxyRequest) wait(d time.Duration) error {
-	if x.timeLeft() <= d {
-		return errNoTime
-	}
-	return retry.Sleep(x.in.Context(), d)
-}
-
-func isTemporary(status int) bool {
-	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
-}
-
-// isRepeatable reports whether the request may be sent twice.
-func (x *proxyRequest) isRepeatable() bool {
-	switch x.in.Method {
-	case http.MethodGet, http.MethodHead:
-		return true
-	case http.MethodPost:
-		return x.idempotent && x.in.Header.Get("Idempotency-Key") != ""
-	}
-	return false
-}
+// Step looks after the targets: it follows their names and checks their health.
+func (u *Upstream) Step(ctx context.Context) (int, error) { return u.config.Balancer.Step(ctx) }

@@ -1,8 +1,10 @@
 package upstream_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -17,6 +19,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/patterns/breaker"
+	"troupe/services/gateway/internal/balance"
+	"troupe/services/gateway/internal/inflight"
+	"troupe/services/gateway/internal/stream"
 	"troupe/services/gateway/internal/upstream"
 )
 
@@ -26,10 +31,14 @@ func config(t testing.TB, base string) upstream.Config {
 	require.NoError(t, err)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
+	registry := prometheus.NewRegistry()
 	return upstream.Config{
-		Name: "orders", Base: u, Transport: transport,
+		Name: "orders", Transport: transport,
+		Balancer: balance.New(balance.Config{
+			Name: "orders", Targets: []*url.URL{u}, Transport: transport, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: registry,
+		}),
 		Total: 15 * time.Second, Try: 5 * time.Second, Idle: time.Minute, SlowTry: 3 * time.Second,
-		InFlight: 256, MaxBody: 1 << 20, Now: time.Now, Registry: prometheus.NewRegistry(),
+		InFlight: 256, MaxBody: 1 << 20, Readers: inflight.NewReaders(1024, 64), Streams: stream.NewRegistry(1000, 1000), Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: registry,
 	}
 }
 
@@ -46,7 +55,7 @@ func TestALargeUploadNeedsLittleMemory(t *testing.T) {
 	c.MaxBody = size
 	u := upstream.New(c)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refusal := u.Forward(w, r, false); refusal != nil {
+		if refusal := u.Forward(w, r, upstream.Rules{}); refusal != nil {
 			w.WriteHeader(refusal.Status)
 		}
 	}))
@@ -92,7 +101,7 @@ func TestAPanickingTransportReleasesEverything(t *testing.T) {
 	u := upstream.New(c)
 	for range 50 {
 		require.PanicsWithValue(t, "in the transport", func() {
-			u.Forward(httptest.NewRecorder(), httptest.NewRequest("GET", "/orders", nil), false)
+			u.Forward(httptest.NewRecorder(), httptest.NewRequest("GET", "/orders", nil), upstream.Rules{})
 		})
 	}
 	require.Equal(t, breaker.Closed, u.Breaker().Snapshot().State)
@@ -111,7 +120,7 @@ func TestABodyThatTheTransportHoldsIsNotReused(t *testing.T) {
 	u := upstream.New(c)
 	bodies := []string{strings.Repeat("a", 1000), strings.Repeat("b", 1000), strings.Repeat("c", 1000)}
 	for _, body := range bodies {
-		require.Nil(t, u.Forward(httptest.NewRecorder(), httptest.NewRequest("POST", "/orders", strings.NewReader(body)), false))
+		require.Nil(t, u.Forward(httptest.NewRecorder(), httptest.NewRequest("POST", "/orders", strings.NewReader(body)), upstream.Rules{}))
 	}
 	for i, body := range bodies {
 		late, err := io.ReadAll(held[i])
@@ -123,17 +132,67 @@ func TestABodyThatTheTransportHoldsIsNotReused(t *testing.T) {
 	}
 }
 
+// blockedWriter is a client that takes nothing of its response until it may go on.
+type blockedWriter struct {
+	sink
+	begun, goOn chan struct{}
+}
+
+func (w *blockedWriter) Write(p []byte) (int, error) {
+	close(w.begun)
+	<-w.goOn
+	return len(p), nil
+}
+
+func TestAClientThatTakesASmallResponseSlowlyOccupiesNoSlot(t *testing.T) {
+	t.Parallel()
+	c := config(t, "http://orders")
+	c.Transport, c.InFlight = inMemory, 1
+	u := upstream.New(c)
+	slow := &blockedWriter{sink{http.Header{}}, make(chan struct{}), make(chan struct{})}
+	ended := make(chan *upstream.Error)
+	go func() { ended <- u.Forward(slow, httptest.NewRequest("GET", "/orders", nil), upstream.Rules{}) }()
+	<-slow.begun
+	require.Nil(t, u.Forward(httptest.NewRecorder(), httptest.NewRequest("GET", "/orders", nil), upstream.Rules{}))
+	close(slow.goOn)
+	require.Nil(t, <-ended)
+}
+
+func TestAPartOfAResponseAnnouncesItsOwnDeadline(t *testing.T) {
+	t.Parallel()
+	c := config(t, "http://orders")
+	var announced string
+	c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		announced = r.Header.Get("X-Request-Timeout-Ms")
+		return inMemory(r)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	_, failed := upstream.New(c).Fetch(ctx, httptest.NewRequest("GET", "/me/overview", nil), &url.URL{Path: "/orders"}, 1<<20)
+	require.Nil(t, failed)
+	require.Regexp(t, "^(2000|1[0-9]{3})$", announced)
+}
+
+func TestForwardingAllocatesLittle(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts what the whole process allocates
+	c := config(t, "http://orders")
+	c.Transport = inMemory
+	u := upstream.New(c)
+	in := httptest.NewRequest("GET", "/orders/42", nil)
+	w := &sink{http.Header{}}
+	require.LessOrEqual(t, testing.AllocsPerRun(1000, func() { u.Forward(w, in, upstream.Rules{}) }), 16.0)
+}
+
 // Forwarding alone, compared with the standard library's proxy. This one also limits,
 // breaks circuits, times out and measures.
 func BenchmarkForward(b *testing.B) {
 	c := config(b, "http://orders")
 	c.Transport = inMemory
 	u := upstream.New(c)
-	bench(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { u.Forward(w, r, false) }))
+	bench(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { u.Forward(w, r, upstream.Rules{}) }))
 }
 
 func BenchmarkReverseProxy(b *testing.B) {
-	base := config(b, "http://orders").Base
+	base := &url.URL{Scheme: "http", Host: "orders"}
 	bench(b, &httputil.ReverseProxy{
 		Rewrite:    func(r *httputil.ProxyRequest) { r.SetURL(base) },
 		Transport:  inMemory,
