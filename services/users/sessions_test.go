@@ -38,8 +38,8 @@ func TestAStolenRefreshTokenEndsTheSession(t *testing.T) {
 		second := refresh(t, h, first.Refresh)
 		h.Advance(11 * time.Second)
 
-		tryRefresh(t, h, first.Refresh).Problem(t, 401, "invalid_grant")
-		tryRefresh(t, h, second.Refresh).Problem(t, 401, "invalid_grant")
+		tryRefresh(t, h, first.Refresh).Problem(t, 400, "invalid_grant")
+		tryRefresh(t, h, second.Refresh).Problem(t, 400, "invalid_grant")
 		withToken(h, second.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
 
 		revoked := servicetest.Published[events.SessionRevoked](t, h)
@@ -55,8 +55,8 @@ func TestAnOlderTokenEndsTheSessionEvenAtOnce(t *testing.T) {
 		register(t, h, "ada@example.com")
 		first := signIn(t, h, "ada@example.com", goodPassword)
 		third := refresh(t, h, refresh(t, h, first.Refresh).Refresh)
-		tryRefresh(t, h, first.Refresh).Problem(t, 401, "invalid_grant")
-		tryRefresh(t, h, third.Refresh).Problem(t, 401, "invalid_grant")
+		tryRefresh(t, h, first.Refresh).Problem(t, 400, "invalid_grant")
+		tryRefresh(t, h, third.Refresh).Problem(t, 400, "invalid_grant")
 	})
 }
 
@@ -92,11 +92,11 @@ func TestSessionsExpire(t *testing.T) {
 		h.Advance(13 * day)
 		busy = refresh(t, h, busy.Refresh)
 		h.Advance(day)
-		tryRefresh(t, h, idle.Refresh).Problem(t, 401, "invalid_grant")
+		tryRefresh(t, h, idle.Refresh).Problem(t, 400, "invalid_grant")
 		h.Advance(12 * day)
 		busy = refresh(t, h, busy.Refresh)
 		h.Advance(4 * day)
-		tryRefresh(t, h, busy.Refresh).Problem(t, 401, "invalid_grant")
+		tryRefresh(t, h, busy.Refresh).Problem(t, 400, "invalid_grant")
 
 		h.Settle(t)
 		var left int64
@@ -112,7 +112,7 @@ func TestLoggingOutEndsTheSessionAtOnce(t *testing.T) {
 		require.Equal(t, 204, withToken(h, ended.Access).Post(t, "/logout", nil).Status)
 
 		withToken(h, ended.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
-		tryRefresh(t, h, ended.Refresh).Problem(t, 401, "invalid_grant")
+		tryRefresh(t, h, ended.Refresh).Problem(t, 400, "invalid_grant")
 		withToken(h, other.Access).Get(t, "/users/me").Want(t, 200, "id", id)
 		require.Len(t, servicetest.Published[events.SessionRevoked](t, h), 1)
 	})
@@ -128,14 +128,28 @@ func TestANewPasswordEndsTheOtherSessions(t *testing.T) {
 		}
 		change("not my password", "a better password still").Problem(t, 422, "password_wrong")
 		change(goodPassword, "short").Problem(t, 422, "password_weak")
-		require.Equal(t, 204, change(goodPassword, "a better password still").Status)
+		change(goodPassword, goodPassword).Problem(t, 422, "password_unchanged")
+		var renewed tokens
+		change(goodPassword, "a better password still").Want(t, 200, "token_type", "bearer").JSON(t, &renewed)
 
 		ada.Get(t, "/users/me").Want(t, 200)
-		refresh(t, h, kept.Refresh)
+		withToken(h, renewed.Access).Get(t, "/users/me").Want(t, 200)
+		refresh(t, h, renewed.Refresh)
 		withToken(h, other.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
-		tryRefresh(t, h, other.Refresh).Problem(t, 401, "invalid_grant")
-		trySignIn(t, form(h), "ada@example.com", goodPassword).Problem(t, 401, "invalid_grant")
+		tryRefresh(t, h, other.Refresh).Problem(t, 400, "invalid_grant")
+		trySignIn(t, form(h), "ada@example.com", goodPassword).Problem(t, 400, "invalid_grant")
 		signIn(t, h, "ada@example.com", "a better password still")
+	})
+}
+
+func TestARefreshTokenStolenBeforeANewPasswordIsWorthless(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		stolen := signIn(t, h, "ada@example.com", goodPassword)
+		withToken(h, stolen.Access).Post(t, "/users/me/password",
+			map[string]any{"current_password": goodPassword, "new_password": "a better password still"}).Want(t, 200)
+		tryRefresh(t, h, stolen.Refresh).Problem(t, 400, "invalid_grant")
+		withToken(h, stolen.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
 	})
 }
 
@@ -145,8 +159,8 @@ func TestPasswordsAreUsedExactlyAsSent(t *testing.T) {
 		body["password"] = "  Spaces & + Ünïcode %20 "
 		h.Anonymous().Post(t, "/users", body).Want(t, 201)
 		signIn(t, h, "ada@example.com", "  Spaces & + Ünïcode %20 ")
-		trySignIn(t, form(h), "ada@example.com", "Spaces & + Ünïcode %20").Problem(t, 401, "invalid_grant")
-		trySignIn(t, form(h), "ada@example.com", "  spaces & + ünïcode %20 ").Problem(t, 401, "invalid_grant")
+		trySignIn(t, form(h), "ada@example.com", "Spaces & + Ünïcode %20").Problem(t, 400, "invalid_grant")
+		trySignIn(t, form(h), "ada@example.com", "  spaces & + ünïcode %20 ").Problem(t, 400, "invalid_grant")
 	})
 }
 
@@ -173,10 +187,41 @@ func TestTheTokenRequestIsThatOfOAuth(t *testing.T) {
 		right := url.Values{"grant_type": {"password"}, "username": {"ada@example.com"}, "password": {goodPassword}, "scope": {"openid"}, "client_id": {"web"}}
 		form(h).Post(t, "/token", right.Encode()).Want(t, 200, "token_type", "bearer")
 		form(h).Post(t, "/token", "grant_type=client_credentials").Problem(t, 400, "unsupported_grant_type")
-		form(h).Post(t, "/token", "username=ada%40example.com").Problem(t, 422, "invalid_request")
-		form(h).Post(t, "/token", "grant_type=refresh_token").Problem(t, 422, "invalid_request")
+		form(h).Post(t, "/token", "username=ada%40example.com").Problem(t, 400, "invalid_request")
+		form(h).Post(t, "/token", "grant_type=refresh_token").Problem(t, 400, "invalid_request")
 		require.Equal(t, 400, form(h).Post(t, "/token", right.Encode()+"&username=bob%40example.com").Status)
 		require.Equal(t, 415, h.Anonymous().Post(t, "/token", map[string]any{"username": "x"}).Status)
+	})
+}
+
+// OAuth clients read the member "error" (RFC 6749, section 5.2).
+func TestErrorsOfTheTokenRequestAreThoseOfOAuth(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		register(t, h, "ada@example.com")
+		wrong := url.Values{"username": {"ada@example.com"}, "password": {"wrong password"}}.Encode()
+		for name, c := range map[string]struct {
+			body   string
+			status int
+			code   string
+		}{
+			"wrong password":   {wrong, 400, "invalid_grant"},
+			"no such token":    {"grant_type=refresh_token&refresh_token=x", 400, "invalid_grant"},
+			"another grant":    {"grant_type=client_credentials", 400, "unsupported_grant_type"},
+			"no password":      {"username=ada%40example.com", 400, "invalid_request"},
+			"a field twice":    {"username=a&username=b", 400, "invalid_request"},
+			"no body":          {"", 400, "invalid_request"},
+			"a field too long": {wrong + "&new_password=" + strings.Repeat("x", 2000), 422, "invalid_request"},
+		} {
+			response := form(h).Post(t, "/token", c.body)
+			require.Equal(t, "application/problem+json", response.Header("Content-Type"), name)
+			response.Want(t, c.status, "error", c.code)
+		}
+		h.Anonymous().Post(t, "/token", map[string]any{}).Want(t, 415, "error", "invalid_request")
+		for range 5 {
+			form(h).Post(t, "/token", wrong)
+		}
+		form(h).Post(t, "/token", wrong).Want(t, 429, "error", "temporarily_unavailable", "code", "sign_in_throttled")
+		h.Anonymous().Get(t, "/users/me").Want(t, 401, "error", nil)
 	})
 }
 

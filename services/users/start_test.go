@@ -2,12 +2,14 @@ package users_test
 
 import (
 	"bytes"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"regexp"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -48,28 +50,85 @@ func signInAt(i *app.Instance, email, password string) int {
 	return w.Code
 }
 
-func TestTheFirstStartCreatesAnAdminAndLogsThePasswordOnce(t *testing.T) {
+func TestTheFirstAdminsPasswordIsWrittenToAFileAndNoLog(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
-		first, log, err := start(db, map[string]string{"USERS_ADMIN_EMAIL": "Boss@Example.com"})
+		file := filepath.Join(t.TempDir(), "secrets", "admin-password")
+		first, log, err := start(db, map[string]string{"USERS_ADMIN_EMAIL": "Boss@Example.com", "USERS_ADMIN_PASSWORD_FILE": file, "LOG_LEVEL": "debug"})
 		require.NoError(t, err)
-		logged := regexp.MustCompile(`level=WARN .* email=boss@example.com password=(\S+)`).FindStringSubmatch(log)
-		require.NotNil(t, logged, log)
-		require.Equal(t, 200, signInAt(first, "boss@example.com", logged[1]))
+		kept, err := os.ReadFile(file)
+		require.NoError(t, err)
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o600), info.Mode())
+		plain := strings.TrimSpace(string(kept))
+		require.Len(t, plain, 26)
+		require.NotContains(t, log, plain)
+		require.Equal(t, 200, signInAt(first, "boss@example.com", plain))
 
 		second, log, err := start(db, map[string]string{"USERS_ADMIN_EMAIL": "other@example.com", "USERS_ADMIN_PASSWORD": adminPassword})
 		require.NoError(t, err)
 		require.NotContains(t, log, "password")
-		require.Equal(t, 200, signInAt(second, "boss@example.com", logged[1]))
-		require.Equal(t, 401, signInAt(second, "other@example.com", adminPassword))
+		require.Equal(t, 200, signInAt(second, "boss@example.com", plain))
+		require.Equal(t, 400, signInAt(second, "other@example.com", adminPassword))
 	}, app.Migrations(users.Service)...)
+}
+
+func TestTheFirstAdminsPasswordIsReadFromAFile(t *testing.T) {
+	t.Parallel()
+	db := sqldbtest.SQLite(t, app.Migrations(users.Service)...)
+	file := filepath.Join(t.TempDir(), "mounted")
+	for content, problem := range map[string]string{"\n": "is empty", "password1234\n": "the password is one of those"} {
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o400))
+		_, _, err := start(db, map[string]string{"USERS_ADMIN_PASSWORD_FILE": file})
+		require.ErrorContains(t, err, problem)
+		require.NoError(t, os.Remove(file))
+	}
+	require.NoError(t, os.WriteFile(file, []byte(adminPassword+"\n"), 0o400))
+	instance, _, err := start(db, map[string]string{"USERS_ADMIN_PASSWORD_FILE": file})
+	require.NoError(t, err)
+	require.Equal(t, 200, signInAt(instance, "admin@troupe.local", adminPassword))
+}
+
+// `echo password | base64` makes a secret that ends with a line feed (kubernetes/kubernetes#82327).
+func TestTheLineFeedOfASecretIsNoPartOfThePassword(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		replica, _, err := start(db, map[string]string{"USERS_ADMIN_EMAIL": "boss@example.com\n", "USERS_ADMIN_PASSWORD": goodPassword + "\r\n"})
+		require.NoError(t, err)
+		require.Equal(t, 200, signInAt(replica, "boss@example.com", goodPassword))
+	}, app.Migrations(users.Service)...)
+}
+
+func TestABlankAtTheEndOfASecretIsRefused(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		_, _, err := start(db, map[string]string{"USERS_ADMIN_PASSWORD": goodPassword + " "})
+		require.EqualError(t, err, "users: USERS_ADMIN_PASSWORD begins or ends with a blank, which is easily lost: remove it, or choose another password")
+		file := filepath.Join(t.TempDir(), "password")
+		require.NoError(t, os.WriteFile(file, []byte(" "+goodPassword+"\n"), 0o600))
+		_, _, err = start(db, map[string]string{"USERS_ADMIN_PASSWORD_FILE": file})
+		require.ErrorContains(t, err, "the file of USERS_ADMIN_PASSWORD_FILE begins or ends with a blank")
+	}, app.Migrations(users.Service)...)
+}
+
+func TestWithoutAPasswordThereIsNoAdminYet(t *testing.T) {
+	t.Parallel()
+	db := sqldbtest.SQLite(t, app.Migrations(users.Service)...)
+	_, log, err := start(db, nil)
+	require.NoError(t, err)
+	require.Contains(t, log, "there is no admin; set USERS_ADMIN_PASSWORD")
+	later, log, err := start(db, map[string]string{"USERS_ADMIN_PASSWORD": adminPassword})
+	require.NoError(t, err)
+	require.NotContains(t, log, "there is no admin")
+	require.Equal(t, 200, signInAt(later, "admin@troupe.local", adminPassword))
 }
 
 func TestConcurrentStartsShareKeysAndOneAdmin(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		keys := concurrently(5, func(int) string {
-			i, _, err := start(db, map[string]string{"USERS_PASSWORD_HASH_COST": "insecure"})
+			i, _, err := start(db, map[string]string{"USERS_PASSWORD_HASH_COST": "insecure", "USERS_ADMIN_PASSWORD": adminPassword})
 			if err != nil {
 				return err.Error()
 			}
@@ -95,7 +154,7 @@ func TestASignInRehashesAPasswordOfAnotherCost(t *testing.T) {
 		settings["USERS_PASSWORD_HASH_COST"] = "standard"
 		standard, _, err := start(db, settings)
 		require.NoError(t, err)
-		require.Equal(t, 401, signInAt(standard, "admin@troupe.local", "wrong password"))
+		require.Equal(t, 400, signInAt(standard, "admin@troupe.local", "wrong password"))
 		require.Contains(t, storedHash(t, db), "$m=8,t=1,p=1$")
 		require.Equal(t, 200, signInAt(standard, "admin@troupe.local", adminPassword))
 		require.Contains(t, storedHash(t, db), "$m=19456,t=2,p=1$")
@@ -117,6 +176,8 @@ func TestBadSettingsStopTheStart(t *testing.T) {
 		message string
 	}{
 		"passwords too short":               {map[string]string{"USERS_PASSWORD_MIN_LENGTH": "7"}, "USERS_PASSWORD_MIN_LENGTH is 7"},
+		"registrations below 0":             {map[string]string{"USERS_REGISTRATIONS_PER_MINUTE": "-1"}, "USERS_REGISTRATIONS_PER_MINUTE is -1"},
+		"no password file":                  {map[string]string{"USERS_ADMIN_PASSWORD_FILE": "/proc/none/x"}, "USERS_ADMIN_PASSWORD_FILE"},
 		"unknown cost":                      {map[string]string{"USERS_PASSWORD_HASH_COST": "free"}, "USERS_PASSWORD_HASH_COST"},
 		"idempotency keys kept for no time": {map[string]string{"IDEMPOTENCY_KEEP": "0s"}, "IDEMPOTENCY_KEEP"},
 		"admin without an address":          {map[string]string{"USERS_ADMIN_EMAIL": "root"}, `USERS_ADMIN_EMAIL is "root"`},

@@ -12,9 +12,11 @@
 // token (rotation), and a refresh token that is used twice ends its session (reuse
 // detection).
 //
-// Password hashing is slow, so it has a queue. Sign-in attempts are rate-limited by
-// account and by address, so that passwords cannot be guessed. Only POST /users
-// reveals whether an e-mail address has an account.
+// Password hashing is slow, so sign-ins and registrations have queues. Sign-in attempts
+// are rate-limited by account and by address, so that passwords cannot be guessed; a
+// device on which the owner has signed in before has a limit of its own, so that guesses
+// of others do not shut out the owner. Only POST /users reveals whether an e-mail address
+// has an account, and it is rate-limited by address.
 package users
 
 import (
@@ -27,11 +29,14 @@ import (
 
 	"troupe/app"
 	"troupe/events"
+	"troupe/patterns/republish"
 	"troupe/patterns/worker"
 	"troupe/platform/auth"
+	"troupe/services/users/internal/device"
 	"troupe/services/users/internal/password"
 	"troupe/services/users/internal/session"
 	"troupe/services/users/internal/store"
+	"troupe/services/users/internal/throttle"
 )
 
 // Service is the users service.
@@ -41,6 +46,8 @@ var Service = app.Service{
 	Owns:       "accounts, sessions, signing keys",
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
+	Publishes:  events.Published("users"),
+	Schema:     events.Schema,
 	Build:      build,
 }
 
@@ -49,9 +56,12 @@ type service struct {
 	settings
 	signer         *auth.Signer
 	tokens         session.Tokens
+	devices        device.Tokens
 	fingerprintKey []byte // of the fingerprints by which repeated registrations are recognized
 	hasher         *password.Hasher
 	policy         password.Policy
+	turns          throttle.Turns
+	registrations  registrations
 	signIns        *prometheus.CounterVec
 }
 
@@ -69,11 +79,14 @@ func build(env app.Env) (app.Components, error) {
 		return app.Components{}, err
 	}
 	s.prepareHashing(env.Registry)
+	s.registrations = newRegistrations(s.RegistrationsPerMinute, env.Now)
 	if err := s.ensureAdmin(ctx); err != nil {
 		return app.Components{}, fmt.Errorf("create the first admin: %w", err)
 	}
 	return app.Components{
-		Routes: s.routes,
+		Routes:       s.routes,
+		KeepsAuditOf: []string{"gateway"},
+		Republishes:  []republish.Source{{Name: "users", Types: []string{events.UserUpdated{}.EventType()}, Page: usersPage}},
 		Workers: []worker.Worker{
 			{Name: "expiry", Step: s.deleteExpired, Interval: time.Minute},
 		},
@@ -98,6 +111,11 @@ func (s *service) loadKeys(ctx context.Context) error {
 		return err
 	}
 	s.tokens = session.NewTokens(refresh)
+	known, err := store.Secret(ctx, s.DB, "known devices", s.Now())
+	if err != nil {
+		return err
+	}
+	s.devices = device.NewTokens(known)
 	s.fingerprintKey, err = store.Secret(ctx, s.DB, "fingerprints", s.Now())
 	return err
 }
@@ -111,7 +129,8 @@ func (s *service) prepareHashing(reg *prometheus.Registry) {
 	}, []string{"result"})
 	reg.MustRegister(hashes, s.signIns)
 	s.policy = password.Policy{MinLength: s.MinPassword}
-	s.hasher = password.NewHasher(s.hashCost(), runtime.GOMAXPROCS(0), hashes.Inc)
+	// One processor is left to everything else.
+	s.hasher = password.NewHasher(s.hashCost(), max(runtime.GOMAXPROCS(0)-1, 1), hashes.Inc)
 }
 
 // deleteExpired deletes sessions that have ended or expired, and old failed attempts.

@@ -6,11 +6,14 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/language"
+
+	"troupe/platform/ascii"
 	"troupe/platform/auth"
 	"troupe/platform/fault"
+	"troupe/platform/plaintext"
 )
 
 // Account is a person's account.
@@ -21,6 +24,8 @@ type Account struct {
 	Locale       string
 	Role         auth.Role
 	PasswordHash string
+	// PasswordChangeRequired means that the password is only good for setting another.
+	PasswordChangeRequired bool
 	// Version rises with every change that is published.
 	Version   int64
 	CreatedAt time.Time
@@ -44,9 +49,7 @@ func (a *Account) Change(p Profile, now time.Time) (changed bool, err error) {
 		}
 	}
 	if p.Locale != nil {
-		if a.Locale, err = ParseLocale(*p.Locale); err != nil {
-			return false, err
-		}
+		a.Locale = Locale(*p.Locale)
 	}
 	if *a == before {
 		return false, nil
@@ -58,18 +61,20 @@ func (a *Account) Change(p Profile, now time.Time) (changed bool, err error) {
 
 // emailForm matches the addresses that HTML's input type=email accepts, with a dot in
 // the domain. Addresses beyond ASCII are not accepted: few servers deliver to them,
-// and two that look alike would be two accounts.
-var emailForm = regexp.MustCompile(`^[a-z0-9!#$%&'*+/=?^_{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+// and two that look alike would be two accounts. It is not (?i), which would also match
+// the letters beyond ASCII that fold to k and s.
+var emailForm = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
-// ParseEmail returns the address in the only form that is stored: trimmed and in lower
-// case. It returns fault.Invalid for a bad one.
+// ParseEmail returns the address in the only form that is stored: without the blanks
+// around it and in lower case, otherwise as it was typed. It returns fault.Invalid for a
+// bad one. The address is checked before its case is folded.
 func ParseEmail(s string) (string, error) {
-	email := strings.ToLower(strings.TrimSpace(s))
+	email := strings.Trim(s, " \t\r\n")
 	local, _, _ := strings.Cut(email, "@")
 	if len(email) > 254 || len(local) > 64 || !emailForm.MatchString(email) {
 		return "", invalid("email", "email_invalid", "the e-mail address must look like name@example.com")
 	}
-	return email, nil
+	return ascii.Lower(email), nil
 }
 
 const maxName = 100
@@ -78,41 +83,41 @@ const maxName = 100
 func ParseName(s string) (string, error) {
 	name := strings.TrimSpace(s)
 	n := utf8.RuneCountInString(name)
-	if n > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, disguises) || !strings.ContainsFunc(name, visible) {
+	if _, hidden := plaintext.Hidden(name); n > maxName || hidden || !utf8.ValidString(name) || !plaintext.HasVisible(name) {
 		return "", invalid("name", "name_invalid",
 			"the name must have 1 to 100 characters, at least one of them visible, and no control or invisible formatting characters")
+	}
+	if link.MatchString(name) || encodedWord.MatchString(name) {
+		return "", invalid("name", "name_invalid",
+			"the name must not contain a web or mail address; if yours has a dot, put a blank after it")
 	}
 	return name, nil
 }
 
-// disguises reports whether r makes text look different from what it is, in mails and
-// to the staff: it breaks the line or changes the direction of the text. The two
-// joiners are formatting characters too, but Persian and Hindi are spelled with them.
-func disguises(r rune) bool {
-	const joiner, nonJoiner = '\u200d', '\u200c'
-	return r != joiner && r != nonJoiner && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
-}
+// link matches what mail programs and staff tools turn into a link: a scheme, www., or
+// two words around a dot without a blank, also one of the dots that IDNA reads as one.
+// Initials are not links: J.R.R. Tolkien, O.Connor.
+var link = regexp.MustCompile(`(?i)://|www[.．。｡]|@|[\p{L}\p{N}-]{2,}[.．。｡][\p{L}]{2,}`)
 
-// visible reports whether r alone renders as a visible glyph. A few letters are only
-// fillers, and so is the blank of Braille.
-func visible(r rune) bool {
-	const brailleBlank = '\u2800'
-	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) &&
-		r != brailleBlank && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
-}
+// encodedWord matches the beginning of an encoded word (RFC 2047), which mail programs
+// decode in a header: the checked text would not be the one that is shown.
+var encodedWord = regexp.MustCompile(`=\?[^?]+\?[bBqQ]\?`)
 
 // DefaultLocale is the language of accounts that have not chosen one.
 const DefaultLocale = "en"
 
-var localeForm = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z]{4})?(-([A-Z]{2}|[0-9]{3}))?$`)
-
-// ParseLocale checks a language tag of BCP 47: language, script, region. It returns
-// fault.Invalid for a bad one.
-func ParseLocale(s string) (string, error) {
-	if !localeForm.MatchString(s) {
-		return "", invalid("locale", "locale_invalid", `the locale must be a language tag like "en" or "pt-BR"`)
+// Locale returns the language tag (BCP 47) that a browser or an operating system means, in
+// the form that is stored: "en-us" is en-US, and so is "en_US.UTF-8". What is no language
+// tag is DefaultLocale: the wish for a language is no reason to refuse a customer.
+func Locale(s string) string {
+	if end := strings.IndexAny(s, ".@,;"); end >= 0 {
+		s = s[:end] // a character set, a modifier, or the next language of a list
 	}
-	return s, nil
+	tag, _ := language.Raw.Parse(strings.TrimSpace(s))
+	if tag == language.Und {
+		return DefaultLocale
+	}
+	return tag.String()
 }
 
 func invalid(field, code, message string) error {

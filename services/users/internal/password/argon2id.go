@@ -1,6 +1,7 @@
 // Package password decides which passwords are strong enough, and hashes them with
-// argon2id. Passwords are used exactly as they were sent, byte for byte: they are not
-// trimmed, normalized or truncated.
+// argon2id. Passwords are used as they were sent: they are not trimmed, truncated or
+// folded. Only the Unicode form does not matter, because the keyboard chooses it and not
+// the person; see [Normalize].
 package password
 
 import (

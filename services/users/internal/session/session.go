@@ -20,6 +20,10 @@ const (
 	RetryWindow   = 10 * time.Second
 )
 
+// Replacement is how far the counter advances when all earlier refresh tokens must end.
+// One more would be a rotation, and the token before could be repeated.
+const Replacement = 2
+
 // Session is one sign-in on one device.
 type Session struct {
 	ID        string // the claim sid of its access tokens
@@ -58,8 +62,9 @@ func (s Session) expired(now time.Time) bool {
 	return !now.Before(s.RotatedAt.Add(IdleLimit)) || !now.Before(s.CreatedAt.Add(AbsoluteLimit))
 }
 
-// The errors of a refused refresh token. OAuth 2.0 has one code for both.
+// The errors of a refused refresh token. OAuth 2.0 has one code for
+// both, and the status 400 (RFC 6749, section 5.2).
 var (
-	ErrInvalid = fault.New(fault.Unauthenticated, "invalid_grant", "the refresh token is invalid or has expired; sign in again")
-	ErrReused  = fault.New(fault.Unauthenticated, "invalid_grant", "the refresh token was used before, so its session was ended for safety; sign in again")
+	ErrInvalid = fault.New(fault.Malformed, "invalid_grant", "the refresh token is invalid or has expired; sign in again")
+	ErrReused  = fault.New(fault.Malformed, "invalid_grant", "the refresh token was used before, so its session was ended for safety; sign in again")
 )

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,16 +13,18 @@ import (
 	"troupe/services/users/internal/account"
 )
 
-var errChanged = fault.New(fault.Conflict, "user_changed", "the account was changed by another request at the same time; try again")
+// ErrChanged is the error of a change that another one has overtaken.
+var ErrChanged = fault.New(fault.Conflict, "user_changed", "the account was changed by another request at the same time; try again")
 
-const selectAccount = `SELECT id, email, name, locale, role, password_hash, version, created_at, updated_at
-	FROM accounts WHERE deleted_at IS NULL`
+const selectAccount = `SELECT id, email, name, locale, role, password_hash, password_change_required, version,
+	created_at, updated_at FROM accounts WHERE deleted_at IS NULL`
 
 // Add stores a new account and reports whether its e-mail address was free.
 func Add(ctx context.Context, tx sqldb.Tx, a account.Account) (free bool, err error) {
-	n, err := tx.Exec(ctx, `INSERT INTO accounts (id, email, name, locale, role, password_hash, version, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (email) DO NOTHING`,
-		a.ID, a.Email, a.Name, a.Locale, string(a.Role), a.PasswordHash, a.Version, sqldb.Micros(a.CreatedAt), sqldb.Micros(a.UpdatedAt))
+	n, err := tx.Exec(ctx, `INSERT INTO accounts (id, email, name, locale, role, password_hash, password_change_required, version,
+		created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (email) DO NOTHING`,
+		a.ID, a.Email, a.Name, a.Locale, string(a.Role), a.PasswordHash, a.PasswordChangeRequired, a.Version,
+		sqldb.Micros(a.CreatedAt), sqldb.Micros(a.UpdatedAt))
 	if err != nil {
 		return false, fmt.Errorf("save account: %w", err)
 	}
@@ -77,7 +80,7 @@ func Update(ctx context.Context, tx sqldb.Tx, id string, change func(*account.Ac
 		return a, false, fmt.Errorf("save account: %w", err)
 	}
 	if n == 0 {
-		return a, false, errChanged
+		return a, false, ErrChanged
 	}
 	return a, true, nil
 }
@@ -94,15 +97,28 @@ func ReplaceHash(ctx context.Context, tx sqldb.Tx, id, old, replacement string) 
 	return n == 1, nil
 }
 
+// SetPassword replaces the old password hash with that of another password, which need
+// not be changed again, and reports whether the old one was still stored.
+func SetPassword(ctx context.Context, tx sqldb.Tx, id, old, replacement string) (replaced bool, err error) {
+	n, err := tx.Exec(ctx, `UPDATE accounts SET password_hash = $1, password_change_required = $2
+		WHERE id = $3 AND password_hash = $4 AND deleted_at IS NULL`, replacement, false, id, old)
+	if err != nil {
+		return false, fmt.Errorf("save password: %w", err)
+	}
+	return n == 1, nil
+}
+
 // Delete erases the personal data of an account and keeps only the id, to which other
-// services may refer. It returns the account's last version, and fault.NotFound if
-// there is no such account.
-func Delete(ctx context.Context, tx sqldb.Tx, id string, now time.Time) (version int64, err error) {
+// services may refer. It returns the account's last version. It fails with fault.NotFound
+// if there is no such account, and with ErrChanged if it is no longer a.
+func Delete(ctx context.Context, tx sqldb.Tx, a account.Account, now time.Time) (version int64, err error) {
 	err = tx.QueryRow(ctx, `UPDATE accounts SET email = NULL, name = '', locale = '', password_hash = '',
-		version = version + 1, updated_at = $1, deleted_at = $1 WHERE id = $2 AND deleted_at IS NULL RETURNING version`,
-		sqldb.Micros(now), id).Scan(&version)
+		version = version + 1, updated_at = $1, deleted_at = $1
+		WHERE id = $2 AND version = $3 AND deleted_at IS NULL RETURNING version`,
+		sqldb.Micros(now), a.ID, a.Version).Scan(&version)
 	if errors.Is(err, sqldb.ErrNoRows) {
-		return 0, missing(id)
+		_, err := Get(ctx, tx, a.ID)
+		return 0, cmp.Or(err, error(ErrChanged))
 	}
 	if err != nil {
 		return 0, fmt.Errorf("delete account: %w", err)
@@ -128,7 +144,7 @@ func scan(row sqldb.Row) (account.Account, error) {
 	var a account.Account
 	var role string
 	var created, updated int64
-	err := row.Scan(&a.ID, &a.Email, &a.Name, &a.Locale, &role, &a.PasswordHash, &a.Version, &created, &updated)
+	err := row.Scan(&a.ID, &a.Email, &a.Name, &a.Locale, &role, &a.PasswordHash, &a.PasswordChangeRequired, &a.Version, &created, &updated)
 	a.Role, a.CreatedAt, a.UpdatedAt = auth.Role(role), sqldb.Time(created), sqldb.Time(updated)
 	return a, err
 }

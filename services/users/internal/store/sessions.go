@@ -20,6 +20,17 @@ func AddSession(ctx context.Context, tx sqldb.Tx, s session.Session) error {
 	return nil
 }
 
+// HasSession reports whether the account has a session, be it ended or expired, that is not
+// deleted yet.
+func HasSession(ctx context.Context, q sqldb.Querier, accountID string) (bool, error) {
+	var n int64
+	err := q.QueryRow(ctx, `SELECT count(*) FROM (SELECT id FROM sessions WHERE account_id = $1 LIMIT 1) AS one`, accountID).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look for a session: %w", err)
+	}
+	return n > 0, nil
+}
+
 // LockSession returns a session and locks it until tx ends; false if there is none.
 func LockSession(ctx context.Context, tx sqldb.Tx, id string) (s session.Session, found bool, err error) {
 	var created, rotated int64
@@ -41,6 +52,18 @@ func RotateSession(ctx context.Context, tx sqldb.Tx, id string, now time.Time) e
 	_, err := tx.Exec(ctx, `UPDATE sessions SET counter = counter + 1, rotated_at = $1 WHERE id = $2`, sqldb.Micros(now), id)
 	if err != nil {
 		return fmt.Errorf("rotate session: %w", err)
+	}
+	return nil
+}
+
+// ReplaceRefreshTokens makes a refresh token the valid one that is neither the present
+// one nor its successor: a thief of an earlier one cannot use it, not even as a
+// repetition. The session must be locked.
+func ReplaceRefreshTokens(ctx context.Context, tx sqldb.Tx, id string, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE sessions SET counter = counter + $1, rotated_at = $2 WHERE id = $3`,
+		session.Replacement, sqldb.Micros(now), id)
+	if err != nil {
+		return fmt.Errorf("replace refresh tokens: %w", err)
 	}
 	return nil
 }
