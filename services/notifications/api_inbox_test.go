@@ -18,15 +18,25 @@ func TestACustomerReadsTheirInbox(t *testing.T) {
 		mine.Get(t, "/notifications").Want(t, 200,
 			"items.0.kind", "order.paid", "items.0.title", "Your order has been paid", "items.0.order_id", orderID,
 			"items.0.body", "We have received your payment of 30.48 EUR. We are now preparing your order for shipping.",
-			"items.0.created_at", "2026-01-01T12:00:00Z", "items.0.read_at", nil,
+			"items.0.created_at", "2026-01-01T12:00:00.000000Z", "items.0.read_at", nil,
 			"items.1.kind", "order.created", "items.2", nil, "next_cursor", nil)
 
 		id := inboxOf(t, h, ada)[0].ID
-		mine.Post(t, "/notifications/"+id+"/read", nil).Want(t, 200, "id", id, "read_at", "2026-01-01T12:00:00Z")
+		mine.Post(t, "/notifications/"+id+"/read", nil).Want(t, 200, "id", id, "read_at", "2026-01-01T12:00:00.000000Z")
 		h.Advance(60e9)
-		mine.Post(t, "/notifications/"+id+"/read", nil).Want(t, 200, "read_at", "2026-01-01T12:00:00Z")
+		mine.Post(t, "/notifications/"+id+"/read", nil).Want(t, 200, "read_at", "2026-01-01T12:00:00.000000Z")
 		mine.Get(t, "/notifications?unread=true").Want(t, 200, "items.0.kind", "order.created", "items.1", nil)
 		mine.Get(t, "/notifications?unread=false").Want(t, 200, "items.1.kind", "order.created")
+	})
+}
+
+func TestAnInboxIsFilteredByOrder(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Consumes(t, adaRegistered, created, paid)
+		mine := h.As(ada, auth.User)
+		mine.Get(t, "/notifications?order_id="+orderID).Want(t, 200, "items.0.kind", "order.paid", "items.1.order_id", orderID, "items.2", nil)
+		mine.Get(t, "/notifications?limit=1&order_id="+orderID).Want(t, 200, "items.0.kind", "order.paid", "items.1", nil)
+		mine.Get(t, "/notifications?order_id=another").Want(t, 200, "items.0", nil)
 	})
 }
 

@@ -20,9 +20,9 @@ func TestTheMailboxShowsMailsSafely(t *testing.T) {
 		list := anyone.Get(t, "/mailbox").Want(t, 200)
 		require.Equal(t, "text/html; charset=utf-8", list.Header("Content-Type"))
 		require.Contains(t, list.Header("Content-Security-Policy"), "default-src 'none'; style-src 'self'")
-		require.Contains(t, string(list.Body), "Welcome to Troupe, &lt;script&gt;&#34;Ada&#34;")
+		require.Contains(t, string(list.Body), "Welcome to Troupe")
 		require.NotContains(t, string(list.Body), "<script")
-		require.Contains(t, string(list.Body), "Willkommen bei Troupe, Eve")
+		require.Contains(t, string(list.Body), "Willkommen bei Troupe")
 
 		id := mails(t, h, "ada@example.test")[1].ID
 		page := anyone.Get(t, "/mailbox/"+id).Want(t, 200)
@@ -41,23 +41,34 @@ func TestTheMailboxShowsMailsSafely(t *testing.T) {
 
 func TestTheMailboxIsSearchable(t *testing.T) {
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
-		h.Consumes(t, adaRegistered, created, registered(eve, "Eve_100%", "EVE@example.test", "en"))
+		h.Consumes(t, adaRegistered, created, registered(eve, "Eve", "EVE_100%@example.test", "en"))
 		find := func(words string) string {
 			return string(h.Anonymous().Get(t, "/mailbox?q="+url.QueryEscape(words)).Want(t, 200).Body)
 		}
-		require.Contains(t, find("eve@EXAMPLE"), "Welcome to Troupe, Eve")
-		require.NotContains(t, find("eve@EXAMPLE"), "Ada")
+		require.Contains(t, find("eve_100%@EXAMPLE"), "Welcome to Troupe")
+		require.NotContains(t, find("eve_100%@EXAMPLE"), "ada@")
 		require.Contains(t, find("have received YOUR"), "We have received your order DEADBEEF")
 		require.Contains(t, find(orderID), "We have received your order DEADBEEF")
-		require.Contains(t, find("_100%"), "Eve")
-		require.NotContains(t, find("_100%"), "Ada")
+		require.Contains(t, find("_100%"), "EVE")
+		require.NotContains(t, find("_100%"), "ada@")
 		require.Contains(t, find("e_e@"), "No mail has", "wildcards are matched literally")
 		require.Contains(t, find(`"><script>`), "No mail has “&#34;&gt;&lt;script&gt;”")
 		require.Contains(t, find("\x00\xff' OR 1=1 --"), "No mail has")
 		require.Contains(t, find(`\`), "No mail has")
 		require.Contains(t, find(strings.Repeat("long", 20_000)), "No mail has “long")
-		require.Len(t, mails(t, h, "eve@example.test"), 1)
+		require.Len(t, mails(t, h, "eve_100%25@example.test"), 1)
 	})
+}
+
+// SQLite folds the case of ASCII letters alone: report axllent/mailpit#239.
+func TestAMailIsFoundByAWordWithAnUmlaut(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Consumes(t, registered(eve, "Eve", "eve@example.test", "de"))
+		for _, words := range []string{"Ärzte", "bei Ärzte-SHOP", "WILLKOMMEN bei Ä"} {
+			found := h.Anonymous().Get(t, "/mailbox?q="+url.QueryEscape(words)).Want(t, 200)
+			require.Contains(t, string(found.Body), "Willkommen bei Ärzte-Shop", words)
+		}
+	}, servicetest.Setting("NOTIFICATIONS_MAIL_FROM", "Ärzte-Shop <hello@shop.invalid>"))
 }
 
 func TestTheMailboxIsPaginatedAndReloadsIfAsked(t *testing.T) {
@@ -91,4 +102,14 @@ func TestProductionShowsTheMailboxIfItIsSet(t *testing.T) {
 		h.Consumes(t, adaRegistered)
 		require.Len(t, mails(t, h, "ada@example.test"), 1)
 	}, servicetest.Setting("TROUPE_ENV", "production"), servicetest.Setting("NOTIFICATIONS_MAILBOX", "true"))
+}
+
+func TestAMailOfAnEarlierVersionIsShown(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		_, err := h.DB.Exec(t.Context(), `INSERT INTO mails (delivery_id, user_id, order_id, sender, recipient, address, subject, text, html, sent_at)
+			VALUES ('old', $1, '', 'shop@example.test', 'ada@example.test', 'ada@example.test', 'Hello', 'text', '<p>as it was</p>', 1)`, ada)
+		require.NoError(t, err)
+		require.Equal(t, "<p>as it was</p>", mails(t, h, "ada@example.test")[0].HTML)
+		require.Equal(t, "<p>as it was</p>", string(h.Anonymous().Get(t, "/mailbox/old/html").Want(t, 200).Body))
+	})
 }

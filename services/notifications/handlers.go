@@ -3,6 +3,7 @@ package notifications
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"troupe/events"
 	"troupe/patterns/event"
@@ -10,81 +11,93 @@ import (
 	"troupe/platform/money"
 	"troupe/platform/sqldb"
 	"troupe/services/notifications/internal/content"
-	"troupe/services/notifications/internal/delivery"
+	"troupe/services/notifications/internal/preferences"
 	"troupe/services/notifications/internal/store"
 )
 
-// channels are the ways in which a customer is notified about a kind of event.
-type channels struct{ mail, inbox bool }
-
+// The channels on which there are notices of a kind. What is about the security of an
+// account is not in the inbox, which anyone who is signed in may read.
 var (
-	mailAndInbox = channels{mail: true, inbox: true}
-	mailOnly     = channels{mail: true}
-	inboxOnly    = channels{inbox: true}
+	everywhere   = preferences.All
+	mailOnly     = preferences.Channels{Email: true}
+	mailAndPush  = preferences.Channels{Email: true, Push: true}
+	inboxAndPush = preferences.Channels{Inbox: true, Push: true}
 )
 
-// notifyingHandler is the handler of an event about which customers are notified.
-type notifyingHandler struct {
+// notifyingKind is a kind of event about which customers are notified.
+type notifyingKind struct {
 	kind string
-	channels
-	inbox.Handler
+	preferences.Channels
+	inbox.Kind
+	of func(event.Payload) notification
 }
 
 // notification is what one event notifies one customer about.
 type notification struct {
-	channels
-	event  event.Envelope
-	userID string
-	notice content.Notice
-	order  *store.Order // stored for later mails; nil if the event does not contain it
+	preferences.Channels // on which there are notices of the kind
+	event                event.Envelope
+	userID               string
+	notice               content.Notice
+	order                *store.Order // stored for later mails; nil if the event does not contain it
 }
 
-// handlers returns the handlers of all events that the service consumes.
-func (s *service) handlers(notifying []notifyingHandler) []inbox.Handler {
-	all := []inbox.Handler{inbox.Handle(s.userUpdated), inbox.Handle(s.userDeleted)}
-	for _, h := range notifying {
-		all = append(all, h.Handler)
+// handlers returns the handlers of all events that the service consumes. An event about
+// which customers are notified is handled under its own id: in the inbox of the customer
+// and in the deliveries.
+func (s *service) handlers() []inbox.Handler {
+	kinds := make([]inbox.Kind, len(notifying))
+	for i, k := range notifying {
+		kinds[i] = k.Kind
 	}
-	return all
+	handlers := append(inbox.HandleTogether(s.notifyAll, kinds, inbox.Idempotent()), inbox.Handle(s.userUpdated))
+	return append(handlers, s.withWebhooks(inbox.Handle(s.userRegistered), inbox.Handle(s.userDeleted))...)
 }
 
-// notifyingHandlers returns the handlers of the events about which customers are
-// notified. order.confirmed and payment.captured are not among them, because order.paid
-// follows at once. What happens to the money of an order that is cancelled before it is
-// paid is part of the text about order.cancelled.
-func (s *service) notifyingHandlers() []notifyingHandler {
-	return []notifyingHandler{
-		{kind: kindOf[events.UserRegistered](), channels: mailOnly, Handler: inbox.Handle(s.userRegistered)},
-		notifyOn(s, mailAndInbox, func(e events.OrderCreated) notification {
-			return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID, Amount: money.Money(e.Total)}, order: orderOf(e)}
-		}),
-		notifyOn(s, mailAndInbox, func(e events.OrderPaid) notification {
-			return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID, Amount: money.Money(e.Amount)}}
-		}),
-		notifyOn(s, mailAndInbox, func(e events.OrderCancelled) notification {
-			return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID, Amount: money.Money(e.Total), Reason: e.Reason}}
-		}),
-		notifyOn(s, mailAndInbox, func(e events.OrderShipped) notification {
-			return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID}}
-		}),
-		notifyOn(s, inboxOnly, func(e events.OrderDelivered) notification {
-			return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID}}
-		}),
-		notifyOn(s, inboxOnly, func(e events.PaymentDeclined) notification {
-			return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID, Amount: money.Money(e.Amount), Reason: e.Reason}}
-		}),
-		notifyOn(s, mailAndInbox, func(e events.PaymentRefunded) notification {
-			return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID, Amount: money.Money(e.Amount)}}
-		}),
-	}
+// notifying are the kinds of events about which customers are notified, beside
+// user.registered. order.confirmed and payment.captured are not among them, because
+// order.paid follows at once. What happens to the money of an order that is cancelled
+// before it is paid is part of the text about order.cancelled.
+var notifying = []notifyingKind{
+	notifyOn(mailAndPush, func(e events.UserPasswordChanged) notification {
+		return notification{userID: e.UserID}
+	}),
+	notifyOn(mailAndPush, func(e events.UserSignedInOnNewDevice) notification {
+		return notification{userID: e.UserID}
+	}),
+	notifyOn(everywhere, func(e events.OrderCreated) notification {
+		return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID, Amount: money.Money(e.Total)}, order: orderOf(e)}
+	}),
+	notifyOn(everywhere, func(e events.OrderPaid) notification {
+		return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID, Amount: money.Money(e.Amount)}}
+	}),
+	notifyOn(everywhere, func(e events.OrderCancelled) notification {
+		return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID, Amount: money.Money(e.Total), Reason: e.Reason}}
+	}),
+	notifyOn(everywhere, func(e events.OrderShipped) notification {
+		return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID}}
+	}),
+	notifyOn(inboxAndPush, func(e events.OrderDelivered) notification {
+		return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID}}
+	}),
+	notifyOn(inboxAndPush, func(e events.PaymentDeclined) notification {
+		return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID, Amount: money.Money(e.Amount), Reason: e.Reason}}
+	}),
+	notifyOn(everywhere, func(e events.PaymentRefunded) notification {
+		return notification{userID: e.UserID, notice: content.Notice{OrderID: e.OrderID, Amount: money.Money(e.Amount)}}
+	}),
+}
+
+// allKinds returns the kinds of events about which customers are notified.
+func allKinds() []notifyingKind {
+	return append([]notifyingKind{{kind: kindOf[events.UserRegistered](), Channels: mailOnly}}, notifying...)
 }
 
 // checkTemplates returns an error if a customer could be notified about an event that
 // cannot be rendered in every language.
-func checkTemplates(r *content.Renderer, notifying []notifyingHandler) error {
+func checkTemplates(r *content.Renderer) error {
 	var problems []error
-	for _, h := range notifying {
-		problems = append(problems, r.Check(h.kind, h.mail, h.inbox))
+	for _, k := range allKinds() {
+		problems = append(problems, r.Check(k.kind, k.Email, k.Inbox || k.Push))
 	}
 	return errors.Join(problems...)
 }
@@ -95,62 +108,26 @@ func kindOf[E event.Payload]() string {
 	return content.KindOf(e.EventType())
 }
 
-// notifyOn returns a handler that notifies customers over the channels, a batch of events
-// at a time, in multi-row statements.
-func notifyOn[E event.Payload](s *service, over channels, of func(E) notification) notifyingHandler {
-	kind := kindOf[E]()
-	handle := func(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[E]) error {
-		ns := make([]notification, len(rs))
-		for i, r := range rs {
-			ns[i] = of(r.Payload)
-			ns[i].channels, ns[i].event, ns[i].notice.Kind = over, r.Envelope, kind
-		}
-		return s.notify(ctx, tx, ns)
-	}
-	return notifyingHandler{kind, over, inbox.HandleBatch(handle)}
+// notifyOn returns the kind of the events of type E, which lead to notices over the
+// channels.
+func notifyOn[E event.Payload](over preferences.Channels, of func(E) notification) notifyingKind {
+	return notifyingKind{kindOf[E](), over, inbox.KindOf[E](), func(p event.Payload) notification { return of(p.(E)) }}
 }
 
-// notify adds notifications to inboxes and queues their mails, except for customers
-// whose account was deleted. A customer whose account is not known yet is notified too:
-// the mail waits for the address.
-func (s *service) notify(ctx context.Context, tx sqldb.Tx, ns []notification) error {
-	userIDs := make([]string, len(ns))
-	for i, n := range ns {
-		userIDs[i] = n.userID
+// notifyAll notifies customers about events, in multi-row statements.
+func (s *service) notifyAll(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[event.Payload]) error {
+	ns := make([]notification, len(rs))
+	for i, r := range rs {
+		kind := content.KindOf(r.Payload.EventType())
+		k := notifying[slices.IndexFunc(notifying, func(k notifyingKind) bool { return k.kind == kind })]
+		ns[i] = k.of(r.Payload)
+		ns[i].Channels, ns[i].event, ns[i].notice.Kind = k.Channels, r.Envelope, kind
 	}
-	known, err := store.Recipients(ctx, tx, userIDs)
+	fresh, err := s.notify(ctx, tx, ns)
 	if err != nil {
 		return err
 	}
-	now := s.Now()
-	var orders []store.Order
-	var entries []store.InboxEntry
-	var deliveries []store.Delivery
-	for _, n := range ns {
-		if known[n.userID].Deleted {
-			continue
-		}
-		if n.order != nil {
-			orders = append(orders, *n.order)
-		}
-		if n.inbox {
-			entries = append(entries, store.InboxEntry{EventID: n.event.ID, UserID: n.userID, Notice: n.notice, CreatedAt: n.event.Time})
-		}
-		if n.mail {
-			deliveries = append(deliveries, store.Delivery{
-				ID: s.NewID(), EventID: n.event.ID, Traceparent: n.event.Traceparent,
-				Channel: delivery.Email, UserID: n.userID, Notice: n.notice, CreatedAt: now,
-			})
-		}
-	}
-	if err := store.AddOrders(ctx, tx, orders, now); err != nil {
-		return err
-	}
-	if err := store.AddInboxEntries(ctx, tx, entries); err != nil {
-		return err
-	}
-	tx.OnCommit(s.due.Notify)
-	return store.AddDeliveries(ctx, tx, deliveries)
+	return s.queueForWebhooks(ctx, tx, fresh)
 }
 
 func orderOf(e events.OrderCreated) *store.Order {
@@ -166,13 +143,25 @@ func (s *service) userRegistered(ctx context.Context, tx sqldb.Tx, r inbox.Recei
 	if err := s.upsertRecipient(ctx, tx, store.Recipient{UserID: e.UserID, Email: e.Email, Name: e.Name, Locale: e.Locale, Version: e.Version}); err != nil {
 		return err
 	}
-	return s.notify(ctx, tx, []notification{{
-		channels: mailOnly, event: r.Envelope, userID: e.UserID, notice: content.Notice{Kind: kindOf[events.UserRegistered]()},
+	_, err := s.notify(ctx, tx, []notification{{
+		Channels: mailOnly, event: r.Envelope, userID: e.UserID, notice: content.Notice{Kind: kindOf[events.UserRegistered]()},
 	}})
+	return err
 }
 
+// userUpdated stores the account. A version that is stored already was published again for a
+// service that has lost it (see package republish), and is no news for webhooks.
 func (s *service) userUpdated(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.UserUpdated]) error {
 	e := r.Payload
+	known, err := store.Recipients(ctx, tx, []string{e.UserID})
+	if err != nil {
+		return err
+	}
+	if before, exists := known[e.UserID]; !exists || before.Version != e.Version {
+		if err := s.queueForWebhooks(ctx, tx, []event.Envelope{r.Envelope}); err != nil {
+			return err
+		}
+	}
 	return s.upsertRecipient(ctx, tx, store.Recipient{UserID: e.UserID, Email: e.Email, Name: e.Name, Locale: e.Locale, Version: e.Version})
 }
 
@@ -184,6 +173,9 @@ func (s *service) upsertRecipient(ctx context.Context, tx sqldb.Tx, r store.Reci
 func (s *service) userDeleted(ctx context.Context, tx sqldb.Tx, r inbox.Received[events.UserDeleted]) error {
 	suppressed, err := store.EraseUser(ctx, tx, r.Payload.UserID, r.Payload.Version, s.Now())
 	if err != nil {
+		return err
+	}
+	if err := s.eraseFromWebhooks(ctx, tx, r.Payload.UserID); err != nil {
 		return err
 	}
 	var pending []event.Pending

@@ -9,11 +9,28 @@ import (
 
 const deleteBatch = 500
 
-// deleteOld deletes mails in the built-in mailbox and copies of orders that are older
-// than the retention, a batch at a time. It returns how many it deleted.
+// deleteOld deletes mails in the built-in mailbox, copies of orders and notices of digests
+// that are older than the retention, and push subscriptions that have ended, a batch at a
+// time. It returns how many it deleted. It
+// also wakes deliveries that a wrong clock has put off.
 func (s *service) deleteOld(ctx context.Context) (deleted int, err error) {
 	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		deleted, err = store.DeleteOld(ctx, tx, s.Now().Add(-s.MailRetention), deleteBatch)
+		if err := store.DeleteCounts(ctx, tx, s.Now()); err != nil {
+			return err
+		}
+		if err := store.WakeFarAhead(ctx, tx, s.Now()); err != nil {
+			return err
+		}
+		before := s.Now().Add(-s.MailRetention)
+		if deleted, err = store.DeleteOld(ctx, tx, before, deleteBatch); err != nil {
+			return err
+		}
+		released, err := store.DeleteReleased(ctx, tx, before, deleteBatch)
+		if err != nil {
+			return err
+		}
+		ended, err := store.DeleteEndedPushSubscriptions(ctx, tx, deleteBatch)
+		deleted += released + ended
 		return err
 	})
 	return deleted, err

@@ -19,14 +19,20 @@ import (
 
 // runWithServer runs test with an SMTP server that it does not share with other tests
 // at the same time.
-func runWithServer(t *testing.T, test func(t *testing.T, h *servicetest.Harness, server *smtptest.Server)) {
+func runWithServer(t *testing.T, test func(t *testing.T, h *servicetest.Harness, server *smtptest.Server), o ...servicetest.Option) {
 	t.Helper()
 	server := smtptest.Start(t, smtptest.Options{Password: "secret"})
 	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
 		server.Reserve(t)
 		test(t, h, server)
-	}, servicetest.Setting("NOTIFICATIONS_SMTP_URL", "smtp://shop:secret@"+server.Addr), servicetest.Setting("NOTIFICATIONS_MAIL_FROM", "Tea & Mugs <hello@shop.test>"))
+	}, append([]servicetest.Option{
+		servicetest.Setting("NOTIFICATIONS_SMTP_URL", "smtp://shop:secret@"+server.Addr), servicetest.Setting("NOTIFICATIONS_MAIL_FROM", "Tea & Mugs <hello@shop.test>"),
+		servicetest.Setting("NOTIFICATIONS_DKIM", "false"),
+	}, o...)...)
 }
+
+// otherShipped is about another order, so that its mail waits for none of created.
+var otherShipped = events.OrderShipped{OrderID: "019b0000-0000-7000-8000-000000c0ffee", UserID: ada}
 
 // state returns the id and the state of the only delivery of a kind.
 func state(t *testing.T, h *servicetest.Harness, kind string) (id string, s string) {
@@ -55,7 +61,7 @@ func messageID(t *testing.T, m smtptest.Mail) string {
 
 func TestABatchOfMailsUsesOneConnection(t *testing.T) {
 	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *smtptest.Server) {
-		h.ConsumesBatch(t, adaRegistered, created, paid)
+		h.ConsumesBatch(t, adaRegistered, created, otherShipped)
 		require.Len(t, server.Mails(), 3)
 		require.Equal(t, 1, server.Connections())
 		for _, m := range server.Mails() {
@@ -133,9 +139,9 @@ func TestMailsAreDeferredWhileTheServerIsUnavailable(t *testing.T) {
 	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *smtptest.Server) {
 		h.Consumes(t, adaRegistered)
 		server.Fail(smtptest.Fault{At: delivery.Connect, Code: 554}, smtptest.Fault{At: delivery.Connect, Code: 554})
-		h.ConsumesBatch(t, created, paid)
+		h.ConsumesBatch(t, created, otherShipped)
 		require.Len(t, server.Mails(), 1)
-		for _, kind := range []string{"order.created", "order.paid"} {
+		for _, kind := range []string{"order.created", "order.shipped"} {
 			_, s := state(t, h, kind)
 			require.Equal(t, "deferred", s)
 		}
@@ -151,9 +157,23 @@ func TestAConnectionClosedBetweenMailsIsReopenedAtOnce(t *testing.T) {
 		noFault := func() {}
 		server.Fail(smtptest.Fault{At: delivery.Mail, Do: noFault}, smtptest.Fault{At: delivery.Mail, Code: 421}, smtptest.Fault{At: delivery.Mail, Do: noFault},
 			smtptest.Fault{At: delivery.Mail})
-		h.ConsumesBatch(t, adaRegistered, created, paid)
+		h.ConsumesBatch(t, adaRegistered, created, otherShipped)
 		require.Len(t, server.Mails(), 3)
 		require.Equal(t, 3, server.Connections())
+	})
+}
+
+// See inbox.TestAnEventThatWasParkedByAClockThatWasAheadIsRetried.
+func TestAClockThatWasAheadPutsNoMailOff(t *testing.T) {
+	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *smtptest.Server) {
+		const year = 365 * 24 * time.Hour
+		server.Fail(smtptest.Fault{At: delivery.Rcpt, Code: 452})
+		h.Advance(year)
+		h.Consumes(t, adaRegistered)
+		h.Advance(-year)
+		h.Step(t, "delete-mails")
+		h.Settle(t)
+		require.Len(t, server.Mails(), 1)
 	})
 }
 
@@ -176,6 +196,7 @@ func TestAMailNotAcceptedForADayExpires(t *testing.T) {
 
 		server.ClearFaults()
 		h.As("admin", auth.Admin).Post(t, "/deliveries/"+id+"/retry", nil).Want(t, 200, "state", "queued")
+		require.Equal(t, []string{"admin retry_delivery ok " + id}, h.Audited(t))
 		h.Settle(t)
 		require.Len(t, server.Mails(), 1)
 	})
@@ -239,7 +260,7 @@ func TestALongQueueIsSentInSeveralBatches(t *testing.T) {
 		}
 		h.ConsumesBatch(t, payloads...)
 		require.Len(t, server.Mails(), 121)
-		require.Equal(t, 3, server.Connections())
+		require.Equal(t, 6, server.Connections(), "the first mail is handled before the others")
 		ids := map[string]bool{}
 		for _, m := range server.Mails() {
 			ids[messageID(t, m)] = true

@@ -51,7 +51,7 @@ func TestAKindWithoutAWorkingTemplateStopsTheStart(t *testing.T) {
 			t.Parallel()
 			renderer, err := content.NewRenderer(templatesWith(t, c.file, c.text), "Troupe")
 			require.NoError(t, err)
-			err = checkTemplates(renderer, new(service).notifyingHandlers())
+			err = checkTemplates(renderer)
 			if c.want == nil {
 				require.NoError(t, err)
 			}

@@ -3,7 +3,6 @@ package content
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 // correct.
 func (r *Renderer) Check(kind string, mail, inbox bool) error {
 	var problems []error
-	for _, language := range slices.Sorted(maps.Keys(r.languages)) {
+	for _, language := range r.names {
 		if err := r.checkLanguage(language, kind, mail, inbox); err != nil {
 			problems = append(problems, err)
 		}
@@ -30,7 +29,7 @@ func (r *Renderer) checkLanguage(language, kind string, mail, inbox bool) error 
 	}
 	for _, s := range samples(kind, language) {
 		if mail {
-			m, err := r.Mail(s.recipient, s.notice, s.order)
+			m, err := r.complete(r.Mail(s.recipient, s.notice, s.order))
 			if err := problem(err, "subject", m.Subject); err != nil {
 				return fmt.Errorf("the mail about %q cannot be rendered in language %q: correct %s: %w", kind, language, file, err)
 			}
@@ -66,12 +65,12 @@ type sample struct {
 }
 
 // samples returns a notice in which everything is set, and one with as little as
-// possible: no name, no reason, and an order whose content is not known.
+// possible: no reason, and an order whose content is not known.
 func samples(kind, language string) []sample {
 	price := money.Money{Amount: 1299, Currency: "EUR"}
 	full := Notice{Kind: kind, OrderID: "019b0000-0000-7000-8000-00001a2b3c4d", Amount: price, Reason: "sample"}
 	return []sample{
-		{Recipient{Name: "Ada", Locale: language}, full, &Order{Lines: []OrderLine{{Name: "Mug", Quantity: 1, UnitPrice: price}}, Total: price}},
+		{Recipient{Locale: language, Unsubscribe: "https://shop.example/unsubscribe"}, full, &Order{Lines: []OrderLine{{Name: "Mug", Quantity: 1, UnitPrice: price}}, Total: price}},
 		{Recipient{Locale: language}, Notice{Kind: kind}, nil},
 	}
 }

@@ -9,10 +9,12 @@ import (
 	"troupe/platform/money"
 )
 
-// Recipient is the customer who reads the text.
+// Recipient is the customer who reads the text. It has no name: the person who registers an
+// address that is not theirs chooses the name, and a mail must not carry a stranger's
+// words to the owner of the address.
 type Recipient struct {
-	Name   string
-	Locale string // BCP 47, for example "de-AT"; an unknown one is rendered in English
+	Locale      string // BCP 47, for example "de-AT"; one without templates is rendered in the closest language that has some
+	Unsubscribe string // the link that ends mails of this kind; empty if there is none
 }
 
 // Notice is what a notification is about, before it is rendered.

@@ -26,6 +26,7 @@ const folder = "services/notifications/internal/content/"
 const (
 	labels = "labels" // shared definitions, not a kind
 	other  = "other"  // the kind that stands in for those without a template
+	test   = "test"   // the kind of a mail that an operator sends to see whether it arrives
 )
 
 // kindTemplates are the parsed templates of one kind in one language.

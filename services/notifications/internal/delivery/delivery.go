@@ -8,27 +8,37 @@
 //
 //	queued -> sending -> sent
 //	   ^         |-----> waiting     no address yet: checked again, never expires
-//	   |         |-----> deferred    4yz, no connection: again, with backoff
+//	   |         |-----> deferred    refused, no connection: again, with backoff
 //	   |         |-----> unknown     no reply to the dot: again, same Message-ID
-//	   |         |-----> rejected    5yz: final
-//	   |         |-----> expired     still not sent after MaxAge: final
-//	   |         `-----> suppressed  the account was deleted: final
+//	   |         |-----> rejected    a verdict about the recipient's mailbox: final
+//	   |         |-----> expired     still not sent after MaxAge, or MaxHold: final
+//	   |         |-----> superseded  the order has overtaken the mail: final
+//	   |         `-----> suppressed  the account was deleted, or gets too many: final
 //	   `---------------- retry, by an admin
+//
+//	sent ----> bounced     a report: a later server could not deliver it
+//	     `---> complained  a report: the recipient took it for spam
+//
+// A mail begins as sending if the replica that queues it has room to send it.
+//
+// Only a verdict about the recipient's mailbox ends a mail. Every other refusal is about
+// the sender (its HELO name, its login, its address, its quota, a block list) or about a
+// state that passes, and no mail is given up because of a mistake in the settings.
 package delivery
 
 import (
-	"errors"
 	"fmt"
 	"hash/fnv"
-	"net/textproto"
 	"time"
 
 	"troupe/patterns/retry"
 )
 
-// Email is the only channel so far. Another channel is another name here, and a worker
-// that claims the deliveries of that channel.
-const Email = "email"
+// The channels. Each has a worker that claims its deliveries.
+const (
+	Email = "email"
+	Push  = "push"
+)
 
 // State is the state of a delivery.
 type State string
@@ -44,17 +54,24 @@ const (
 	Rejected   State = "rejected"
 	Expired    State = "expired"
 	Suppressed State = "suppressed"
+	Superseded State = "superseded"
+	Bounced    State = "bounced"    // was sent, and returned by a later server
+	Complained State = "complained" // was sent, and taken for spam by the recipient
 )
 
 // Final reports whether the delivery has ended: only an admin's retry can change it.
 func (s State) Final() bool {
-	return s == Sent || s == Rejected || s == Expired || s == Suppressed
+	switch s {
+	case Sent, Rejected, Expired, Suppressed, Superseded, Bounced, Complained:
+		return true
+	}
+	return false
 }
 
 // Retryable reports whether an admin may retry the delivery: it ended without the mail
 // being sent, or it is unknown whether it was sent.
 func (s State) Retryable() bool {
-	return s == Rejected || s == Expired || s == Unknown
+	return s == Rejected || s == Expired || s == Unknown || s == Bounced
 }
 
 // Phase is how far an attempt got; package smtp describes the phases.
@@ -67,11 +84,16 @@ const (
 	Rcpt    Phase = "rcpt"
 	Body    Phase = "body"
 	Dot     Phase = "dot" // the final dot is being sent, or was sent
+
+	Post Phase = "post" // of a push: the request to the push service
 )
 
 const (
 	// MaxAge is how long a mail is retried, counted from when there is an address.
 	MaxAge = 24 * time.Hour
+	// MaxHold is how long a mail is retried that the server refuses for a reason that
+	// meets every mail, counted from when it was queued.
+	MaxHold = 5 * 24 * time.Hour
 	// Recheck is how often a mail without an address is checked, in addition to the
 	// wake-up when the address arrives.
 	Recheck = 5 * time.Minute
@@ -82,36 +104,11 @@ var backoff = retry.Backoff{Base: 30 * time.Second, Cap: time.Hour}
 
 // Attempt is how one attempt to send a mail ended.
 type Attempt struct {
-	Phase Phase
-	State State  // Sent, Deferred, Rejected or Unknown
-	Reply string // the server's reply, or the error
-}
-
-// Ended returns the attempt that ended in phase because of err. A nil err means that
-// the server accepted the mail.
-func Ended(phase Phase, err error) Attempt {
-	if err == nil {
-		return Attempt{Phase: phase, State: Sent}
-	}
-	var reply *textproto.Error
-	if !errors.As(err, &reply) {
-		a := Attempt{Phase: phase, State: Deferred, Reply: err.Error()}
-		if phase == Dot {
-			a.State = Unknown
-		}
-		return a
-	}
-	a := Attempt{Phase: phase, State: Deferred, Reply: fmt.Sprintf("%d %s", reply.Code, reply.Msg)}
-	if reply.Code/100 == 5 && phase != Connect && !isLoginCode(reply.Code) {
-		a.State = Rejected
-	}
-	return a
-}
-
-// isLoginCode reports whether a reply code is about the shop's credentials. No mail
-// may be given up because of a wrong password in the settings.
-func isLoginCode(code int) bool {
-	return code == 530 || code == 534 || code == 535 || code == 538
+	Phase    Phase
+	State    State   // Sent, Deferred, Rejected or Unknown
+	Reply    string  // the server's reply, or the error
+	About    Subject // what the reply is about; empty if there is nothing wrong with it
+	Enhanced string  // the reply's enhanced status code without its class, such as 1.1
 }
 
 // Next returns the state of delivery id after its n-th attempt (from 1) ended in state

@@ -30,7 +30,7 @@ func TestThePhaseAndTheReplyDecideTheState(t *testing.T) {
 		{delivery.Connect, reply(554), delivery.Deferred},
 		{delivery.Connect, reply(535), delivery.Deferred},
 		{delivery.Mail, reply(451), delivery.Deferred},
-		{delivery.Mail, reply(550), delivery.Rejected},
+		{delivery.Mail, reply(550), delivery.Deferred},
 		{delivery.Mail, reply(530), delivery.Deferred},
 		{delivery.Rcpt, reply(450), delivery.Deferred},
 		{delivery.Rcpt, reply(550), delivery.Rejected},
@@ -38,7 +38,10 @@ func TestThePhaseAndTheReplyDecideTheState(t *testing.T) {
 		{delivery.Body, reply(354), delivery.Deferred},
 		{delivery.Body, io.ErrClosedPipe, delivery.Deferred},
 		{delivery.Dot, reply(452), delivery.Deferred},
-		{delivery.Dot, reply(554), delivery.Rejected},
+		{delivery.Rcpt, reply(554), delivery.Deferred},
+		{delivery.Body, reply(550), delivery.Deferred},
+		{delivery.Dot, reply(550), delivery.Deferred},
+		{delivery.Dot, reply(251), delivery.Unknown},
 		{delivery.Dot, io.EOF, delivery.Unknown},
 		{delivery.Dot, errors.New("i/o timeout"), delivery.Unknown},
 	} {
@@ -78,7 +81,7 @@ func TestAMailIsRetriedForADay(t *testing.T) {
 func TestAFinalStateDoesNotChange(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	for _, s := range []delivery.State{delivery.Sent, delivery.Rejected, delivery.Expired, delivery.Suppressed} {
+	for _, s := range []delivery.State{delivery.Sent, delivery.Rejected, delivery.Expired, delivery.Suppressed, delivery.Superseded} {
 		next, at := delivery.Next("d", 1, s, now, now.Add(-time.Hour))
 		require.Equal(t, s, next)
 		require.True(t, at.IsZero())

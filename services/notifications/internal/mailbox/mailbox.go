@@ -17,6 +17,7 @@ import (
 	"troupe/platform/fault"
 	"troupe/platform/httpapi"
 	"troupe/platform/sqldb"
+	"troupe/services/notifications/internal/content"
 	"troupe/services/notifications/internal/store"
 )
 
@@ -37,23 +38,25 @@ const (
 
 // Mailbox serves the pages.
 type Mailbox struct {
-	db   sqldb.Querier
-	list *template.Template
-	mail *template.Template
-	css  []byte
+	db                sqldb.Querier
+	html              func(content.Source) (string, error)
+	list, mail        *template.Template
+	previews, preview *template.Template
+	css               []byte
 }
 
-// New returns the pages of the mails in db.
-func New(db sqldb.Querier) (*Mailbox, error) {
-	m := &Mailbox{db: db}
+// New returns the pages of the mails in db, whose HTML part html renders.
+func New(db sqldb.Querier, html func(content.Source) (string, error)) (*Mailbox, error) {
+	m := &Mailbox{db: db, html: html}
 	functions := template.FuncMap{"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }}
+	for file, into := range map[string]**template.Template{"list": &m.list, "mail": &m.mail, "previews": &m.previews, "preview": &m.preview} {
+		t, err := template.New(file+".html").Funcs(functions).ParseFS(pages, "pages/"+file+".html")
+		if err != nil {
+			return nil, fmt.Errorf("parse the page %s of the mailbox: %w", file, err)
+		}
+		*into = t
+	}
 	var err error
-	if m.list, err = template.New("list.html").Funcs(functions).ParseFS(pages, "pages/list.html"); err != nil {
-		return nil, fmt.Errorf("parse the list of the mailbox: %w", err)
-	}
-	if m.mail, err = template.New("mail.html").Funcs(functions).ParseFS(pages, "pages/mail.html"); err != nil {
-		return nil, fmt.Errorf("parse the mail page of the mailbox: %w", err)
-	}
 	m.css, err = fs.ReadFile(pages, "pages/mailbox.css")
 	return m, err
 }
@@ -121,9 +124,21 @@ func (m *Mailbox) showHTML(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	html, err := m.HTML(mail)
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Security-Policy", mailPolicy)
-	_, _ = w.Write([]byte(mail.HTML)) // an error means that the client has disconnected
+	_, _ = w.Write([]byte(html)) // an error means that the client has disconnected
 	return nil
+}
+
+// HTML returns the HTML part of a mail.
+func (m *Mailbox) HTML(mail store.Mail) (string, error) {
+	if mail.Source.Kind == "" {
+		return mail.HTML, nil
+	}
+	return m.html(mail.Source)
 }
 
 func (m *Mailbox) showCSS(w http.ResponseWriter, _ *http.Request) error {

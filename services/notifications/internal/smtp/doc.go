@@ -22,23 +22,25 @@
 //
 // # Replies and states
 //
-//	reply                       connect    mail, rcpt, body   dot
-//	2yz                         -          -                  sent
-//	4yz                         deferred   deferred           deferred
-//	5yz                         deferred   rejected           rejected
-//	530, 534, 535, 538 (login)  deferred   deferred           deferred
-//	none: connection lost,      deferred   deferred           unknown
+//	reply                       connect    mail, body   rcpt       dot
+//	2yz                         -          -            -          sent
+//	4yz                         deferred   deferred     deferred   deferred
+//	5.1.x, 5.2.1, 5.2.2         deferred   deferred     rejected   rejected
+//	550 without a reason        deferred   deferred     rejected   deferred
+//	any other 5yz               deferred   deferred     deferred   deferred
+//	none: connection lost,      deferred   deferred     deferred   unknown
 //	timeout
-//	unexpected (such as 250     deferred   deferred           deferred
+//	unexpected (such as 250     deferred   deferred     deferred   deferred
 //	to DATA)
 //
-// In the phase connect a 5yz is a statement about this server or its credentials in
-// the settings, not about the mail, so that no mail is given up because of it.
+// Only a verdict about the recipient's mailbox ends a mail. Most 5yz are about this server
+// (its HELO name, its login, its sender, its quota, a block list), also in the phase rcpt,
+// until which many servers delay them: no mail is given up because of them.
 // The state unknown means that the server may have delivered the mail. It is sent
 // again with the same Message-ID, by which the recipient's server or mail program
 // can recognize the duplicate (RFC 1047 describes this gap in SMTP).
-// The function delivery.Ended is this table; package delivery also describes what
-// follows from each state.
+// The function delivery.Ended is this table, and finds what a reply is about; package
+// delivery also describes what follows from each state.
 //
 // # The connection after a failure
 //

@@ -2,11 +2,14 @@ package smtp
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/base64"
 	"fmt"
 	"net/mail"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	gomail "github.com/wneessen/go-mail"
 )
@@ -20,7 +23,13 @@ type Message struct {
 	Subject string
 	Text    string
 	HTML    string
+	Return  string // where reports about the mail are sent; empty means From
+	// Unsubscribe is the link that ends mails of this kind; empty if there is none.
+	Unsubscribe string
 }
+
+// returnAddress returns the address in MAIL FROM.
+func (m Message) returnAddress() string { return cmp.Or(m.Return, m.From.Address) }
 
 // Address returns the address of a person. It returns an error for an address that
 // no mail can be sent to, and for control characters, with which a name could add
@@ -31,6 +40,9 @@ func Address(name, email string) (mail.Address, error) {
 	}
 	if err := singleLine("address", email); err != nil {
 		return mail.Address{}, err
+	}
+	if isEncodedWord(name) {
+		return mail.Address{}, fmt.Errorf("the name %q looks like an encoded word (RFC 2047), which mail programs would decode", name)
 	}
 	parsed, err := mail.ParseAddress(email)
 	if err != nil || parsed.Address != email {
@@ -52,7 +64,7 @@ func (m Message) MessageID() string {
 // control character. The same message is always encoded to the same bytes.
 func (m Message) Encode() ([]byte, error) {
 	for header, value := range map[string]string{
-		"From": m.From.Name + m.From.Address, "To": m.To.Name + m.To.Address, "Subject": m.Subject, "Message-ID": m.MessageID(),
+		"From": m.From.Name + m.From.Address, "To": m.To.Name + m.To.Address, "Subject": m.Subject, "Message-ID": m.MessageID(), "List-Unsubscribe": m.Unsubscribe,
 	} {
 		if err := singleLine(header, value); err != nil {
 			return nil, err
@@ -61,10 +73,14 @@ func (m Message) Encode() ([]byte, error) {
 	msg := gomail.NewMsg(gomail.WithBoundary("troupe-"+m.ID), gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(&m.From)
 	msg.ToMailAddress(&m.To)
-	msg.Subject(m.Subject)
+	msg.Subject(encodeAgain(m.Subject))
 	msg.SetDateWithValue(m.Date)
 	msg.SetMessageIDWithValue(strings.Trim(m.MessageID(), "<>"))
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
+	if m.Unsubscribe != "" { // RFC 8058
+		msg.SetGenHeader("List-Unsubscribe", "<"+m.Unsubscribe+">")
+		msg.SetGenHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+	}
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
 	var encoded bytes.Buffer
@@ -72,6 +88,28 @@ func (m Message) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("compose mail %s: %w", m.ID, err)
 	}
 	return encoded.Bytes(), nil
+}
+
+// isEncodedWord reports whether mail programs could take part of s for an encoded word
+// (RFC 2047): they would show something else than was checked.
+func isEncodedWord(s string) bool { return strings.Contains(s, "=?") }
+
+// encodeAgain returns a header's text. One that contains an encoded word is encoded as a
+// whole, in words of at most 75 characters, so that it is shown as it is.
+func encodeAgain(s string) string {
+	if !isEncodedWord(s) {
+		return s
+	}
+	var words []string
+	for s != "" {
+		n := min(len(s), 45) // 60 in base64
+		for !utf8.RuneStart((s + " ")[n]) {
+			n--
+		}
+		words = append(words, "=?utf-8?b?"+base64.StdEncoding.EncodeToString([]byte(s[:n]))+"?=")
+		s = s[n:]
+	}
+	return strings.Join(words, " ")
 }
 
 func singleLine(what, value string) error {

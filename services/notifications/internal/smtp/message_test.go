@@ -99,3 +99,23 @@ func TestOnlyABareAddressIsAccepted(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, netmail.Address{Name: "Ada", Address: "ada+shop@example.test"}, a)
 }
+
+func TestASubjectWithAnEncodedWordIsShownAsItIs(t *testing.T) {
+	t.Parallel()
+	m := sampleMail()
+	m.Subject = "=?utf-8?B?4oCuZ25p?= and a text that is long enough for several words, with Grüße"
+	encoded, err := m.Encode()
+	require.NoError(t, err)
+	read, err := netmail.ReadMessage(strings.NewReader(string(encoded)))
+	require.NoError(t, err)
+	require.NotContains(t, read.Header.Get("Subject"), "4oCuZ25p")
+	subject, err := new(mime.WordDecoder).DecodeHeader(read.Header.Get("Subject"))
+	require.NoError(t, err)
+	require.Equal(t, m.Subject, subject)
+}
+
+func TestANameThatIsAnEncodedWordIsRefused(t *testing.T) {
+	t.Parallel()
+	_, err := smtp.Address("=?utf-8?B?4oCuZ25p?=", "ada@example.test")
+	require.ErrorContains(t, err, "encoded word")
+}

@@ -33,9 +33,14 @@ func (s *Session) Broken() bool { return s.broken }
 func (s *Session) Send(m Message, beforeDot func() error) delivery.Attempt {
 	encoded, err := m.Encode()
 	if err != nil {
-		return delivery.Attempt{Phase: delivery.Connect, State: delivery.Rejected, Reply: err.Error()}
+		return delivery.Attempt{Phase: delivery.Connect, State: delivery.Rejected, About: delivery.AboutContent, Reply: err.Error()}
 	}
-	phase, err := s.send(m.From.Address, m.To.Address, encoded, beforeDot)
+	if s.server.Sign != nil {
+		if encoded, err = s.server.Sign(encoded); err != nil {
+			return delivery.Attempt{Phase: delivery.Connect, State: delivery.Deferred, Reply: err.Error()}
+		}
+	}
+	phase, err := s.send(m.returnAddress(), m.To.Address, encoded, beforeDot)
 	s.recoverFrom(phase, err)
 	return delivery.Ended(phase, err)
 }
@@ -59,12 +64,14 @@ func (s *Session) send(from, to string, encoded []byte, beforeDot func() error) 
 	}
 	if err := beforeDot(); err != nil {
 		s.broken = true // only closing the connection withdraws an unfinished DATA
-		return delivery.Body, err
+		return delivery.Body, fmt.Errorf("%w: %w", delivery.ErrWithdrawn, err)
 	}
 	unlimit()
 	if err := s.conn.SetDeadline(time.Now().Add(s.server.DotTimeout)); err != nil {
 		return delivery.Dot, err
 	}
+	hurry := context.AfterFunc(s.ctx, func() { _ = s.conn.SetDeadline(time.Now().Add(s.server.DotGrace)) }) // fails only on a closed connection
+	defer hurry()
 	if err := body.Close(); err != nil {
 		return delivery.Dot, fmt.Errorf("reply to the final dot: %w", err)
 	}

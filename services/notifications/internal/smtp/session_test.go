@@ -24,7 +24,7 @@ const longTimeout = 5 * time.Minute
 
 func client(t *testing.T, s *smtptest.Server, url string) *smtp.Server {
 	t.Helper()
-	parsed, err := smtp.ParseURL(fmt.Sprintf(url, s.Addr))
+	parsed, err := smtp.ParseURL(fmt.Sprintf(url, s.Addr), false)
 	require.NoError(t, err)
 	parsed.TLS = &tls.Config{RootCAs: s.Roots}
 	return parsed
@@ -69,6 +69,10 @@ func TestAFaultInAPhaseLeadsToItsState(t *testing.T) {
 		if phase == delivery.Dot {
 			noReply = delivery.Unknown
 		}
+		permanent := delivery.Deferred
+		if phase == delivery.Rcpt {
+			permanent = delivery.Rejected
+		}
 		for name, c := range map[string]struct {
 			fault  smtptest.Fault
 			want   delivery.State
@@ -76,7 +80,7 @@ func TestAFaultInAPhaseLeadsToItsState(t *testing.T) {
 		}{
 			"4xx":   {smtptest.Fault{At: phase, Code: 451}, delivery.Deferred, false},
 			"421":   {smtptest.Fault{At: phase, Code: 421}, delivery.Deferred, true},
-			"5xx":   {smtptest.Fault{At: phase, Code: 550}, delivery.Rejected, false},
+			"5xx":   {smtptest.Fault{At: phase, Code: 550}, permanent, false},
 			"drop":  {smtptest.Fault{At: phase}, noReply, true},
 			"stall": {smtptest.Fault{At: phase, Stall: true}, noReply, true},
 		} {
@@ -86,7 +90,7 @@ func TestAFaultInAPhaseLeadsToItsState(t *testing.T) {
 				sender := client(t, server, "smtp://%s")
 				sender.CommandTimeout, sender.DotTimeout = longTimeout, longTimeout
 				if c.fault.Stall {
-					sender.CommandTimeout, sender.DotTimeout = 200*time.Millisecond, 200*time.Millisecond
+					sender.CommandTimeout, sender.DotTimeout = 2*time.Second, 2*time.Second // all before the fault takes less
 				}
 				session := open(t, sender)
 				server.Fail(c.fault)
@@ -107,6 +111,21 @@ func TestAFaultInAPhaseLeadsToItsState(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Otherwise a server that is silent after the dot holds up a stop for minutes.
+func TestAStopWaitsOnlyAMomentForTheReplyToTheDot(t *testing.T) {
+	t.Parallel()
+	server := smtptest.Start(t, smtptest.Options{})
+	sender := client(t, server, "smtp://%s")
+	sender.DotTimeout, sender.DotGrace = longTimeout, 10*time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	session, err := sender.Open(ctx)
+	require.NoError(t, err)
+	server.Fail(smtptest.Fault{At: delivery.Dot, Stall: true})
+	got := session.Send(to("ada@example.test"), func() error { stop(); return nil })
+	require.Equal(t, delivery.Unknown, got.State)
+	require.True(t, session.Broken())
 }
 
 func TestAFailureToConnectDefersMails(t *testing.T) {
@@ -134,7 +153,7 @@ func TestAnUnreachableServerIsNamed(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	sender, err := smtp.ParseURL("smtp://" + listener.Addr().String())
+	sender, err := smtp.ParseURL("smtp://"+listener.Addr().String(), false)
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
 	_, err = sender.Open(t.Context())
@@ -168,8 +187,8 @@ func startRefusing(t *testing.T, dataReply string) string {
 
 func TestARefusalOfDataEndsInTheBodyPhase(t *testing.T) {
 	t.Parallel()
-	for reply, want := range map[string]delivery.State{"451 not now": delivery.Deferred, "554 no": delivery.Rejected, "250 what?": delivery.Deferred} {
-		sender, err := smtp.ParseURL("smtp://" + startRefusing(t, reply))
+	for reply, want := range map[string]delivery.State{"451 not now": delivery.Deferred, "554 no": delivery.Deferred, "250 what?": delivery.Deferred} {
+		sender, err := smtp.ParseURL("smtp://"+startRefusing(t, reply), false)
 		require.NoError(t, err)
 		got := send(open(t, sender), "ada@example.test")
 		require.Equal(t, delivery.Body, got.Phase)
@@ -260,16 +279,48 @@ func TestAPasswordIsNotSentUnencrypted(t *testing.T) {
 
 func TestTheServerURLIsParsedStrictly(t *testing.T) {
 	t.Parallel()
-	s, err := smtp.ParseURL("smtp://ada:p%40ss@mail.example.com")
+	s, err := smtp.ParseURL("smtp://ada:p%40ss@mail.example.com", false)
 	require.NoError(t, err)
 	require.Equal(t, []any{"mail.example.com", "587", "ada", "p@ss", false}, []any{s.Host, s.Port, s.User, s.Password, s.Implicit})
-	s, err = smtp.ParseURL("smtps://mail.example.com:2465/")
+	s, err = smtp.ParseURL("smtps://mail.example.com:2465/", false)
 	require.NoError(t, err)
 	require.Equal(t, []any{"mail.example.com", "2465", "", true}, []any{s.Host, s.Port, s.User, s.Implicit})
 
 	for _, wrong := range []string{"mail.example.com", "http://u:hunter2@mail.example.com", "smtp://", "smtp://u:hunter2@host/path", "smtp://u:hunter2@host?tls=no", "smtp://u:hunter2@host:x", "smtp://u:hunter2@%zz"} {
-		_, err := smtp.ParseURL(wrong)
+		_, err := smtp.ParseURL(wrong, false)
 		require.ErrorContains(t, err, "NOTIFICATIONS_SMTP_URL")
 		require.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
+func TestAServerWithoutSTARTTLSGetsNoMailIfItIsRequired(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		url                 string
+		production, offered bool
+		sent, encrypted     bool
+	}{
+		{url: "smtp+starttls://%s"},
+		{url: "smtp+starttls://%s", offered: true, sent: true, encrypted: true},
+		{url: "smtp://%s", production: true},
+		{url: "smtp://%s", production: true, offered: true, sent: true, encrypted: true},
+		{url: "smtp://%s", sent: true},
+		{url: "smtp+plain://%s", production: true, sent: true},
+		{url: "smtp+plain://%s", production: true, offered: true, sent: true, encrypted: true},
+	} {
+		server := smtptest.Start(t, smtptest.Options{TLS: c.offered})
+		sender, err := smtp.ParseURL(fmt.Sprintf(c.url, server.Addr), c.production)
+		require.NoError(t, err)
+		sender.TLS = &tls.Config{RootCAs: server.Roots}
+		session, err := sender.Open(t.Context())
+		if !c.sent {
+			require.ErrorContains(t, err, "does not offer STARTTLS", c.url)
+			require.Empty(t, server.Mails())
+			continue
+		}
+		require.NoError(t, err, c.url)
+		require.Equal(t, delivery.Sent, session.Send(sampleMail(), func() error { return nil }).State)
+		session.Close()
+		require.Equal(t, c.encrypted, server.Mails()[0].TLS, c.url)
 	}
 }

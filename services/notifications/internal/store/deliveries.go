@@ -18,26 +18,29 @@ type Delivery struct {
 	Traceparent string // of the event
 	Channel     string
 	UserID      string
+	Target      string // the id of the push subscription
 	content.Notice
+	Lease     string // set only to add a delivery that is leased
 	State     delivery.State
 	Attempts  int
 	Phase     delivery.Phase
-	Reply     string    // how the last attempt ended
-	NextAt    time.Time // zero once nothing more happens
+	Reply     string           // how the last attempt ended
+	About     delivery.Subject // what a refusal was about
+	NextAt    time.Time        // zero once nothing more happens
 	ExpiresAt time.Time
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-const deliveryColumns = "id, event_id, traceparent, channel, user_id, " + noticeColumns +
-	", state, attempts, phase, reply, next_at, expires_at, created_at, updated_at"
+const deliveryColumns = "id, event_id, traceparent, channel, user_id, target, " + noticeColumns +
+	", state, attempts, phase, reply, about, next_at, expires_at, created_at, updated_at"
 
 func scanDelivery(row sqldb.Row) (Delivery, error) {
 	var d Delivery
 	var next *int64
 	var expires, created, updated int64
-	fields := append([]any{&d.ID, &d.EventID, &d.Traceparent, &d.Channel, &d.UserID}, noticeFields(&d.Notice)...)
-	fields = append(fields, &d.State, &d.Attempts, &d.Phase, &d.Reply, &next, &expires, &created, &updated)
+	fields := append([]any{&d.ID, &d.EventID, &d.Traceparent, &d.Channel, &d.UserID, &d.Target}, noticeFields(&d.Notice)...)
+	fields = append(fields, &d.State, &d.Attempts, &d.Phase, &d.Reply, &d.About, &next, &expires, &created, &updated)
 	if err := row.Scan(fields...); err != nil {
 		return Delivery{}, err
 	}
@@ -48,29 +51,54 @@ func scanDelivery(row sqldb.Row) (Delivery, error) {
 	return d, nil
 }
 
-// AddDeliveries queues deliveries, due at their CreatedAt. There is only one delivery
-// for each combination of event, kind, channel and recipient; a second one is ignored.
-func AddDeliveries(ctx context.Context, tx sqldb.Tx, deliveries []Delivery) error {
+// AddDeliveries queues deliveries, due at their CreatedAt, or leased if they have a Lease:
+// until NextAt, or without one until their row in delivery_leases ends it. Then their first
+// attempt is counted. There is only one delivery for each combination of
+// event, kind, channel, recipient and target; a second one is ignored. AddDeliveries
+// returns the ids of those that it added.
+func AddDeliveries(ctx context.Context, tx sqldb.Tx, deliveries []Delivery) (map[string]bool, error) {
 	rows := make([][]any, len(deliveries))
 	for i, d := range deliveries {
 		created := sqldb.Micros(d.CreatedAt)
-		row := append([]any{d.ID, d.EventID, d.Traceparent, d.Channel, d.UserID}, noticeValues(d.Notice)...)
-		rows[i] = append(row, string(delivery.Queued), created, sqldb.Micros(d.CreatedAt.Add(delivery.MaxAge)), created, created)
+		state, attempts, due := delivery.Queued, 0, &created
+		if d.Lease != "" {
+			state, attempts, due = delivery.Sending, 1, microsOrNull(d.NextAt)
+		}
+		row := append([]any{d.ID, d.EventID, d.Traceparent, d.Channel, d.UserID, d.Target}, noticeValues(d.Notice)...)
+		rows[i] = append(row, string(state), attempts, d.Lease, due, sqldb.Micros(d.CreatedAt.Add(delivery.MaxAge)), created, created)
 	}
-	err := sqldb.InsertRows(ctx, tx, "INSERT INTO deliveries (id, event_id, traceparent, channel, user_id, "+noticeColumns+
-		", state, next_at, expires_at, created_at, updated_at)", rows, "ON CONFLICT DO NOTHING", nil)
+	added := make(map[string]bool, len(deliveries))
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO deliveries (id, event_id, traceparent, channel, user_id, target, "+noticeColumns+
+		", state, attempts, lease, next_at, expires_at, created_at, updated_at)", rows, "ON CONFLICT DO NOTHING RETURNING id", addID(added))
 	if err != nil {
-		return fmt.Errorf("queue %d deliveries: %w", len(deliveries), err)
+		return nil, fmt.Errorf("queue %d deliveries: %w", len(deliveries), err)
 	}
-	return nil
+	return added, nil
+}
+
+// addID returns a function that adds the id in a row to a set.
+func addID(to map[string]bool) func(sqldb.Row) error {
+	return func(row sqldb.Row) error {
+		var id string
+		err := row.Scan(&id)
+		to[id] = true
+		return err
+	}
 }
 
 // Claim leases up to limit due deliveries of a channel until a time, oldest first. A
 // delivery whose last sender crashed after it began to send the final dot is returned
-// with phase Dot; for all others a new attempt is counted.
+// with phase Dot; for all others a new attempt is counted. A mail about an order waits
+// until those about earlier events of the order have ended, so that a customer reads in
+// order what happened. A push waits only for one that is being sent to the same browser:
+// it replaces those that failed.
 func Claim(ctx context.Context, tx sqldb.Tx, channel, leaseID string, now, until time.Time, limit int) ([]Delivery, error) {
-	due, err := sqldb.All(ctx, tx, scanDelivery, "SELECT "+deliveryColumns+
-		" FROM deliveries WHERE next_at <= $1 AND channel = $2 ORDER BY next_at LIMIT $3"+tx.SkipLocked(), sqldb.Micros(now), channel, limit)
+	due, err := sqldb.All(ctx, tx, scanDelivery, "SELECT "+deliveryColumns+` FROM deliveries
+		WHERE next_at <= $1 AND channel = $2 AND (order_id = '' OR NOT EXISTS (SELECT 1 FROM deliveries earlier
+			WHERE earlier.order_id = deliveries.order_id AND earlier.channel = deliveries.channel AND earlier.target = deliveries.target
+			AND earlier.event_id < deliveries.event_id AND `+pending("earlier")+`
+			AND (earlier.channel <> 'push' OR earlier.state = 'sending' AND earlier.next_at > $1)))
+		ORDER BY next_at LIMIT $3`+tx.SkipLocked(), sqldb.Micros(now), channel, limit)
 	if err != nil {
 		return nil, fmt.Errorf("find due deliveries: %w", err)
 	}
@@ -90,27 +118,23 @@ func Claim(ctx context.Context, tx sqldb.Tx, channel, leaseID string, now, until
 }
 
 // MarkDot records that the final dot of a delivery is about to be sent, and extends the
-// lease until the time by which that has ended. It reports whether the lease is still
-// held.
+// lease until the time by which that has ended; see also EndDeliveryLeases. It reports
+// whether the lease is still held.
 func MarkDot(ctx context.Context, tx sqldb.Tx, id, leaseID string, until time.Time) (bool, error) {
-	n, err := tx.Exec(ctx, "UPDATE deliveries SET phase = 'dot', next_at = $3 WHERE id = $1 AND lease = $2", id, leaseID, sqldb.Micros(until))
+	n, err := tx.Exec(ctx, `UPDATE deliveries SET phase = 'dot',
+		next_at = CASE WHEN next_at IS NULL THEN next_at ELSE $3 END WHERE id = $1 AND lease = $2`, id, leaseID, sqldb.Micros(until))
 	if err != nil {
 		return false, fmt.Errorf("mark the dot of delivery %s: %w", id, err)
 	}
 	return n == 1, nil
 }
 
-// Settle stores the outcome of leased deliveries: State, Attempts, Reply, NextAt and
+// Settle stores the outcome of leased deliveries: State, Attempts, Reply, About, NextAt and
 // ExpiresAt. It returns the ids of those whose lease is still held. It changes none of
 // the others, because another sender has them now.
 func Settle(ctx context.Context, tx sqldb.Tx, leaseID string, deliveries []Delivery, now time.Time) (map[string]bool, error) {
 	held := make(map[string]bool, len(deliveries))
-	addHeld := func(row sqldb.Row) error {
-		var id string
-		err := row.Scan(&id)
-		held[id] = true
-		return err
-	}
+	addHeld := addID(held)
 	var sent []any
 	b := &sqldb.Batch{}
 	for _, d := range deliveries {
@@ -118,11 +142,11 @@ func Settle(ctx context.Context, tx sqldb.Tx, leaseID string, deliveries []Deliv
 			sent = append(sent, d.ID)
 			continue
 		}
-		b.Query(addHeld, `UPDATE deliveries SET state = $3, attempts = $4, reply = $5, next_at = $6, expires_at = $7, updated_at = $8, lease = '', phase = ''
-			WHERE id = $1 AND lease = $2 RETURNING id`,
-			d.ID, leaseID, string(d.State), d.Attempts, d.Reply, microsOrNull(d.NextAt), sqldb.Micros(d.ExpiresAt), sqldb.Micros(now))
+		b.Query(addHeld, `UPDATE deliveries SET state = $3, attempts = $4, reply = $5, about = $6, next_at = $7, expires_at = $8, updated_at = $9,
+			lease = '', phase = '' WHERE id = $1 AND lease = $2 RETURNING id`,
+			d.ID, leaseID, string(d.State), d.Attempts, d.Reply, string(d.About), microsOrNull(d.NextAt), sqldb.Micros(d.ExpiresAt), sqldb.Micros(now))
 	}
-	_, err := sqldb.In(ctx, tx, `UPDATE deliveries SET state = 'sent', reply = '', next_at = NULL, updated_at = $2, lease = '', phase = ''
+	_, err := sqldb.In(ctx, tx, `UPDATE deliveries SET state = 'sent', reply = '', about = '', next_at = NULL, updated_at = $2, lease = '', phase = ''
 		WHERE lease = $1 AND id`, []any{leaseID, sqldb.Micros(now)}, sent, "RETURNING id", addHeld)
 	if err == nil && b.Len() > 0 {
 		err = tx.Run(ctx, b)
@@ -143,6 +167,9 @@ func microsOrNull(t time.Time) *int64 {
 
 // Filter selects deliveries. An empty field selects all.
 type Filter struct {
+	Channel string
+	Kind    string
+	UserID  string
 	OrderID string
 	State   delivery.State
 	Before  string // the id of a delivery: only older ones
@@ -150,18 +177,15 @@ type Filter struct {
 
 // Deliveries returns up to limit deliveries, newest first.
 func Deliveries(ctx context.Context, q sqldb.Querier, f Filter, limit int) ([]Delivery, error) {
-	where, args := "TRUE", []any{limit}
-	and := func(condition, value string) {
-		if value != "" {
-			args = append(args, value)
-			where += fmt.Sprintf(" AND %s $%d", condition, len(args))
-		}
-	}
-	and("order_id =", f.OrderID)
-	and("state =", string(f.State))
-	and("id <", f.Before)
+	c := conditions{args: []any{limit}}
+	c.and("channel =", f.Channel)
+	c.and("kind =", f.Kind)
+	c.and("user_id =", f.UserID)
+	c.and("order_id =", f.OrderID)
+	c.and("state =", string(f.State))
+	c.and("id <", f.Before)
 	list, err := sqldb.All(ctx, q, scanDelivery,
-		"SELECT "+deliveryColumns+" FROM deliveries WHERE "+where+" ORDER BY id DESC LIMIT $1", args...)
+		"SELECT "+deliveryColumns+" FROM deliveries WHERE TRUE"+c.where+" ORDER BY id DESC LIMIT $1", c.args...)
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", err)
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,31 +14,57 @@ type InboxEntry struct {
 	EventID string // the id of the entry and of the event that caused it
 	UserID  string
 	content.Notice
+	Position  int64     // in the inbox; set by AddInboxEntries
 	CreatedAt time.Time // when the event happened
 	ReadAt    time.Time // zero if unread
 }
 
-// AddInboxEntries adds entries to inboxes, one for each event.
-func AddInboxEntries(ctx context.Context, tx sqldb.Tx, entries []InboxEntry) error {
+// AddInboxEntries adds entries to inboxes, one for each event, with the positions that
+// follow, and returns the ids of those that were not there before.
+func AddInboxEntries(ctx context.Context, tx sqldb.Tx, entries []InboxEntry) (map[string]bool, error) {
+	left := map[string]int64{}
+	for _, e := range entries {
+		left[e.UserID]++
+	}
+	last, err := advance(ctx, tx, left)
+	if err != nil {
+		return nil, err
+	}
 	rows := make([][]any, len(entries))
 	for i, e := range entries {
-		rows[i] = append(append([]any{e.EventID, e.UserID}, noticeValues(e.Notice)...), sqldb.Micros(e.CreatedAt))
+		left[e.UserID]--
+		rows[i] = append(append([]any{e.EventID, e.UserID, last[e.UserID] - left[e.UserID]}, noticeValues(e.Notice)...), sqldb.Micros(e.CreatedAt))
 	}
-	err := sqldb.InsertRows(ctx, tx, "INSERT INTO notices (event_id, user_id, "+noticeColumns+", created_at)",
-		rows, "ON CONFLICT DO NOTHING", nil)
+	added := make(map[string]bool, len(entries))
+	err = sqldb.InsertRows(ctx, tx, "INSERT INTO notices (event_id, user_id, position, "+noticeColumns+", created_at)",
+		rows, "ON CONFLICT (event_id) DO NOTHING RETURNING event_id", addID(added))
 	if err != nil {
-		return fmt.Errorf("add %d inbox entries: %w", len(entries), err)
+		return nil, fmt.Errorf("add %d inbox entries: %w", len(entries), err)
 	}
-	return nil
+	return added, nil
 }
 
-const selectEntry = "SELECT event_id, user_id, " + noticeColumns + ", created_at, read_at FROM notices"
+// HandledEvents returns those of the events that have led to an entry, a delivery, or a
+// notice that is held back.
+func HandledEvents(ctx context.Context, q sqldb.Querier, ids []string) (map[string]bool, error) {
+	handled := map[string]bool{}
+	b := &sqldb.Batch{}
+	for _, table := range []string{"notices", "deliveries", "held_notices"} {
+		b.QueryIn("SELECT event_id FROM "+table+" WHERE event_id", nil, distinct(ids), "", addID(handled))
+	}
+	if err := q.Run(ctx, b); err != nil {
+		return nil, fmt.Errorf("look %d events up: %w", len(ids), err)
+	}
+	return handled, nil
+}
+
+const selectEntry = "SELECT event_id, user_id, position, " + noticeColumns + ", created_at, read_at FROM notices"
 
 func scanEntry(row sqldb.Row) (InboxEntry, error) {
 	var e InboxEntry
 	var created int64
 	var read *int64
-	fields := append(append([]any{&e.EventID, &e.UserID}, noticeFields(&e.Notice)...), &created, &read)
+	fields := append(append([]any{&e.EventID, &e.UserID, &e.Position}, noticeFields(&e.Notice)...), &created, &read)
 	if err := row.Scan(fields...); err != nil {
 		return InboxEntry{}, err
 	}
@@ -50,31 +75,75 @@ func scanEntry(row sqldb.Row) (InboxEntry, error) {
 	return e, nil
 }
 
-// InboxEntries returns up to limit entries of a user's inbox, newest first. before is the
-// id of an entry: only older ones are returned; if it is empty, the newest are.
-func InboxEntries(ctx context.Context, q sqldb.Querier, userID string, unread bool, before string, limit int) ([]InboxEntry, error) {
-	where := " WHERE user_id = $1 AND ($2 = '' OR event_id < $2)"
-	if unread {
+// InboxFilter selects entries of a user's inbox. Empty fields select all.
+type InboxFilter struct {
+	UserID  string // required
+	OrderID string
+	Unread  bool
+	Before  string // the id of an entry: only older ones are returned
+	Limit   int    // required
+}
+
+// InboxEntries returns the entries of a user's inbox that match the filter, newest first.
+func InboxEntries(ctx context.Context, q sqldb.Querier, f InboxFilter) ([]InboxEntry, error) {
+	where := " WHERE user_id = $1 AND ($2 = '' OR event_id < $2) AND ($3 = '' OR order_id = $3)"
+	if f.Unread {
 		where += " AND read_at IS NULL"
 	}
-	list, err := sqldb.All(ctx, q, scanEntry, selectEntry+where+" ORDER BY event_id DESC LIMIT $3", userID, before, limit)
+	list, err := sqldb.All(ctx, q, scanEntry, selectEntry+where+" ORDER BY event_id DESC LIMIT $4",
+		f.UserID, f.Before, f.OrderID, f.Limit)
 	if err != nil {
-		return nil, fmt.Errorf("list the inbox of %s: %w", userID, err)
+		return nil, fmt.Errorf("list the inbox of %s: %w", f.UserID, err)
 	}
 	return list, nil
 }
 
-// MarkRead records that a user has read an entry and returns the entry. The time of the
-// first read stays. It returns false if the user has no such entry.
-func MarkRead(ctx context.Context, tx sqldb.Tx, userID, eventID string, now time.Time) (InboxEntry, bool, error) {
-	_, err := tx.Exec(ctx, "UPDATE notices SET read_at = $3 WHERE event_id = $1 AND user_id = $2 AND read_at IS NULL",
+// MarkRead records that a user has read an entry, and returns the entry and whether that
+// changed it. The time of the first read stays. It returns sqldb.ErrNoRows if the user has
+// no such entry.
+func MarkRead(ctx context.Context, tx sqldb.Tx, userID, eventID string, now time.Time) (e InboxEntry, changed bool, err error) {
+	n, err := tx.Exec(ctx, "UPDATE notices SET read_at = $3 WHERE event_id = $1 AND user_id = $2 AND read_at IS NULL",
 		eventID, userID, sqldb.Micros(now))
+	if err == nil {
+		err = advanceRead(ctx, tx, userID, n)
+	}
 	if err != nil {
 		return InboxEntry{}, false, fmt.Errorf("mark inbox entry %s as read: %w", eventID, err)
 	}
-	e, err := scanEntry(tx.QueryRow(ctx, selectEntry+" WHERE event_id = $1 AND user_id = $2", eventID, userID))
-	if errors.Is(err, sqldb.ErrNoRows) {
-		return InboxEntry{}, false, nil
+	e, err = scanEntry(tx.QueryRow(ctx, selectEntry+" WHERE event_id = $1 AND user_id = $2", eventID, userID))
+	return e, n > 0, err
+}
+
+// HasEntry reports whether a user has an entry with the id.
+func HasEntry(ctx context.Context, q sqldb.Querier, userID, eventID string) (bool, error) {
+	var n int
+	err := q.QueryRow(ctx, "SELECT COUNT(*) FROM notices WHERE event_id = $1 AND user_id = $2", eventID, userID).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look for inbox entry %s: %w", eventID, err)
 	}
-	return e, err == nil, err
+	return n > 0, nil
+}
+
+// MarkAllRead records that a user has read all entries up to the one with the id, "" for
+// all, and returns how many that changed.
+func MarkAllRead(ctx context.Context, tx sqldb.Tx, userID, upTo string, now time.Time) (int64, error) {
+	n, err := tx.Exec(ctx, "UPDATE notices SET read_at = $2 WHERE user_id = $1 AND read_at IS NULL AND ($3 = '' OR event_id <= $3)",
+		userID, sqldb.Micros(now), upTo)
+	if err == nil {
+		err = advanceRead(ctx, tx, userID, n)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("mark the inbox of %s as read: %w", userID, err)
+	}
+	return n, nil
+}
+
+// advanceRead uses a position if n entries were read, so that live streams on all replicas
+// find that the number of unread entries has changed.
+func advanceRead(ctx context.Context, tx sqldb.Tx, userID string, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	_, err := advance(ctx, tx, map[string]int64{userID: 1})
+	return err
 }

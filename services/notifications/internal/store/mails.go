@@ -2,12 +2,15 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"troupe/platform/ascii"
 	"troupe/platform/sqldb"
+	"troupe/services/notifications/internal/content"
 )
 
 // Mail is a mail in the built-in mailbox.
@@ -18,7 +21,9 @@ type Mail struct {
 	From, To   string // as in the headers
 	Address    string // the recipient's bare address
 	Subject    string
-	Text, HTML string
+	Text       string
+	HTML       string // of a mail of an earlier version; otherwise rendered from Source
+	Source     content.Source
 	SentAt     time.Time
 }
 
@@ -26,9 +31,13 @@ type Mail struct {
 func AddMails(ctx context.Context, tx sqldb.Tx, mails []Mail) error {
 	rows := make([][]any, len(mails))
 	for i, m := range mails {
-		rows[i] = []any{m.DeliveryID, m.UserID, m.OrderID, m.From, m.To, m.Address, m.Subject, m.Text, m.HTML, sqldb.Micros(m.SentAt)}
+		source, err := json.Marshal(m.Source)
+		if err != nil {
+			return fmt.Errorf("encode mail %s: %w", m.DeliveryID, err)
+		}
+		rows[i] = []any{m.DeliveryID, m.UserID, m.OrderID, m.From, m.To, m.Address, m.Subject, m.Text, "", string(source), sqldb.Micros(m.SentAt)}
 	}
-	err := sqldb.InsertRows(ctx, tx, "INSERT INTO mails (delivery_id, user_id, order_id, sender, recipient, address, subject, text, html, sent_at)",
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO mails (delivery_id, user_id, order_id, sender, recipient, address, subject, text, html, source, sent_at)",
 		rows, "ON CONFLICT DO NOTHING", nil)
 	if err != nil {
 		return fmt.Errorf("add %d mails: %w", len(mails), err)
@@ -36,13 +45,17 @@ func AddMails(ctx context.Context, tx sqldb.Tx, mails []Mail) error {
 	return nil
 }
 
-const selectMail = "SELECT delivery_id, user_id, order_id, sender, recipient, address, subject, text, html, sent_at FROM mails"
+const selectMail = "SELECT delivery_id, user_id, order_id, sender, recipient, address, subject, text, html, source, sent_at FROM mails"
 
 func scanMail(row sqldb.Row) (Mail, error) {
 	var m Mail
 	var sent int64
-	err := row.Scan(&m.DeliveryID, &m.UserID, &m.OrderID, &m.From, &m.To, &m.Address, &m.Subject, &m.Text, &m.HTML, &sent)
+	var source string
+	err := row.Scan(&m.DeliveryID, &m.UserID, &m.OrderID, &m.From, &m.To, &m.Address, &m.Subject, &m.Text, &m.HTML, &source, &sent)
 	m.SentAt = sqldb.Time(sent)
+	if err == nil && source != "" {
+		err = json.Unmarshal([]byte(source), &m.Source)
+	}
 	return m, err
 }
 
@@ -54,17 +67,26 @@ type Search struct {
 }
 
 // Mails returns up to limit mails, newest first.
+//
+// LOWER folds all letters in one database and those of ASCII in another, so the words are
+// compared folded both ways. Where it folds ASCII alone, other letters are found in the
+// case in which they are typed.
 func Mails(ctx context.Context, q sqldb.Querier, s Search, limit int) ([]Mail, error) {
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(s.Words)) + "%"
 	list, err := sqldb.All(ctx, q, scanMail, selectMail+`
-		WHERE ($1 = '%%' OR LOWER(recipient) LIKE $1 ESCAPE '\' OR LOWER(subject) LIKE $1 ESCAPE '\' OR order_id LIKE $1 ESCAPE '\')
-		AND ($2 = '' OR LOWER(address) = $2) AND ($3 = '' OR delivery_id < $3) ORDER BY delivery_id DESC LIMIT $4`,
-		pattern, strings.ToLower(s.To), s.Before, limit)
+		WHERE ($1 = '%%' OR order_id LIKE $1 ESCAPE '\' OR LOWER(recipient) LIKE $1 ESCAPE '\' OR LOWER(recipient) LIKE $2 ESCAPE '\'
+			OR LOWER(subject) LIKE $1 ESCAPE '\' OR LOWER(subject) LIKE $2 ESCAPE '\')
+		AND ($3 = '' OR LOWER(address) = $3) AND ($4 = '' OR delivery_id < $4) ORDER BY delivery_id DESC LIMIT $5`,
+		patternOf(strings.ToLower(s.Words)), patternOf(ascii.Lower(s.Words)), ascii.Lower(s.To), s.Before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list mails: %w", err)
 	}
 	return list, nil
 }
+
+var escapeWildcards = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
+
+// patternOf returns the pattern of LIKE for text that contains the words.
+func patternOf(words string) string { return "%" + escapeWildcards.Replace(words) + "%" }
 
 // FindMail returns a mail, and false if there is none.
 func FindMail(ctx context.Context, q sqldb.Querier, deliveryID string) (Mail, bool, error) {

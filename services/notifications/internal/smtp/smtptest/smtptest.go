@@ -4,16 +4,20 @@ package smtptest
 
 import (
 	"cmp"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
 	"net"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,11 +32,15 @@ import (
 // Fault is a failure of the server in one phase of one conversation.
 type Fault struct {
 	At       delivery.Phase // Body: in the middle of it; Dot: after all of it
-	Code     int            // reply with this code; if 0, see Stall
+	Code     int            // reply with this code; if 0, see Reply
+	Reply    string         // reply with this line, such as "550 5.1.1 no such user"; if empty, see Stall
 	Stall    bool           // never reply; if false, close the connection
 	Accepted bool           // in the phase Dot: accept the mail before the failure
 	Do       func()         // called instead of failing
 }
+
+// Greeting is the phase before EHLO, for a Fault: the server has accepted the connection.
+const Greeting delivery.Phase = "greeting"
 
 // Mail is a mail that the server accepted.
 type Mail struct {
@@ -58,18 +66,20 @@ type Server struct {
 
 	options  Options
 	ended    chan struct{}
+	ctx      context.Context // ends with the test
 	reserved sync.Mutex
 
 	mu          sync.Mutex
 	faults      []Fault
 	mails       []Mail
 	connections int
+	always      func(phase delivery.Phase, m Mail) (Fault, bool)
 }
 
 // Start runs a server until the test ends.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{options: o, ended: make(chan struct{})}
+	s := &Server{options: o, ended: make(chan struct{}), ctx: t.Context()}
 	listener, err := net.Listen("tcp", net.JoinHostPort(cmp.Or(o.Host, "127.0.0.1"), "0"))
 	require.NoError(t, err)
 	s.Addr = listener.Addr().String()
@@ -85,7 +95,7 @@ func Start(t testing.TB, o Options) *Server {
 		}
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(&greeter{listener, s}) }()
 	t.Cleanup(func() {
 		close(s.ended)
 		server.Close()
@@ -101,7 +111,7 @@ func (s *Server) Reserve(t testing.TB) {
 	t.Cleanup(s.reserved.Unlock)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults, s.mails, s.connections = nil, nil, 0
+	s.faults, s.mails, s.connections, s.always = nil, nil, 0, nil
 }
 
 // ClearFaults removes all faults.
@@ -116,6 +126,14 @@ func (s *Server) Fail(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, faults...)
+}
+
+// FailAlways makes every conversation fail for which fault returns true, until it is called
+// again; nil ends it.
+func (s *Server) FailAlways(fault func(phase delivery.Phase, m Mail) (Fault, bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.always = fault
 }
 
 // Mails returns the mails accepted so far.
@@ -151,10 +169,43 @@ func (s *Server) certify(t testing.TB) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
 
-// fault removes and returns the next fault if it is in phase.
-func (s *Server) fault(phase delivery.Phase) (Fault, bool) {
+// greeter is a listener whose connections may end before the greeting.
+type greeter struct {
+	net.Listener
+	server *Server
+}
+
+// Accept returns the next connection that is greeted.
+func (g *greeter) Accept() (net.Conn, error) {
+	for {
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		f, ok := g.server.fault(Greeting, Mail{})
+		if !ok {
+			return conn, nil
+		}
+		if f.Stall {
+			context.AfterFunc(g.server.ctx, func() { conn.Close() })
+			continue
+		}
+		if f.Code != 0 {
+			fmt.Fprintf(conn, "%d as scripted\r\n", f.Code)
+		}
+		conn.Close()
+	}
+}
+
+// fault returns the fault in phase of a mail. It removes one that was set by Fail.
+func (s *Server) fault(phase delivery.Phase, m Mail) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.always != nil {
+		if f, ok := s.always(phase, m); ok {
+			return f, true
+		}
+	}
 	if len(s.faults) == 0 || s.faults[0].At != phase {
 		return Fault{}, false
 	}
@@ -183,7 +234,7 @@ type session struct {
 
 // failIn fails as the next fault requires if it is in phase.
 func (s *session) failIn(phase delivery.Phase) error {
-	f, ok := s.server.fault(phase)
+	f, ok := s.server.fault(phase, s.mail)
 	if !ok {
 		return nil
 	}
@@ -197,11 +248,23 @@ func (s *session) failIn(phase delivery.Phase) error {
 	if f.Code != 0 {
 		return &smtp.SMTPError{Code: f.Code, EnhancedCode: smtp.NoEnhancedCode, Message: "as scripted"}
 	}
+	if f.Reply != "" {
+		return replyError(f.Reply)
+	}
 	if f.Stall {
 		<-s.server.ended
 	}
 	s.conn.Conn().Close()
 	return io.ErrClosedPipe
+}
+
+// replyError returns the error that makes the server send a line.
+func replyError(line string) error {
+	e := &smtp.SMTPError{EnhancedCode: smtp.NoEnhancedCode}
+	code, text, _ := strings.Cut(line, " ")
+	e.Code, _ = strconv.Atoi(code) // the line is written in a test
+	e.Message = text
+	return e
 }
 
 func (s *session) Mail(from string, _ *smtp.MailOptions) error {
