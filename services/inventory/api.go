@@ -2,7 +2,9 @@ package inventory
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strconv"
 
 	"troupe/platform/auth"
 	"troupe/platform/fault"
@@ -19,20 +21,27 @@ func (s *service) routes(api *httpapi.API) {
 }
 
 type productView struct {
-	SKU         string      `json:"sku" example:"programme"`
+	SKU         string      `json:"sku" readOnly:"true" example:"programme"`
 	Name        string      `json:"name" example:"Programme booklet"`
 	Description string      `json:"description,omitempty"`
 	Price       money.Money `json:"price"`
 	Active      bool        `json:"active" doc:"Whether it can be ordered at all"`
-	Available   int64       `json:"available" doc:"How many can be ordered now"`
+	Available   int64       `json:"available" readOnly:"true" doc:"How many can be ordered now"`
 }
 
 func viewOf(p store.Product) productView {
 	return productView{SKU: p.SKU, Name: p.Name, Description: p.Description, Price: p.Price, Active: p.Active, Available: p.Available}
 }
 
+// tagOf returns the entity tag of a product. The stock changes with every order, and no PUT
+// overwrites it.
+func tagOf(p store.Product) httpapi.ETag {
+	return httpapi.NewETag(strconv.FormatInt(p.Version, 10), strconv.FormatInt(p.Available, 10))
+}
+
 type productResponse struct {
 	Status int
+	ETag   httpapi.ETag `header:"ETag"`
 	Body   productView
 }
 
@@ -55,6 +64,7 @@ func (s *service) listProducts(ctx context.Context, in *listProductsRequest) (*p
 }
 
 type getProductRequest struct {
+	httpapi.ConditionalGet
 	SKU string `path:"sku" pattern:"^[A-Za-z0-9._-]{1,64}$" example:"programme"`
 }
 
@@ -66,23 +76,45 @@ func (s *service) getProduct(ctx context.Context, in *getProductRequest) (*produ
 	if !found {
 		return nil, missingProduct(in.SKU)
 	}
-	return &productResponse{Status: http.StatusOK, Body: viewOf(p)}, nil
+	return &productResponse{Status: http.StatusOK, ETag: tagOf(p), Body: viewOf(p)}, nil
 }
 
 // highestPrice keeps the total of any order far from an overflow.
 const highestPrice = 1_000_000_000
 
 type putProductRequest struct {
+	httpapi.Conditional
 	SKU  string `path:"sku" pattern:"^[A-Za-z0-9._-]{1,64}$" example:"programme"`
 	Body putProductInBody
 }
 
 // putProductInBody is named after its schema in the API document.
 type putProductInBody struct {
-	Name        string      `json:"name" minLength:"1" maxLength:"200" pattern:"\\S" example:"Programme booklet"`
-	Description string      `json:"description,omitempty" maxLength:"2000"`
+	Name        string      `json:"name" minLength:"1" maxLength:"200" example:"Programme booklet"`
+	Description string      `json:"description,omitempty" format:"multiline" maxLength:"2000"`
 	Price       money.Money `json:"price" doc:"At least 1 minor unit"`
 	Active      *bool       `json:"active,omitempty" doc:"false takes the product off the list; true if absent"`
+	SKU         *string     `json:"sku,omitempty" readOnly:"true"`
+	Available   *int64      `json:"available,omitempty" readOnly:"true" doc:"POST /products/{sku}/stock changes it"`
+}
+
+// check returns an error if the request is not meant for the product as it is, which is
+// zero if it does not exist.
+func (in *putProductRequest) check(old store.Product) error {
+	var tag httpapi.ETag
+	if old.Version > 0 {
+		tag = tagOf(old)
+	}
+	if err := in.Check(tag); err != nil {
+		return err
+	}
+	now := viewOf(old)
+	if sent := in.Body.Available; sent != nil {
+		if read := (store.Product{Version: old.Version, Available: *sent}); in.Names(tagOf(read)) {
+			now.Available = *sent // it was so in the response that the change is based on
+		}
+	}
+	return httpapi.CheckReadOnly(in.Body, now)
 }
 
 func (s *service) putProduct(ctx context.Context, in *putProductRequest) (*productResponse, error) {
@@ -97,7 +129,11 @@ func (s *service) putProduct(ctx context.Context, in *putProductRequest) (*produ
 	p, added, err := s.offer(ctx, store.Product{
 		SKU: in.SKU, Name: in.Body.Name, Description: in.Body.Description, Price: price,
 		Active: in.Body.Active == nil || *in.Body.Active,
-	})
+	}, in.check)
+	if errors.Is(err, store.ErrLostRace) {
+		err = in.Overtaken(fault.New(fault.Conflict, "product_changed",
+			"product %s was changed by another request at the same moment; read it and send your change again", in.SKU).WithCause(err))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +141,7 @@ func (s *service) putProduct(ctx context.Context, in *putProductRequest) (*produ
 	if added {
 		status = http.StatusCreated
 	}
-	return &productResponse{Status: status, Body: viewOf(p)}, nil
+	return &productResponse{Status: status, ETag: tagOf(p), Body: viewOf(p)}, nil
 }
 
 type adjustStockRequest struct {

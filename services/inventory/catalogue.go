@@ -3,8 +3,11 @@ package inventory
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"troupe/events"
+	"troupe/patterns/audit"
+	"troupe/patterns/event"
 	"troupe/patterns/idempotency"
 	"troupe/platform/fault"
 	"troupe/platform/money"
@@ -13,23 +16,28 @@ import (
 	"troupe/services/inventory/internal/store"
 )
 
-// offer adds a product or changes it, and publishes product.changed unless nothing
-// changes. It reports whether the product is new.
-func (s *service) offer(ctx context.Context, p store.Product) (offered store.Product, added bool, err error) {
+// offer adds a product or changes it if check allows that for the product as it is, and
+// publishes product.changed unless nothing changes. It reports whether the product is new.
+// It fails with store.ErrLostRace if another request changes the product meanwhile.
+func (s *service) offer(ctx context.Context, p store.Product, check func(old store.Product) error) (offered store.Product, added bool, err error) {
 	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		offered, added, err = s.offerIn(ctx, tx, p)
-		return err
+		if offered, added, err = s.offerIn(ctx, tx, p, check); err != nil {
+			return err
+		}
+		return s.Audit.Record(ctx, tx, audit.Entry{Action: "offer_product", Target: p.SKU, Detail: "at " + p.Price.String()})
 	})
-	if errors.Is(err, store.ErrLostRace) {
-		err = fault.New(fault.Conflict, "product_changed",
-			"product %s was changed by another request at the same moment; read it and send your change again", p.SKU).WithCause(err)
-	}
 	return offered, added, err
 }
 
-func (s *service) offerIn(ctx context.Context, tx sqldb.Tx, p store.Product) (store.Product, bool, error) {
+// unconditional allows any change.
+func unconditional(store.Product) error { return nil }
+
+func (s *service) offerIn(ctx context.Context, tx sqldb.Tx, p store.Product, check func(old store.Product) error) (store.Product, bool, error) {
 	old, found, err := store.FindProduct(ctx, tx, p.SKU)
 	if err != nil {
+		return p, false, err
+	}
+	if err := check(old); err != nil {
 		return p, false, err
 	}
 	p.Version, p.Available = old.Version, old.Available
@@ -44,9 +52,7 @@ func (s *service) offerIn(ctx context.Context, tx sqldb.Tx, p store.Product) (st
 	if err := save(ctx, tx, p); err != nil {
 		return p, false, err
 	}
-	return p, !found, s.Outbox.Add(ctx, tx, events.ProductChanged{
-		SKU: p.SKU, Name: p.Name, Price: events.Money(p.Price), Active: p.Active, Version: p.Version,
-	})
+	return p, !found, s.Outbox.Add(ctx, tx, productChanged(p))
 }
 
 // adjustment is an admin's change of the total stock of a product.
@@ -63,7 +69,10 @@ func (s *service) adjust(ctx context.Context, a adjustment) (level stock.Level, 
 	request := idempotency.Request{Caller: a.ByID, Operation: "POST /products/" + a.SKU + "/stock", Key: a.Key, Body: a}
 	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		level, _, err = idempotency.Once(ctx, tx, request, s.Now(), func() (stock.Level, error) {
-			return s.adjustIn(ctx, tx, a)
+			if level, err = s.adjustIn(ctx, tx, a); err != nil {
+				return level, err
+			}
+			return level, s.Audit.Record(ctx, tx, audit.Entry{Action: "adjust_stock", Target: a.SKU, Detail: fmt.Sprintf("by %+d", a.Delta)})
 		})
 		return err
 	})
@@ -94,6 +103,23 @@ func (s *service) adjustIn(ctx context.Context, tx sqldb.Tx, a adjustment) (stoc
 		return level, err
 	}
 	return level, s.Outbox.Add(ctx, tx, events.StockChanged{SKU: a.SKU, Available: level.Available, Version: level.Version})
+}
+
+// productsPage returns the events that announce products and their stock as they are now.
+func productsPage(ctx context.Context, q sqldb.Querier, after string, limit int) (payloads []event.Payload, last string, err error) {
+	products, err := store.AllProducts(ctx, q, after, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, p := range products {
+		payloads = append(payloads, productChanged(p.Product), events.StockChanged{SKU: p.SKU, Available: p.Available, Version: p.StockVersion})
+		last = p.SKU
+	}
+	return payloads, last, nil
+}
+
+func productChanged(p store.Product) events.ProductChanged {
+	return events.ProductChanged{SKU: p.SKU, Name: p.Name, Price: events.Money(p.Price), Active: p.Active, Version: p.Version}
 }
 
 func missingProduct(sku string) error {
@@ -128,7 +154,7 @@ func (s *service) offerDemo(ctx context.Context) error {
 		}
 		for _, d := range demo {
 			d.product.Active = true
-			if _, _, err := s.offerIn(ctx, tx, d.product); err != nil {
+			if _, _, err := s.offerIn(ctx, tx, d.product, unconditional); err != nil {
 				return err
 			}
 			if _, err := s.adjustIn(ctx, tx, adjustment{SKU: d.product.SKU, Delta: d.stocked, Reason: "demo catalogue"}); err != nil {

@@ -24,57 +24,46 @@ type command struct {
 // expired is the reason of a stock.released that no event caused.
 const expired = "expired"
 
-func (s *service) orderCreated(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.OrderCreated]) error {
+// handle handles the events about orders in a batch, in their order. An order.cancelled is
+// a compensation of the order saga: it returns the order's stock.
+func (s *service) handle(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[event.Payload]) error {
 	expires := s.Now().Add(s.HoldExpiry)
 	commands := make([]command, len(rs))
 	for i, r := range rs {
-		lines, err := linesOf(r.Payload)
-		if err != nil {
-			return retry.Permanent(err)
+		c := command{cause: &r.Envelope}
+		switch o := r.Payload.(type) {
+		case events.OrderCreated:
+			lines, err := linesOf(o)
+			if err != nil {
+				return retry.Permanent(err)
+			}
+			c.orderID, c.Command = o.OrderID, stock.Command{Kind: stock.Reserve, Lines: lines, ExpiresAt: expires}
+		case events.OrderConfirmed:
+			c.orderID, c.Command = o.OrderID, stock.Command{Kind: stock.Commit}
+		case events.OrderCancelled:
+			c.orderID, c.Command, c.reason = o.OrderID, stock.Command{Kind: stock.Release}, o.Reason
 		}
-		commands[i] = command{
-			Command: stock.Command{Kind: stock.Reserve, Lines: lines, ExpiresAt: expires},
-			orderID: r.Payload.OrderID, cause: &r.Envelope,
-		}
-	}
-	return s.execute(ctx, tx, commands)
-}
-
-func (s *service) orderConfirmed(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.OrderConfirmed]) error {
-	commands := make([]command, len(rs))
-	for i, r := range rs {
-		commands[i] = command{Command: stock.Command{Kind: stock.Commit}, orderID: r.Payload.OrderID, cause: &r.Envelope}
-	}
-	return s.execute(ctx, tx, commands)
-}
-
-// orderCancelled is a compensation of the order saga: it returns the order's stock.
-func (s *service) orderCancelled(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.OrderCancelled]) error {
-	commands := make([]command, len(rs))
-	for i, r := range rs {
-		commands[i] = command{
-			Command: stock.Command{Kind: stock.Release},
-			orderID: r.Payload.OrderID, reason: r.Payload.Reason, cause: &r.Envelope,
-		}
+		commands[i] = c
 	}
 	return s.execute(ctx, tx, commands)
 }
 
 // expireHolds releases holds whose orders were not decided in time. It is the
-// backstop behind the deadline of the orders service.
+// backstop behind the deadline of the orders service. Time in which this service did not
+// run does not count.
 func (s *service) expireHolds(ctx context.Context) (did int, err error) {
 	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		if err := store.LockStock(ctx, tx); err != nil {
 			return err
 		}
-		now := s.Now()
-		ids, err := store.Overdue(ctx, tx, now, 100)
+		passed := s.clock.Passed(s.Now())
+		ids, err := store.Overdue(ctx, tx, passed, 100)
 		if err != nil {
 			return err
 		}
 		commands := make([]command, len(ids))
 		for i, id := range ids {
-			commands[i] = command{Command: stock.Command{Kind: stock.Expire, Now: now}, orderID: id, reason: expired}
+			commands[i] = command{Command: stock.Command{Kind: stock.Expire, Passed: passed}, orderID: id, reason: expired}
 		}
 		did = len(commands)
 		return s.execute(ctx, tx, commands)

@@ -11,7 +11,9 @@ import (
 
 	"troupe/app"
 	"troupe/events"
+	"troupe/patterns/deadline"
 	"troupe/patterns/inbox"
+	"troupe/patterns/republish"
 	"troupe/patterns/worker"
 	"troupe/services/inventory/internal/store"
 )
@@ -23,6 +25,8 @@ var Service = app.Service{
 	Owns:       "products, stock, reservations",
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
+	Publishes:  events.Published("inventory"),
+	Schema:     events.Schema,
 	Build:      build,
 }
 
@@ -37,7 +41,12 @@ type settings struct {
 type service struct {
 	app.Env
 	settings
+	clock *deadline.Clock // of the holds
 }
+
+// sweepInterval is how often expired holds are looked for. What passes between two looks
+// beyond twice that is time in which the service did not run.
+const sweepInterval = 10 * time.Second
 
 func build(env app.Env) (app.Components, error) {
 	s := &service{Env: env}
@@ -47,6 +56,7 @@ func build(env app.Env) (app.Components, error) {
 	if s.HoldExpiry <= 0 {
 		return app.Components{}, fmt.Errorf("INVENTORY_HOLD_EXPIRY is %s: it must be positive, for example 6m", s.HoldExpiry)
 	}
+	s.clock = deadline.NewClock(s.HoldExpiry, 2*sweepInterval, s.Now())
 	if s.DemoCatalogue {
 		if err := s.offerDemo(context.Background()); err != nil {
 			return app.Components{}, fmt.Errorf("fill the demo catalogue: %w", err)
@@ -55,18 +65,21 @@ func build(env app.Env) (app.Components, error) {
 	return app.Components{
 		Routes:   s.routes,
 		Handlers: s.handlers(),
+
+		Republishes: []republish.Source{{
+			Name: "products", Types: []string{events.ProductChanged{}.EventType(), events.StockChanged{}.EventType()}, Page: productsPage,
+		}},
 		Workers: []worker.Worker{
-			{Name: "hold expiry", Step: s.expireHolds, Interval: 10 * time.Second},
+			{Name: "hold expiry", Step: s.expireHolds, Interval: sweepInterval},
 		},
 	}, nil
 }
 
-// handlers returns the event handlers. Returning stock is a compensation: it is
+// handlers returns the event handlers. They need no rows in the inbox, because a command
+// that a reservation has seen changes nothing. Returning stock is a compensation: it is
 // tried until it succeeds.
 func (s *service) handlers() []inbox.Handler {
-	return []inbox.Handler{
-		inbox.HandleBatch(s.orderCreated),
-		inbox.HandleBatch(s.orderConfirmed),
-		inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
-	}
+	return inbox.HandleTogether(s.handle, []inbox.Kind{
+		inbox.KindOf[events.OrderCreated](), inbox.KindOf[events.OrderConfirmed](), inbox.KindOf[events.OrderCancelled](inbox.NeverGiveUp()),
+	}, inbox.Idempotent())
 }

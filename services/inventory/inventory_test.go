@@ -28,7 +28,7 @@ func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness)) {
 			events.StockChanged{SKU: "poster", Available: 3, Version: 2})
 		test(t, h)
 		requireBalance(t, h)
-	}, noDemo)
+	}, noDemo, servicetest.Twice())
 }
 
 func admin(h *servicetest.Harness) *servicetest.Client { return h.As("admin-1", auth.Admin) }
@@ -147,8 +147,7 @@ func TestACancelledOrderReturnsWhatItHeldOrCommitted(t *testing.T) {
 func TestAHoldOfAnUndecidedOrderExpires(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", "mask", 2), created("o2", "mask", 3), confirmed("o2"))
-		h.Advance(6*time.Minute - 1)
-		h.Settle(t)
+		h.Elapse(t, 6*time.Minute-1, "hold expiry")
 		require.Equal(t, [3]int64{5, 2, 3}, levelsOf(t, h, "mask"))
 		h.Advance(1)
 		require.Equal(t, []events.StockReleased{{OrderID: "o1", Lines: masks(2), Reason: "expired"}},
@@ -157,11 +156,24 @@ func TestAHoldOfAnUndecidedOrderExpires(t *testing.T) {
 	})
 }
 
+// The machine sleeps, or the process is stopped: the orders were not decided late, nothing
+// was decided at all.
+func TestNoHoldExpiresWhileTheServiceDoesNotRun(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Consumes(t, created("o1", "mask", 2))
+		h.Elapse(t, time.Minute, "hold expiry")
+		h.Advance(8 * time.Hour)
+		h.Elapse(t, 4*time.Minute, "hold expiry")
+		require.Equal(t, [3]int64{8, 2, 0}, levelsOf(t, h, "mask"))
+		h.Elapse(t, time.Minute, "hold expiry")
+		require.Equal(t, [3]int64{10, 0, 0}, levelsOf(t, h, "mask"))
+	})
+}
+
 func TestAnExpiredHoldIsCommittedIfStillAvailable(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		h.Consumes(t, created("o1", "mask", 2), created("o2", "mask", 7))
-		h.Advance(6 * time.Minute)
-		h.Settle(t)
+		h.Elapse(t, 6*time.Minute, "hold expiry")
 		h.Consumes(t, confirmed("o1"), created("o3", "mask", 3), confirmed("o2"))
 		require.Equal(t, []events.StockCommitted{{OrderID: "o1", Lines: masks(2)}},
 			servicetest.Published[events.StockCommitted](t, h))
@@ -255,9 +267,27 @@ func TestAnInvalidProductIsRefused(t *testing.T) {
 	})
 }
 
+// A path with an encoded slash was read in other ways by proxies and services: reports
+// magento/magento2#25467, woocommerce/woocommerce#7592, amzn/selling-partner-api-models#4727.
+// So a SKU has none, and is refused where it is made rather than where it is read.
+func TestASKUThatNoPathCanHoldIsRefusedWhenItIsMade(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		admin := admin(h)
+		before := string(admin.Get(t, "/products?limit=100").Want(t, 200).Body)
+		body := map[string]any{"name": "Music", "price": map[string]any{"amount": 1, "currency": "EUR"}}
+		for _, sku := range []string{"MUSIC%2FCD", "a%20b", "50%2B5", "%C3%A9", "a%26b", "test-M%EF%BC%86L"} {
+			refused := admin.Put(t, "/products/"+sku, body).Problem(t, 422, "validation_failed")
+			require.Equal(t, "path.sku", refused.Field(t, "errors.0.location"), sku)
+		}
+		require.Equal(t, before, string(admin.Get(t, "/products?limit=100").Want(t, 200).Body))
+		admin.Put(t, "/products/pro%67ram.me_1", body).Want(t, 201, "sku", "program.me_1")
+		admin.Post(t, "/products/program.me%5F1/stock", map[string]any{"delta": 1, "reason": "test"}).Want(t, 200, "sku", "program.me_1")
+	})
+}
+
 func TestARevokedSessionIsRefused(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Consumes(t, events.SessionRevoked{SessionID: "session-admin-1", UserID: "admin-1", Until: h.Now().Add(time.Hour)})
+		h.Consumes(t, events.SessionRevoked{SessionID: "session-admin-1", UserID: "admin-1", Until: events.Time{Time: h.Now().Add(time.Hour)}})
 		require.Equal(t, 401, admin(h).Post(t, "/products/mask/stock", delta(1)).Status)
 	})
 }
@@ -287,8 +317,29 @@ func TestSettingsAreReadByTheirFormerNames(t *testing.T) {
 		h.Anonymous().Get(t, "/products").Want(t, 200, "items", []any{})
 		stocked(t, h, "mask", 10)
 		h.Consumes(t, created("o1", "mask", 2))
-		h.Advance(time.Minute)
-		h.Settle(t)
+		h.Elapse(t, time.Minute, "hold expiry")
 		require.Len(t, servicetest.Published[events.StockReleased](t, h), 1)
 	}, servicetest.Setting("DEMO_CATALOGUE", "false"), servicetest.Setting("HOLD_EXPIRY", "1m"))
+}
+
+func TestChangesOfProductsAndStockAreAudited(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		admin(h).Post(t, "/products/mask/stock", delta(-100)).Want(t, 409)
+		require.Equal(t, []string{
+			"admin-1 offer_product ok mask", "admin-1 adjust_stock ok mask",
+			"admin-1 offer_product ok poster", "admin-1 adjust_stock ok poster",
+			"admin-1 POST /products/{sku}/stock refused /products/mask/stock",
+		}, h.Audited(t))
+	})
+}
+
+func TestAnOrderWritesTwoRows(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Consumes(t, created("o1", "mask", 2), confirmed("o1"))
+		h.Redelivers(t)
+		var version, handled int
+		require.NoError(t, h.DB.QueryRow(t.Context(), "SELECT version FROM reservations").Scan(&version))
+		require.NoError(t, h.DB.QueryRow(t.Context(), "SELECT count(*) FROM inbox").Scan(&handled))
+		require.Equal(t, [2]int{2, 0}, [2]int{version, handled}, "an insert and an update, and no row in the inbox")
+	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"troupe/app"
 	"troupe/events"
+	"troupe/patterns/audit"
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
 	"troupe/patterns/inbox"
@@ -30,6 +31,7 @@ func replica(t *testing.T, db sqldb.DB) (*service, *inbox.Inbox) {
 	s := &service{settings: settings{HoldExpiry: time.Minute}, Env: app.Env{
 		DB: db, Now: time.Now, NewID: newID,
 		Outbox: outbox.New(outbox.Config{Service: "inventory", DB: db, Now: time.Now, NewID: newID}),
+		Audit:  audit.New(audit.Config{Service: "inventory", DB: db, Now: time.Now, NewID: newID, Log: slog.New(slog.DiscardHandler)}),
 	}}
 	return s, inbox.New(inbox.Config{
 		Service: "inventory", DB: db, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -55,7 +57,7 @@ func TestReplicasNeverOversell(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
 		s, _ := replica(t, db)
 		for _, sku := range []string{"a", "b", "c"} {
-			_, _, err := s.offer(t.Context(), store.Product{SKU: sku, Name: sku, Price: money.Money{Amount: 1, Currency: "EUR"}, Active: true})
+			_, _, err := s.offer(t.Context(), store.Product{SKU: sku, Name: sku, Price: money.Money{Amount: 1, Currency: "EUR"}, Active: true}, unconditional)
 			require.NoError(t, err)
 			_, err = s.adjust(t.Context(), adjustment{SKU: sku, Delta: 100})
 			require.NoError(t, err)

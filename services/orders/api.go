@@ -3,33 +3,39 @@ package orders
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"troupe/platform/auth"
 	"troupe/platform/fault"
 	"troupe/platform/httpapi"
 	"troupe/platform/money"
+	"troupe/platform/timestamp"
 	"troupe/services/orders/internal/order"
 	"troupe/services/orders/internal/store"
 )
 
 func (s *service) routes(api *httpapi.API) {
-	httpapi.Post(api, "/orders", s.placeOrder, httpapi.Status(http.StatusCreated), httpapi.Summary("Place an order"))
+	httpapi.Post(api, "/orders", s.placeOrder, httpapi.Status(http.StatusCreated), httpapi.Summary("Place an order"),
+		httpapi.BodyLimit(32<<10), httpapi.Admit(s.admit))
 	httpapi.Get(api, "/orders", s.listOrders, httpapi.Summary("List orders, newest first"))
 	httpapi.Get(api, "/orders/{id}", s.getOrder, httpapi.Summary("Show an order"))
+	s.serveStream(api)
 	httpapi.Get(api, "/orders/{id}/timeline", s.getTimeline, httpapi.Summary("Show all that happened to an order"))
 	httpapi.Post(api, "/orders/{id}/cancel", s.cancelOrder, httpapi.Summary("Cancel an order that has not been shipped"))
 	httpapi.Post(api, "/orders/{id}/ship", s.shipOrder, httpapi.RequireRole(auth.Admin), httpapi.Summary("Ship a paid order"))
 	httpapi.Post(api, "/orders/{id}/deliver", s.deliverOrder, httpapi.RequireRole(auth.Admin), httpapi.Summary("Say that an order has arrived"))
 }
 
+// address is a postal address. Its members are those of order.Address.
 type address struct {
-	Name       string `json:"name" minLength:"1" maxLength:"200" pattern:"\\S" example:"Ada Lovelace"`
-	Line1      string `json:"line1" minLength:"1" maxLength:"200" pattern:"\\S" example:"12 St James's Square"`
+	Name       string `json:"name" minLength:"1" maxLength:"200" example:"Ada Lovelace"`
+	Company    string `json:"company,omitempty" maxLength:"200"`
+	Line1      string `json:"line1" minLength:"1" maxLength:"200" example:"12 St James's Square"`
 	Line2      string `json:"line2,omitempty" maxLength:"200"`
-	City       string `json:"city" minLength:"1" maxLength:"100" pattern:"\\S" example:"London"`
-	PostalCode string `json:"postal_code" minLength:"1" maxLength:"20" pattern:"\\S" example:"SW1Y 4JH"`
-	Country    string `json:"country" pattern:"^[A-Z]{2}$" patternDescription:"an ISO 3166-1 code of two capitals" example:"GB"`
+	City       string `json:"city" required:"false" maxLength:"100" example:"London" doc:"Required where addresses have a city"`
+	State      string `json:"state,omitempty" maxLength:"100" doc:"State, province or prefecture, where the country's addresses have one"`
+	PostalCode string `json:"postal_code" required:"false" maxLength:"20" example:"SW1Y 4JH" doc:"Required where the country's addresses have one"`
+	Country    string `json:"country" minLength:"1" maxLength:"60" example:"GB" doc:"ISO 3166-1 code of two letters, in either case; stored in capitals"`
+	Phone      string `json:"phone,omitempty" maxLength:"40" pattern:"^[0-9+() ./x-]*$" patternDescription:"digits, blanks and + ( ) . / x -" example:"+44 20 7946 0000" doc:"For the carrier"`
 }
 
 // item is what a customer requests of one product.
@@ -43,6 +49,8 @@ type orderRequest struct {
 	Items           []item   `json:"items" minItems:"1" maxItems:"100" doc:"Each product once"`
 	PaymentMethod   string   `json:"payment_method" pattern:"^pm_[A-Za-z0-9_]{1,64}$" patternDescription:"a payment provider's token, such as pm_card_visa" example:"pm_card_visa"`
 	ShippingAddress *address `json:"shipping_address,omitempty"`
+	// ExpectedTotal is the total that the customer has seen.
+	ExpectedTotal *money.Money `json:"expected_total,omitempty" doc:"The total that the customer was shown: if prices have changed, the order is refused with 409 price_changed. Without it, the order is placed at the present prices"`
 }
 
 type placeOrderRequest struct {
@@ -60,19 +68,19 @@ type orderLine struct {
 }
 
 type orderView struct {
-	ID              string      `json:"id" format:"uuid"`
-	UserID          string      `json:"user_id"`
-	Status          string      `json:"status" enum:"pending,confirmed,shipped,delivered,cancelled"`
-	PaymentState    string      `json:"payment_state" enum:"none,authorized,captured,declined,voided,refunded,unknown" doc:"unknown: the order is cancelled, but the provider has not answered yet"`
-	StockState      string      `json:"stock_state" enum:"none,reserved,rejected,committed,released"`
-	Items           []orderLine `json:"items"`
-	Total           money.Money `json:"total"`
-	CancelReason    string      `json:"cancel_reason,omitempty" enum:"stock_rejected,payment_declined,deadline,customer,admin,capture_failed"`
-	ShippingAddress *address    `json:"shipping_address,omitempty"`
-	CreatedAt       time.Time   `json:"created_at"`
-	UpdatedAt       time.Time   `json:"updated_at"`
-	DeadlineAt      time.Time   `json:"deadline_at" doc:"A pending order is cancelled if stock is not reserved and payment not authorized by then"`
-	Version         int64       `json:"version"`
+	ID              string         `json:"id" format:"uuid"`
+	UserID          string         `json:"user_id"`
+	Status          string         `json:"status" enum:"pending,confirmed,shipped,delivered,cancelled"`
+	PaymentState    string         `json:"payment_state" enum:"none,authorized,captured,declined,voided,refunded,unknown" doc:"unknown: the order is cancelled, but the provider has not answered yet"`
+	StockState      string         `json:"stock_state" enum:"none,reserved,rejected,committed,released"`
+	Items           []orderLine    `json:"items"`
+	Total           money.Money    `json:"total"`
+	CancelReason    string         `json:"cancel_reason,omitempty" enum:"stock_rejected,payment_declined,deadline,customer,admin,capture_failed"`
+	ShippingAddress *address       `json:"shipping_address,omitempty"`
+	CreatedAt       timestamp.Time `json:"created_at"`
+	UpdatedAt       timestamp.Time `json:"updated_at"`
+	DeadlineAt      timestamp.Time `json:"deadline_at" doc:"A pending order is cancelled if stock is not reserved and payment not authorized by then. It has more time if the system itself was the cause of a delay"`
+	Version         int64          `json:"version"`
 }
 
 type orderResponse struct{ Body orderView }
@@ -85,13 +93,14 @@ type placedOrderResponse struct {
 func (s *service) placeOrder(ctx context.Context, in *placeOrderRequest) (*placedOrderResponse, error) {
 	view, err := s.place(ctx, in.Body.placeFor(auth.CallerOf(ctx)), in.Key, in.Body)
 	if err != nil {
+		s.backlog.Withdraw() // it was admitted, and is not part of the backlog
 		return nil, err
 	}
 	return &placedOrderResponse{Location: "/orders/" + view.ID, Body: view}, nil
 }
 
 func (r orderRequest) placeFor(c auth.Caller) order.PlaceOrder {
-	p := order.PlaceOrder{UserID: c.UserID, PaymentMethod: r.PaymentMethod, Items: make([]order.Item, len(r.Items))}
+	p := order.PlaceOrder{UserID: c.UserID, PaymentMethod: r.PaymentMethod, Items: make([]order.Item, len(r.Items)), Expected: r.ExpectedTotal}
 	for i, it := range r.Items {
 		p.Items[i] = order.Item(it)
 	}
@@ -160,12 +169,12 @@ func (s *service) readable(ctx context.Context, id string) (*order.Order, error)
 }
 
 type timelineEntry struct {
-	At          time.Time `json:"at"`
-	What        string    `json:"what" doc:"The type of the event" example:"payment.authorized.v1"`
-	By          string    `json:"by" doc:"Who published it: a service, the customer or an admin" example:"payments"`
-	Detail      string    `json:"detail" doc:"A sentence for people. Its wording may change; programs should look at what" example:"Payment authorized: 25.98 EUR"`
-	EventID     string    `json:"event_id" doc:"The id of the event"`
-	CausationID string    `json:"causation_id,omitempty" doc:"The id of the event that caused this one"`
+	At          timestamp.Time `json:"at"`
+	What        string         `json:"what" doc:"The type of the event" example:"payment.authorized.v1"`
+	By          string         `json:"by" doc:"Who published it: a service, the customer or an admin" example:"payments"`
+	Detail      string         `json:"detail" doc:"A sentence for people. Its wording may change; programs should look at what" example:"Payment authorized: 25.98 EUR"`
+	EventID     string         `json:"event_id" doc:"The id of the event"`
+	CausationID string         `json:"causation_id,omitempty" doc:"The id of the event that caused this one"`
 }
 
 type timelineResponse struct{ Body timelineOutputBody }
@@ -187,7 +196,7 @@ func (s *service) getTimeline(ctx context.Context, in *getOrderRequest) (*timeli
 	out := &timelineResponse{}
 	out.Body.Items = make([]timelineEntry, len(entries))
 	for i, e := range entries {
-		out.Body.Items[i] = timelineEntry{At: e.At, What: e.Type, By: e.By, Detail: e.Detail, EventID: e.EventID, CausationID: e.Cause}
+		out.Body.Items[i] = timelineEntry{At: timestamp.Of(e.At), What: e.Type, By: e.By, Detail: e.Detail, EventID: e.EventID, CausationID: e.Cause}
 	}
 	return out, nil
 }
@@ -220,16 +229,29 @@ func viewOf(o *order.Order) orderView {
 	v := orderView{
 		ID: o.ID, UserID: o.UserID, Status: string(o.Status), PaymentState: string(o.PaymentState()),
 		StockState: string(o.StockState()), Items: make([]orderLine, len(o.Lines)), Total: o.Total,
-		CancelReason: string(o.Reason), CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
-		DeadlineAt: o.Deadline, Version: o.Version,
+		CancelReason: string(o.Reason), CreatedAt: timestamp.Of(o.CreatedAt), UpdatedAt: timestamp.Of(o.UpdatedAt),
+		DeadlineAt: timestamp.Of(o.Deadline), Version: o.Version,
 	}
 	for i, l := range o.Lines {
 		total, _ := l.Total() // it was computed without an error when the order was placed
 		v.Items[i] = orderLine{SKU: l.SKU, Name: l.Name, Quantity: l.Quantity, UnitPrice: l.UnitPrice, LineTotal: total}
 	}
-	if o.ShipTo != nil {
-		to := address(*o.ShipTo)
+	v.setAddress(o.ShipTo)
+	return v
+}
+
+// storableViewOf returns the view without the address. It is what an idempotency key
+// stores: keys outlive the order's address when the customer's account is deleted.
+func storableViewOf(o *order.Order) orderView {
+	v := viewOf(o)
+	v.setAddress(nil)
+	return v
+}
+
+func (v *orderView) setAddress(a *order.Address) {
+	v.ShippingAddress = nil
+	if a != nil {
+		to := address(*a)
 		v.ShippingAddress = &to
 	}
-	return v
 }

@@ -12,13 +12,14 @@ import (
 	"troupe/app/servicetest"
 	"troupe/events"
 	"troupe/platform/auth"
+	"troupe/platform/sqldb"
 )
 
 func TestInvalidOrdersAreRefused(t *testing.T) {
 	const pay = `"payment_method":"pm_card_visa"`
 	items := func(list string) string { return `{"items":[` + list + `],` + pay + `}` }
 	address := func(field, value string) string {
-		fields := `"name":"Ada","line1":"1 Road","city":"London","postal_code":"N1","country":"GB"`
+		fields := `"name":"Ada","line1":"1 Road","city":"London","postal_code":"N1 9GU","country":"GB"`
 		changed := regexp.MustCompile(`"`+field+`":"[^"]*"`).ReplaceAllString(fields, `"`+field+`":"`+value+`"`)
 		return `{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":{` + changed + `}}`
 	}
@@ -68,7 +69,13 @@ func TestInvalidOrdersAreRefused(t *testing.T) {
 		"an incomplete address":      {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":{"name":"Ada"}}`, 422, "validation_failed", "body.shipping_address"},
 		"a blank name":               {address("name", "  "), 422, "validation_failed", "body.shipping_address.name"},
 		"a long city":                {address("city", strings.Repeat("L", 101)), 422, "validation_failed", "body.shipping_address.city"},
-		"a country in words":         {address("country", "England"), 422, "validation_failed", "body.shipping_address.country"},
+		"a country in words":         {address("country", "England"), 422, "country_unknown", "body.shipping_address.country"},
+		"a country that is none":     {address("country", "UK"), 422, "country_unknown", "body.shipping_address.country"},
+		"a line break in a name":     {address("name", `Ada\r\nBcc: x@evil.example`), 422, "validation_failed", "body.shipping_address.name"},
+		"BEL in a line":              {address("line1", `1\tSt\u0007`), 422, "validation_failed", "body.shipping_address.line1"},
+		"text from right to left":    {address("city", `\u202enodnoL`), 422, "validation_failed", "body.shipping_address.city"},
+		"half a surrogate pair":      {address("name", `\ud800`), 422, "validation_failed", "body.shipping_address.name"},
+		"a foreign postal code":      {address("postal_code", "22201"), 422, "address_incomplete", "body.shipping_address.postal_code"},
 		"a string for an address":    {`{"items":[{"sku":"tea","quantity":1}],` + pay + `,"shipping_address":"London"}`, 422, "validation_failed", "body.shipping_address"},
 	}
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
@@ -90,7 +97,7 @@ func TestInvalidOrdersAreRefused(t *testing.T) {
 		for name := range refused {
 			ada.With("Idempotency-Key", name).Post(t, "/orders", twoTeas).Want(t, 201)
 		}
-	})
+	}, servicetest.Setting("ORDERS_MAX_UNDECIDED_PER_CUSTOMER", "0"))
 }
 
 func TestOrdersAreVisibleOnlyToTheirCustomerAndAdmins(t *testing.T) {
@@ -240,7 +247,7 @@ func TestADeletedAccountCancelsPendingOrdersAndErasesAddresses(t *testing.T) {
 		admin := h.As("root", auth.Admin)
 		order := func() string {
 			return ada.Post(t, "/orders", `{"items":[{"sku":"tea","quantity":2}],"payment_method":"pm_card_visa",
-				"shipping_address":{"name":"Ada","line1":"1 Road","city":"London","postal_code":"N1","country":"GB"}}`).Field(t, "id")
+				"shipping_address":{"name":"Ada","line1":"1 Road","city":"London","postal_code":"N1 9GU","country":"GB"}}`).Field(t, "id")
 		}
 		pending, sold, final, bobs := order(), order(), order(), h.As("bob", auth.User).Post(t, "/orders", twoTeas).Field(t, "id")
 		h.Consumes(t, stockReserved(sold), authorized(sold), stockCommitted(sold), captured(sold))
@@ -258,10 +265,58 @@ func TestADeletedAccountCancelsPendingOrdersAndErasesAddresses(t *testing.T) {
 	})
 }
 
+func TestNoIdempotencyKeyKeepsAnAddress(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		body := `{"items":[{"sku":"tea","quantity":2}],"payment_method":"pm_card_visa",
+			"shipping_address":{"name":"Ada","line1":"1 Road","city":"London","postal_code":"N1 9GU","country":"GB"}}`
+		once := ada.With("Idempotency-Key", "k")
+		id := once.Post(t, "/orders", body).Want(t, 201, "shipping_address.city", "London").Field(t, "id")
+		once.Post(t, "/orders", body).Want(t, 201, "id", id, "shipping_address.city", "London")
+		h.Consumes(t, stockReserved(id), authorized(id), stockCommitted(id), captured(id))
+		ship := h.As("root", auth.Admin).With("Idempotency-Key", "k")
+		ship.Post(t, "/orders/"+id+"/ship", nil).Want(t, 200, "shipping_address.city", "London")
+
+		require.Empty(t, keysWith(t, h, "%London%"))
+		require.Len(t, keysWith(t, h, "ada %"), 1)
+		h.Consumes(t, events.UserDeleted{UserID: "ada", Version: 2})
+		require.Empty(t, keysWith(t, h, "ada %"))
+		ship.Post(t, "/orders/"+id+"/ship", nil).Want(t, 200, "status", "shipped", "shipping_address.city", "London")
+		h.As("root", auth.Admin).Post(t, "/orders/"+id+"/deliver", nil).Want(t, 200)
+		ship.Post(t, "/orders/"+id+"/ship", nil).Want(t, 200, "status", "shipped", "shipping_address", nil)
+	})
+}
+
+// keysWith returns the stored idempotency keys, as "caller answer", that are like pattern.
+func keysWith(t *testing.T, h *servicetest.Harness, pattern string) []string {
+	t.Helper()
+	keys, err := sqldb.All(t.Context(), h.DB, func(r sqldb.Row) (key string, err error) { return key, r.Scan(&key) },
+		"SELECT caller || ' ' || answer FROM idempotency_keys WHERE caller || ' ' || answer LIKE $1", pattern)
+	require.NoError(t, err)
+	return keys
+}
+
 func TestARevokedSessionCannotOrder(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
-		h.Consumes(t, events.SessionRevoked{SessionID: "session-ada", UserID: "ada", Until: h.Now().Add(10 * time.Minute)})
+		h.Consumes(t, events.SessionRevoked{SessionID: "session-ada", UserID: "ada", Until: events.Time{Time: h.Now().Add(10 * time.Minute)}})
 		ada.Post(t, "/orders", twoTeas).Problem(t, 401, "session_revoked")
 		h.PublishesNothing(t)
+	})
+}
+
+func TestWhatAnAdminDoesToAnOrderIsAudited(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		admin := h.As("root", auth.Admin)
+		id := orderTeas(t, h, ada)
+		admin.Post(t, "/orders/"+id+"/ship", nil).Problem(t, 409, "order_not_paid")
+		h.Consumes(t, stockReserved(id), authorized(id), stockCommitted(id), captured(id))
+		admin.Post(t, "/orders/"+id+"/ship", nil).Want(t, 200)
+		admin.Post(t, "/orders/"+id+"/deliver", nil).Want(t, 200)
+		second, third := ada.Post(t, "/orders", twoTeas).Field(t, "id"), ada.Post(t, "/orders", twoTeas).Field(t, "id")
+		admin.Post(t, "/orders/"+second+"/cancel", nil).Want(t, 200)
+		ada.Post(t, "/orders/"+third+"/cancel", nil).Want(t, 200) // the timeline has it
+		require.Equal(t, []string{
+			"root POST /orders/{id}/ship refused /orders/" + id + "/ship",
+			"root ship_order ok " + id, "root deliver_order ok " + id, "root cancel_order ok " + second,
+		}, h.Audited(t))
 	})
 }

@@ -6,16 +6,17 @@ import (
 	"troupe/events"
 	"troupe/patterns/event"
 	"troupe/services/orders/internal/order"
-	"troupe/services/orders/internal/store"
+	"troupe/services/orders/internal/timeline"
 )
 
-// changeset collects what one transaction of the decider will store and publish.
+// changeset collects what one transaction will store and publish.
 type changeset struct {
 	now     time.Time
+	passed  time.Time // the deadlines up to it have passed
 	newID   func() string
 	metrics *metrics
+	backlog *backlog
 	orders  []*order.Order // those that changed
-	entries []store.Entry
 	events  []event.Pending
 	counts  []func() // metrics to update after the commit
 }
@@ -23,11 +24,11 @@ type changeset struct {
 // publish adds an event about an order, and its timeline entry with the sentence.
 // by is the service, customer or admin who acted; cause may be nil.
 func (c *changeset) publish(o *order.Order, payload event.Payload, sentence, by string, cause *event.Envelope) {
-	entry := store.Entry{OrderID: o.ID, EventID: c.newID(), At: c.now, Type: payload.EventType(), By: by, Detail: sentence}
+	entry := timeline.Entry{EventID: c.newID(), At: c.now, Type: payload.EventType(), By: by, Detail: sentence}
 	if cause != nil {
 		entry.Cause = cause.ID
 	}
-	c.entries = append(c.entries, entry)
+	o.Timeline.Add(entry)
 	c.events = append(c.events, event.Pending{ID: entry.EventID, Payload: payload, Cause: cause})
 	c.counts = append(c.counts, c.metrics.published.WithLabelValues(payload.EventType(), string(o.Reason)).Inc)
 }

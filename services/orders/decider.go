@@ -13,32 +13,39 @@ import (
 // decideRecorded is a step of the decider: it applies events that were recorded and
 // decides what follows.
 func (s *service) decideRecorded(ctx context.Context) (int, error) {
-	return s.processClaimed(ctx, func(ctx context.Context, tx sqldb.Tx) ([]*order.Order, error) {
-		return store.ClaimRecorded(ctx, tx, knownTypes)
+	return s.processClaimed(ctx, func(ctx context.Context, tx sqldb.Tx) ([]*order.Order, map[string][]store.Recorded, error) {
+		orders, err := store.ClaimRecorded(ctx, tx, knownTypes)
+		if err != nil {
+			return nil, nil, err
+		}
+		events, err := store.TakeRecorded(ctx, tx, knownTypes, orders)
+		return orders, events, err
 	})
 }
 
 // cancelOverdue is a step of the deadlines worker: it cancels pending orders whose
 // deadline has passed.
 func (s *service) cancelOverdue(ctx context.Context) (int, error) {
-	return s.processClaimed(ctx, func(ctx context.Context, tx sqldb.Tx) ([]*order.Order, error) {
-		return store.ClaimOverdue(ctx, tx, s.Now())
+	return s.processClaimed(ctx, func(ctx context.Context, tx sqldb.Tx) ([]*order.Order, map[string][]store.Recorded, error) {
+		orders, err := store.ClaimOverdue(ctx, tx, s.backlog.clock.Passed(s.Now()))
+		return orders, nil, err
 	})
 }
 
-// claim reads and locks a batch of orders that no other transaction has locked.
-type claim func(context.Context, sqldb.Tx) ([]*order.Order, error)
+// claim reads and locks a batch of orders that no other transaction has locked. It returns
+// them with the events to apply to them, by order.
+type claim func(context.Context, sqldb.Tx) ([]*order.Order, map[string][]store.Recorded, error)
 
 // processClaimed claims a batch of orders and processes it in one transaction. It
 // returns how many orders it claimed.
 func (s *service) processClaimed(ctx context.Context, claim claim) (claimed int, err error) {
 	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		orders, err := claim(ctx, tx)
+		orders, events, err := claim(ctx, tx)
 		if err != nil {
 			return fmt.Errorf("claim orders: %w", err)
 		}
 		claimed = len(orders)
-		return s.process(ctx, tx, orders, nil)
+		return s.process(ctx, tx, orders, events, nil)
 	})
 	return claimed, err
 }
@@ -46,20 +53,17 @@ func (s *service) processClaimed(ctx context.Context, claim claim) (claimed int,
 // mutation is what a request does to an order.
 type mutation func(*changeset, *order.Order) error
 
-// process applies the recorded events of orders, then m (unless it is nil), decides
-// what follows, and stores and publishes it all. The caller has locked the orders.
-func (s *service) process(ctx context.Context, tx sqldb.Tx, orders []*order.Order, m mutation) error {
+// process applies events to orders, then m (unless it is nil), decides what follows, and
+// stores and publishes it all. The caller has locked the orders.
+func (s *service) process(ctx context.Context, tx sqldb.Tx, orders []*order.Order, events map[string][]store.Recorded, m mutation) error {
 	if len(orders) == 0 {
 		return nil
 	}
-	recorded, err := store.TakeRecorded(ctx, tx, knownTypes, orders)
-	if err != nil {
-		return fmt.Errorf("read recorded events: %w", err)
-	}
 	ordersClaimed.Hit()
-	changes := &changeset{now: s.Now(), newID: s.NewID, metrics: s.metrics}
+	now := s.Now()
+	changes := &changeset{now: now, passed: s.backlog.clock.Passed(now), newID: s.NewID, metrics: s.metrics, backlog: s.backlog}
 	for _, o := range orders {
-		if err := changes.process(o, recorded[o.ID], m); err != nil {
+		if err := changes.process(o, events[o.ID], m); err != nil {
 			return err
 		}
 	}
@@ -67,27 +71,35 @@ func (s *service) process(ctx context.Context, tx sqldb.Tx, orders []*order.Orde
 }
 
 // process processes one order; see service.process.
-func (c *changeset) process(o *order.Order, recorded []store.Entry, m mutation) error {
+func (c *changeset) process(o *order.Order, events []store.Recorded, m mutation) error {
 	state, forget := o.State, o.Forget
-	c.applyFacts(o, recorded)
+	c.applyFacts(o, events)
 	if m != nil {
 		if err := m(c, o); err != nil {
 			return err
 		}
 	}
-	o.CheckDeadline(c.now)
+	o.CheckDeadline(c.passed)
 	c.decide(o, name, nil)
-	if o.State != state || o.Forget != forget {
+	changed := o.State != state || o.Forget != forget
+	if changed {
 		o.UpdatedAt = c.now
+	}
+	if changed || o.Timeline.Added() != "" {
 		c.orders = append(c.orders, o)
 	}
 	return nil
 }
 
-// applyFacts applies recorded events one after the other. It decides after each, so
-// that the events that follow name the one that caused them.
-func (c *changeset) applyFacts(o *order.Order, recorded []store.Entry) {
-	for _, e := range recorded {
+// applyFacts applies events one after the other, except those that are in the order's
+// timeline. It decides after each, so that the events that follow name the one that caused
+// them.
+func (c *changeset) applyFacts(o *order.Order, events []store.Recorded) {
+	for _, e := range events {
+		if o.Timeline.Has(e.EventID) {
+			continue
+		}
+		o.Timeline.Add(e.Entry)
 		effectsByType[e.Type].apply(o)
 		c.decide(o, name, &event.Envelope{ID: e.EventID, Type: e.Type, Traceparent: e.Traceparent})
 	}
@@ -104,9 +116,17 @@ func (c *changeset) decide(o *order.Order, by string, cause *event.Envelope) {
 		}
 		payload, sentence := announcement(o, outcome)
 		c.publish(o, payload, sentence, by, cause)
+		waited := max(0, c.now.Sub(o.CreatedAt))
 		if undecided {
-			status, waited := string(o.Status), c.now.Sub(o.CreatedAt).Seconds()
-			c.counts = append(c.counts, func() { c.metrics.decided.WithLabelValues(status).Observe(waited) })
+			status := string(o.Status)
+			c.counts = append(c.counts, func() { c.metrics.decided.WithLabelValues(status).Observe(waited.Seconds()) })
+		}
+		switch outcome {
+		case order.Confirm:
+			c.counts = append(c.counts, func() { c.backlog.wasConfirmed(c.now, waited) })
+		case order.Pay:
+			c.counts = append(c.counts, func() { c.backlog.Finished(waited) })
+		case order.Cancel, order.Nothing:
 		}
 	}
 }
@@ -116,11 +136,13 @@ func (s *service) flush(ctx context.Context, tx sqldb.Tx, c *changeset) error {
 	if err := store.Save(ctx, tx, c.orders); err != nil {
 		return err
 	}
+	tx.OnCommit(func() {
+		for _, o := range c.orders {
+			s.changes.Changed(o.ID)
+		}
+	})
 	if len(c.events) == 0 {
 		return nil
-	}
-	if err := store.Append(ctx, tx, c.entries); err != nil {
-		return fmt.Errorf("append to the timeline: %w", err)
 	}
 	ordersDecided.Hit()
 	tx.OnCommit(func() {

@@ -31,18 +31,21 @@
 //
 // # Five steps
 //
-//	record      a handler inserts the event into the order's timeline, as not yet applied
-//	claim       the decider takes orders with such entries and locks them
-//	applyFacts  it merges the facts of the entries into the order (eventEffects)
+//	lock        a handler locks the orders that the events of a batch are about
+//	applyFacts  it adds the events to their timelines and facts (eventEffects), except
+//	            those that a timeline has already: they were delivered before
 //	decide      it makes each decision that is due, and the events that announce it
-//	flush       it stores orders and timeline, and adds the events to the outbox
+//	save        it stores the orders with what was added to their timelines
+//	publish     it adds the events to the outbox
 //
-// record only inserts rows. So two replicas that consume events about the same
-// order at the same time never wait for each other. The other steps are one
-// transaction of the decider, a worker. It claims only orders that no other
-// transaction has locked, so that replicas share the work. A request to cancel,
-// ship or deliver an order locks the order and takes the same steps, from applyFacts
-// on. Package store explains why none of this can deadlock.
+// All of it is the transaction that consumes the events. Its orders are locked at once, in
+// the order of their ids, so that two replicas that consume events about the same orders
+// wait for each other and never deadlock. A request to cancel, ship or deliver an order
+// locks it and takes the same steps. Package store explains why none of this can deadlock.
+//
+// Events that concern any number of orders (a deleted account) are recorded in a table
+// first. The decider, a worker, claims the orders of such events, and takes the same steps.
+// It also takes what a replica of version 0.1 has recorded.
 //
 // # Each decision is made once
 //
@@ -64,9 +67,16 @@
 // # The deadline
 //
 // The deadline of an order is in its row, and a worker (cancelOverdue) cancels those
-// that are pending after it. There is no timer to lose. No other service has a
-// deadline for the saga: a reservation expires in inventory too, but much later and
+// that are pending after it. There is no timer to lose. Time in which the
+// system itself could not have decided orders does not count (package deadline), up to
+// twice the deadline; nor does time in which no process ran, however long. No other service has a deadline for the saga: a reservation expires in inventory too, but much later and
 // only as a backstop, and the expiry is published as a fact like any other.
+//
+// # Overload
+//
+// An order that was accepted must not be cancelled because there are too many. So a new
+// order is refused if the unfinished ones will keep it waiting for long (overload.go,
+// package admission), and if its customer has many undecided orders already (quota).
 //
 // # Items and lines
 //

@@ -17,12 +17,12 @@ type effect struct {
 	eventType string
 	facts     order.Facts // what the order learns from it
 	deletes   bool        // the event deletes the customer, instead of adding facts
-	handler   func(*service) inbox.Handler
+	kind      inbox.Kind
+	sentence  func(event.Payload) string // for the timeline
 }
 
 // eventEffects are the effects of all events that become part of an order's
-// timeline. The handlers that record these events and the decider that applies them
-// both use this table.
+// timeline.
 var eventEffects = []effect{
 	effectOf(order.Facts{Stock: order.StockReserved}, stockReservedSentence),
 	effectOf(order.Facts{Stock: order.StockShort}, stockRejectedSentence),
@@ -34,10 +34,7 @@ var eventEffects = []effect{
 	effectOf(order.Facts{Payment: order.MoneyCaptureFailed}, paymentCaptureFailedSentence),
 	effectOf(order.Facts{Payment: order.MoneyVoided}, paymentVoidedSentence),
 	effectOf(order.Facts{Payment: order.MoneyRefunded}, paymentRefundedSentence),
-	{
-		eventType: events.UserDeleted{}.EventType(), deletes: true,
-		handler: func(s *service) inbox.Handler { return inbox.Handle(s.recordUserDeleted) },
-	},
+	{eventType: events.UserDeleted{}.EventType(), deletes: true},
 }
 
 var effectsByType = indexEffects(eventEffects)
@@ -51,8 +48,8 @@ var knownTypes = store.NewEventTypes(slices.Sorted(maps.Keys(effectsByType))...)
 func effectOf[E event.Payload](facts order.Facts, sentence func(E) string) effect {
 	var e E
 	return effect{
-		eventType: e.EventType(), facts: facts,
-		handler: func(s *service) inbox.Handler { return record(s, sentence) },
+		eventType: e.EventType(), facts: facts, kind: inbox.KindOf[E](),
+		sentence: func(p event.Payload) string { return sentence(p.(E)) },
 	}
 }
 

@@ -7,13 +7,17 @@ import (
 
 	"troupe/app"
 	"troupe/events"
+	"troupe/patterns/audit"
 	"troupe/patterns/event"
+	"troupe/patterns/feed"
 	"troupe/patterns/idempotency"
+	"troupe/patterns/republish"
 	"troupe/patterns/worker"
 	"troupe/platform/auth"
 	"troupe/platform/sqldb"
 	"troupe/services/orders/internal/order"
 	"troupe/services/orders/internal/store"
+	"troupe/services/orders/internal/timeline"
 )
 
 const name = "orders"
@@ -25,30 +29,55 @@ var Service = app.Service{
 	Owns:       "orders and their fate; copies of prices and stock",
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
+	Publishes:  events.Published("orders"),
+	Schema:     events.Schema,
 	Build:      build,
 }
 
 type settings struct {
-	// How long an order waits for stock and payment before it is cancelled.
-	// INVENTORY_HOLD_EXPIRY should be at least three times as long.
+	// How long an order waits for stock and payment before it is cancelled. Time in which
+	// the service does not run does not count. INVENTORY_HOLD_EXPIRY should be at least three times as long.
 	Deadline time.Duration `env:"ORDERS_DEADLINE" formerly:"ORDER_DEADLINE" envDefault:"2m"`
+	// How long it may take under load until an order is paid; at most a quarter of ORDERS_DEADLINE.
+	// If new orders would take longer, they are refused with 503 (orders_overloaded).
+	AdmissionWait time.Duration `env:"ORDERS_ADMISSION_WAIT" envDefault:"4s"`
+	// How many orders may be unfinished as long as the service has not measured, under load, how
+	// many it can finish in ORDERS_ADMISSION_WAIT.
+	AdmissionFirst int `env:"ORDERS_ADMISSION_FIRST" envDefault:"1000"`
+	// How many undecided orders a customer may have at a time; 0 means any number.
+	MaxUndecided int `env:"ORDERS_MAX_UNDECIDED_PER_CUSTOMER" envDefault:"20"`
+	// How much of one product a customer may have in undecided orders; also the largest
+	// quantity in one order.
+	MaxQuantity int64 `env:"ORDERS_MAX_UNDECIDED_QUANTITY" envDefault:"1000"`
+	// How many live streams of orders each replica has at a time.
+	Streams int `env:"ORDERS_STREAMS" envDefault:"1000"`
+	// How many of them one user has on a replica: one for each order that a page shows.
+	StreamsPerUser int `env:"ORDERS_STREAMS_PER_USER" envDefault:"16"`
 }
 
 type service struct {
 	app.Env
 	settings
-	metrics  *metrics
-	recorded worker.Notifier // wakes the decider
+	metrics *metrics
+	backlog *backlog
+	quota   *quota
+	waiting worker.Notifier // wakes the decider
+	changes *feed.Feed      // wakes the live streams of orders
 }
 
 func build(env app.Env) (app.Components, error) {
-	s := &service{Env: env, metrics: newMetrics(env.Registry), recorded: worker.NewNotifier()}
+	s := &service{Env: env, waiting: worker.NewNotifier()}
 	if err := env.Settings(&s.settings); err != nil {
 		return app.Components{}, err
 	}
-	if s.Deadline <= 0 {
-		return app.Components{}, fmt.Errorf("ORDERS_DEADLINE is %s: it must be positive, for example 2m", s.Deadline)
+	if err := s.settings.check(); err != nil {
+		return app.Components{}, err
 	}
+	s.backlog = newBacklog(s.settings, env.Now)
+	s.quota = &quota{orders: s.MaxUndecided, quantity: s.MaxQuantity, placing: map[string]int{}}
+	s.metrics = newMetrics(env.Registry, s.backlog)
+	s.changes = s.newFeed()
+	s.changes.RegisterMetrics(env.Registry)
 	handlers, err := s.handlers()
 	if err != nil {
 		return app.Components{}, err
@@ -56,13 +85,40 @@ func build(env app.Env) (app.Components, error) {
 	return app.Components{
 		Routes:   s.routes,
 		Handlers: handlers,
+
+		Projections: []republish.Projection{{Name: "products", Empty: store.NoProducts}},
 		Workers: []worker.Worker{
 			// Wake signals events that this replica has recorded. Interval is for those
 			// that another replica has recorded, or had locked when we looked.
-			{Name: "decider", Step: s.decideRecorded, Interval: 200 * time.Millisecond, Wake: s.recorded, BatchSize: store.ClaimSize, Linger: 2 * time.Millisecond},
+			{Name: "decider", Step: s.decideRecorded, Interval: 200 * time.Millisecond, Wake: s.waiting, BatchSize: store.ClaimSize, Linger: 2 * time.Millisecond},
 			{Name: "deadlines", Step: s.cancelOverdue, Interval: time.Second},
+			{Name: "backlog", Step: s.measureBacklog, Interval: 250 * time.Millisecond},
+			{Name: "erasure", Step: s.eraseRests, Interval: time.Hour},
+			s.changes.Worker(feedEvery),
 		},
+		Stopping: s.changes.Stop,
 	}, nil
+}
+
+// check returns an error that names a setting whose value cannot work.
+func (s settings) check() error {
+	switch {
+	case s.Deadline <= 0:
+		return fmt.Errorf("ORDERS_DEADLINE is %s: it must be positive, for example 2m", s.Deadline)
+	case s.AdmissionWait <= 0:
+		return fmt.Errorf("ORDERS_ADMISSION_WAIT is %s: it must be positive, for example 4s", s.AdmissionWait)
+	case s.AdmissionFirst < 1:
+		return fmt.Errorf("ORDERS_ADMISSION_FIRST is %d: it must be at least 1, for example 1000", s.AdmissionFirst)
+	case s.MaxUndecided < 0:
+		return fmt.Errorf("ORDERS_MAX_UNDECIDED_PER_CUSTOMER is %d: it must be at least 1, or 0 for any number", s.MaxUndecided)
+	case s.Streams < 1:
+		return fmt.Errorf("ORDERS_STREAMS is %d: it must be at least 1, for example 1000", s.Streams)
+	case s.StreamsPerUser < 1:
+		return fmt.Errorf("ORDERS_STREAMS_PER_USER is %d: it must be at least 1, for example 16", s.StreamsPerUser)
+	case s.MaxQuantity < 1:
+		return fmt.Errorf("ORDERS_MAX_UNDECIDED_QUANTITY is %d: it must be at least 1, for example 1000", s.MaxQuantity)
+	}
+	return nil
 }
 
 // place takes an order. It reads the prices before the transaction begins, to keep
@@ -72,39 +128,63 @@ func (s *service) place(ctx context.Context, p order.PlaceOrder, key string, bod
 	if err := p.ValidateItems(); err != nil {
 		return orderView{}, err
 	}
-	products, err := store.Products(ctx, s.DB, p.Items)
+	others, end := s.quota.begin(p.UserID)
+	defer end()
+	products, held, err := s.readForPlacing(ctx, p)
 	if err != nil {
-		return orderView{}, fmt.Errorf("read prices: %w", err)
+		return orderView{}, err
 	}
 	now := s.Now()
 	var view orderView
 	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		request := idempotency.Request{Caller: p.UserID, Operation: "POST /orders", Key: key, Body: body}
+		request := idempotency.Request{Caller: p.UserID, Operation: placeOperation, Key: key, Body: body}
 		view, _, err = idempotency.Once(ctx, tx, request, now, func() (orderView, error) {
+			if err := s.quota.check(p, held, others); err != nil {
+				return orderView{}, err
+			}
 			o, err := order.Place(s.NewID(), p, products, now, s.Deadline)
 			if err != nil {
 				return orderView{}, err
 			}
-			return viewOf(o), s.insert(ctx, tx, o, store.Entry{
-				OrderID: o.ID, EventID: s.NewID(), At: now, By: "customer", Detail: placedSentence(o, products),
-			})
+			return storableViewOf(o), s.insert(ctx, tx, o, placedSentence(o, products))
 		})
 		return err
 	})
 	orderCommitted.Hit()
+	view.setAddress(p.ShipTo)                       // a repeated request has the same body
+	if to, invalid := p.Address(); invalid == nil { // an earlier version may have accepted what this one does not
+		view.setAddress(to)
+	}
 	return view, err
 }
 
-// insert stores a new order with its first timeline entry, and publishes
-// order.created.
-func (s *service) insert(ctx context.Context, tx sqldb.Tx, o *order.Order, e store.Entry) error {
+// readForPlacing reads the products of an order, and what the customer has set aside.
+func (s *service) readForPlacing(ctx context.Context, p order.PlaceOrder) (map[string]order.Product, held, error) {
+	var b sqldb.Batch
+	products := store.Products(&b, p.Items)
+	h := held{quantity: map[string]int64{}}
+	if s.MaxUndecided > 0 {
+		store.Undecided(&b, p.UserID, s.MaxUndecided, h.add)
+	}
+	if err := s.DB.Run(ctx, &b); err != nil {
+		return nil, held{}, fmt.Errorf("read prices: %w", err)
+	}
+	return products, h, nil
+}
+
+// eraseRests erases what is left of erased addresses.
+func (s *service) eraseRests(ctx context.Context) (int, error) { return store.EraseRests(ctx, s.DB) }
+
+// insert stores a new order with its first timeline entry, which has the sentence, and
+// publishes order.created.
+func (s *service) insert(ctx context.Context, tx sqldb.Tx, o *order.Order, sentence string) error {
 	payload := orderCreated(o)
-	e.Type = payload.EventType()
+	e := timeline.Entry{EventID: s.NewID(), At: o.CreatedAt, Type: payload.EventType(), By: "customer", Detail: sentence}
+	o.Timeline.Add(e)
 	var b sqldb.Batch
 	if err := store.Insert(&b, o); err != nil {
 		return err
 	}
-	store.AppendIn(&b, e)
 	if err := tx.Run(ctx, &b); err != nil {
 		return fmt.Errorf("insert order %s: %w", o.ID, err)
 	}
@@ -116,24 +196,41 @@ func (s *service) insert(ctx context.Context, tx sqldb.Tx, o *order.Order, e sto
 // change applies m to an order for a caller, once per idempotency key.
 func (s *service) change(ctx context.Context, c auth.Caller, id, verb, key string, m mutation) (orderView, error) {
 	var view orderView
-	err := s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+	err := s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		request := idempotency.Request{Caller: c.UserID, Operation: "POST /orders/" + id + "/" + verb, Key: key}
-		view, _, err = idempotency.Once(ctx, tx, request, s.Now(), func() (orderView, error) {
-			o, err := store.Lock(ctx, tx, id)
-			if err != nil {
-				return orderView{}, err
+		var changed *order.Order
+		stored, replayed, err := idempotency.Once(ctx, tx, request, s.Now(), func() (v orderView, err error) {
+			if changed, err = s.changeIn(ctx, tx, c, id, verb, m); err != nil {
+				return v, err
 			}
-			if !mayRead(c, o) {
-				return orderView{}, store.Missing(id)
-			}
-			if err := s.process(ctx, tx, []*order.Order{o}, m); err != nil {
-				return orderView{}, err
-			}
-			return viewOf(o), nil
+			return storableViewOf(changed), nil
 		})
-		return err
+		if replayed {
+			changed, err = store.Get(ctx, tx, id)
+		}
+		if err != nil {
+			return err
+		}
+		view = stored
+		view.setAddress(changed.ShipTo)
+		return nil
 	})
 	return view, err
+}
+
+// changeIn applies m to an order, and records what an admin does.
+func (s *service) changeIn(ctx context.Context, tx sqldb.Tx, c auth.Caller, id, verb string, m mutation) (*order.Order, error) {
+	o, err := store.Lock(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !mayRead(c, o) {
+		return nil, store.Missing(id)
+	}
+	if err := s.process(ctx, tx, []*order.Order{o}, nil, m); err != nil || c.Role != auth.Admin {
+		return o, err
+	}
+	return o, s.Audit.Record(ctx, tx, audit.Entry{Action: verb + "_order", Target: id})
 }
 
 // cancel cancels an order for its customer or an admin.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"troupe/events"
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
+	"troupe/platform/sqldb"
 	"troupe/services/orders"
 )
 
@@ -44,8 +46,8 @@ func TestReplicasDecideEachOrderOnce(t *testing.T) {
 			rand.New(rand.NewPCG(seed, 1)).Shuffle(len(shuffled), func(i, j int) {
 				shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
 			})
-			work.Go(func() error { return consumeAll(ctx, r, shuffled) })
-			work.Go(func() error { return decideRepeatedly(ctx, r) })
+			work.Go(func() error { return consumeAll(ctx, r, shuffled, 16) })
+			work.Go(func() error { return stepRepeatedly(ctx, r, "decider") })
 		}
 		for _, id := range cancelled {
 			ada.Post(t, "/orders/"+id+"/cancel", nil).Want(t, 200, "status", "cancelled")
@@ -65,14 +67,87 @@ func TestReplicasDecideEachOrderOnce(t *testing.T) {
 			require.Equal(t, []int{1, 1, 0}, []int{c, p, x}, "order %s confirmed, paid, cancelled", id)
 			ada.Get(t, "/orders/"+id).Want(t, 200, "status", "confirmed", "payment_state", "captured", "stock_state", "committed")
 		}
+	}, servicetest.Setting("ORDERS_MAX_UNDECIDED_PER_CUSTOMER", "0"))
+}
+
+// TestReplicasNeverDeadlock lets replicas consume batches about the same orders and products,
+// each in its own sequence, while customers cancel and deadlines pass. A transaction of a
+// deadlock would be run again.
+func TestReplicasNeverDeadlock(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness, ada *servicetest.Client) {
+		var ids []string
+		var deliveries []bus.Delivery
+		for n := range 100 {
+			id := ada.Post(t, "/orders", twoTeas).Want(t, 201).Field(t, "id")
+			ids = append(ids, id)
+			for _, payload := range []event.Payload{
+				stockReserved(id), authorized(id), stockCommitted(id), captured(id),
+				events.StockChanged{SKU: []string{"tea", "cup"}[n%2], Available: 5, Version: int64(n)},
+				priceOf(tea, n), priceOf(cup, n),
+			} {
+				deliveries = append(deliveries, delivery(t, payload))
+			}
+		}
+		db := &countingDB{DB: h.DB}
+		work, ctx := errgroup.WithContext(t.Context())
+		for seed := range uint64(6) {
+			r := replicaOn(t, h, db)
+			random := rand.New(rand.NewPCG(seed, 1))
+			shuffled := append([]bus.Delivery(nil), deliveries...)
+			work.Go(func() error {
+				for range 8 {
+					random.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+					if err := consumeAll(ctx, r, shuffled, 100); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			work.Go(func() error { return stepRepeatedly(ctx, r, "deadlines") })
+		}
+		for _, id := range ids[:30] {
+			ada.Post(t, "/orders/"+id+"/cancel", nil).Want(t, 200)
+		}
+		require.NoError(t, work.Wait())
+		require.Zero(t, db.repeated.Load(), "transactions were run again")
+		h.Settle(t)
+		for _, id := range ids[30:] {
+			ada.Get(t, "/orders/"+id).Want(t, 200, "status", "confirmed", "payment_state", "captured", "stock_state", "committed")
+		}
+	}, servicetest.Setting("ORDERS_MAX_UNDECIDED_PER_CUSTOMER", "0"))
+}
+
+// priceOf returns a later version of a product.
+func priceOf(p events.ProductChanged, version int) events.ProductChanged {
+	p.Version += int64(version)
+	return p
+}
+
+// countingDB counts how often it runs a transaction again.
+type countingDB struct {
+	sqldb.DB
+	repeated atomic.Int64
+}
+
+func (c *countingDB) Tx(ctx context.Context, fn func(context.Context, sqldb.Tx) error) error {
+	runs := int64(0)
+	defer func() { c.repeated.Add(max(0, runs-1)) }()
+	return c.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		runs++
+		return fn(ctx, tx)
 	})
 }
 
 // replica returns another instance of the service on the same database.
 func replica(t *testing.T, h *servicetest.Harness) *app.Instance {
 	t.Helper()
+	return replicaOn(t, h, h.DB)
+}
+
+func replicaOn(t *testing.T, h *servicetest.Harness, db sqldb.DB) *app.Instance {
+	t.Helper()
 	i, err := app.NewInstance(orders.Service, app.Dependencies{
-		Environ: map[string]string{}, Version: "test", DB: h.DB, Publisher: unusedPublisher{}, Peers: map[string]string{},
+		Environ: map[string]string{}, Version: "test", DB: db, Publisher: unusedPublisher{}, Peers: map[string]string{},
 		Transport: http.DefaultTransport, Now: h.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
@@ -100,9 +175,9 @@ func delivery(t *testing.T, payload event.Payload) bus.Delivery {
 	return bus.Delivery{Message: bus.Message{ID: e.ID, Type: e.Type, Body: body}}
 }
 
-func consumeAll(ctx context.Context, i *app.Instance, deliveries []bus.Delivery) error {
+func consumeAll(ctx context.Context, i *app.Instance, deliveries []bus.Delivery, batch int) error {
 	for len(deliveries) > 0 {
-		n := min(len(deliveries), 16)
+		n := min(len(deliveries), batch)
 		if err := i.Inbox.Consume(ctx, deliveries[:n]); err != nil {
 			return err
 		}
@@ -111,11 +186,10 @@ func consumeAll(ctx context.Context, i *app.Instance, deliveries []bus.Delivery)
 	return nil
 }
 
-// decideRepeatedly steps a replica's decider 50 times. The harness decides what is left
-// over.
-func decideRepeatedly(ctx context.Context, i *app.Instance) error {
+// stepRepeatedly steps a replica's worker 50 times. The harness does what is left over.
+func stepRepeatedly(ctx context.Context, i *app.Instance, worker string) error {
 	for _, w := range i.Workers {
-		if w.Name != "decider" {
+		if w.Name != worker {
 			continue
 		}
 		for range 50 {

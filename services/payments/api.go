@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
+	"troupe/patterns/audit"
 	"troupe/patterns/idempotency"
 	"troupe/platform/auth"
 	"troupe/platform/fault"
 	"troupe/platform/httpapi"
 	"troupe/platform/money"
 	"troupe/platform/sqldb"
+	"troupe/platform/timestamp"
 	"troupe/services/payments/internal/payment"
 	"troupe/services/payments/internal/store"
 )
@@ -33,24 +34,24 @@ type paymentView struct {
 	Code       string          `json:"code,omitempty" doc:"Why it was declined or not captured" example:"insufficient_funds"`
 	Method     string          `json:"method,omitempty" example:"pm_card_visa"`
 	Operations []operationView `json:"operations" doc:"What the provider was asked to do, oldest first"`
-	CreatedAt  time.Time       `json:"created_at"`
+	CreatedAt  timestamp.Time  `json:"created_at"`
 }
 
 type operationView struct {
-	Kind     string    `json:"kind" enum:"auth,capture,void,refund"`
-	Outcome  string    `json:"outcome" enum:"due,unknown,succeeded,refused,dropped" doc:"unknown until the outcome at the provider is certain"`
-	Attempts int       `json:"attempts" doc:"Calls to the provider, including those that only asked for the outcome"`
-	Code     string    `json:"code,omitempty" doc:"The code with which the provider refused it"`
-	NextTry  time.Time `json:"next_try,omitzero"`
+	Kind     string         `json:"kind" enum:"auth,capture,void,refund"`
+	Outcome  string         `json:"outcome" enum:"due,unknown,succeeded,refused,dropped" doc:"unknown until the outcome at the provider is certain"`
+	Attempts int            `json:"attempts" doc:"Calls to the provider, including those that only asked for the outcome"`
+	Code     string         `json:"code,omitempty" doc:"The code with which the provider refused it"`
+	NextTry  timestamp.Time `json:"next_try,omitzero"`
 }
 
 func viewOf(p *payment.Payment) paymentView {
 	v := paymentView{
 		ID: p.ID, OrderID: p.OrderID, Amount: p.Amount, State: string(p.State), Code: p.Code, Method: p.Method,
-		Operations: make([]operationView, len(p.Operations)), CreatedAt: p.CreatedAt,
+		Operations: make([]operationView, len(p.Operations)), CreatedAt: timestamp.Of(p.CreatedAt),
 	}
 	for i, o := range p.Operations {
-		v.Operations[i] = operationView{Kind: string(o.Kind), Outcome: string(o.Status), Attempts: o.Attempts, Code: o.Code, NextTry: o.DueAt}
+		v.Operations[i] = operationView{Kind: string(o.Kind), Outcome: string(o.Status), Attempts: o.Attempts, Code: o.Code, NextTry: timestamp.Of(o.DueAt)}
 	}
 	return v
 }
@@ -188,9 +189,10 @@ func (s *service) refund(ctx context.Context, tx sqldb.Tx, id string, amount *mo
 		return paymentView{}, fault.New(fault.Conflict, "payment_not_captured",
 			"the payment is %s; only a captured payment that is not being refunded already can be refunded", p.State)
 	}
-	before := p.State
-	p.Apply(payment.Command{Kind: payment.RefundRequest, Reason: reason}, s.Now())
-	var changes changeset
-	changes.add(p, before, payment.Cause{})
-	return viewOf(p), s.flush(ctx, tx, changes)
+	changes := changeset{left: true}
+	changes.change(p, payment.Cause{}, func() { p.Apply(payment.Command{Kind: payment.RefundRequest, Reason: reason}, s.Now()) })
+	if err := s.flush(ctx, tx, changes); err != nil {
+		return paymentView{}, err
+	}
+	return viewOf(p), s.Audit.Record(ctx, tx, audit.Entry{Action: "refund_payment", Target: p.ID, Detail: p.Amount.String()})
 }

@@ -10,21 +10,42 @@
 //
 // # Intents in the transaction, calls outside
 //
-//	handler    event -> payment.Command -> an operation that is due   one transaction
-//	dispatch   claim due operations under a lease                     one transaction
-//	           call the provider                                      no transaction
+//	handler    event -> payment.Command -> an operation with a lease   one transaction
+//	dispatch   call the provider                                       no transaction
 //	           responses arrive later, in a buffer
-//	record     lock the payments, record the outcomes, publish        one transaction
+//	record     lock the payments, record the outcomes, publish         one transaction
 //
 // An event handler never calls the provider. It stores the intent, an open
-// operation, in the transaction that also marks the event as handled. A call inside
+// operation, in the transaction that handles the event. A call inside
 // that transaction would keep rows locked while the provider is slow, and could not
 // be rolled back if the commit failed.
 //
-// dispatch and record are two workers, joined by the buffer responses, so that a slow
+// dispatch and record are two workers, joined by the buffer calls, so that a slow
 // call delays neither the other calls nor the recording of their outcomes. The number
-// of calls that are claimed and not recorded is limited: if the provider is slow,
+// of calls that are leased and not recorded is limited: if the provider is slow,
 // operations wait in the database and not in memory.
+//
+// # Leases
+//
+// A call needs a lease, so that one replica makes it. The transaction that wants the call
+// takes the lease for its own replica and hands the call to dispatch when it commits: no
+// other statement is needed until the outcome is recorded. The operations that a
+// transaction claims share a row of payment_leases, which is deleted with their last
+// outcome. So an order writes its payment four times (created, authorized, confirmed,
+// captured), and the updates change no index.
+//
+// All other operations have a due_at, by which dispatch of any replica claims them: calls
+// that are tried again, refunds that an admin asked for, operations that follow an outcome,
+// and all for which there was no room. A lease ends with time. Then any replica claims the
+// operations without an outcome, and the outcome of the earlier call, if there is one, is
+// ignored. A replica that stood still until then makes none of its calls. One that stops
+// hands back those that it has not made.
+//
+// # Every event may come again
+//
+// The handlers need no rows in the inbox. What an order wants only rises (see package
+// payment), so a command that the payment has seen changes nothing, however late it comes
+// again, and a payment that has not changed is not written. Payments are kept forever.
 //
 // # Idempotency keys
 //
@@ -55,4 +76,6 @@
 //
 // A worker compares every payment with the provider's ledger. It changes nothing; it
 // reports what no retry would find: money that is not where the payment's state requires.
+// It reads 2,000 payments and then rests for 7.5 s, however many there are: a pass over a
+// million takes an hour.
 package payments

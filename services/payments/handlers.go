@@ -20,39 +20,24 @@ type command struct {
 	orderID string
 }
 
-func (s *service) orderCreated(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.OrderCreated]) error {
+// handle handles the events about orders in a batch, in their order. An order.cancelled is
+// a compensation of the order saga: it returns the order's money.
+func (s *service) handle(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[event.Payload]) error {
 	commands := make([]command, len(rs))
 	for i, r := range rs {
-		o := r.Payload
-		if o.Total.Amount < 0 {
-			return retry.Permanent(fmt.Errorf("order %s has the negative total %d", o.OrderID, o.Total.Amount))
+		c := command{Command: payment.Command{Cause: causeOf(r.Envelope)}}
+		switch o := r.Payload.(type) {
+		case events.OrderCreated:
+			if o.Total.Amount < 0 {
+				return retry.Permanent(fmt.Errorf("order %s has the negative total %d", o.OrderID, o.Total.Amount))
+			}
+			c.orderID, c.Kind, c.UserID, c.Amount, c.Method = o.OrderID, payment.OrderCreated, o.UserID, money.Money(o.Total), o.PaymentMethod
+		case events.OrderConfirmed:
+			c.orderID, c.Kind, c.UserID, c.Amount = o.OrderID, payment.OrderConfirmed, o.UserID, money.Money(o.Total)
+		case events.OrderCancelled:
+			c.orderID, c.Kind, c.UserID, c.Amount, c.Reason = o.OrderID, payment.OrderCancelled, o.UserID, money.Money(o.Total), o.Reason
 		}
-		commands[i] = command{orderID: o.OrderID, Command: payment.Command{
-			Kind: payment.OrderCreated, UserID: o.UserID, Amount: money.Money(o.Total), Method: o.PaymentMethod, Cause: causeOf(r.Envelope),
-		}}
-	}
-	return s.execute(ctx, tx, commands)
-}
-
-func (s *service) orderConfirmed(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.OrderConfirmed]) error {
-	commands := make([]command, len(rs))
-	for i, r := range rs {
-		o := r.Payload
-		commands[i] = command{orderID: o.OrderID, Command: payment.Command{
-			Kind: payment.OrderConfirmed, UserID: o.UserID, Amount: money.Money(o.Total), Cause: causeOf(r.Envelope),
-		}}
-	}
-	return s.execute(ctx, tx, commands)
-}
-
-// orderCancelled is a compensation of the order saga: it returns the order's money.
-func (s *service) orderCancelled(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[events.OrderCancelled]) error {
-	commands := make([]command, len(rs))
-	for i, r := range rs {
-		o := r.Payload
-		commands[i] = command{orderID: o.OrderID, Command: payment.Command{
-			Kind: payment.OrderCancelled, UserID: o.UserID, Amount: money.Money(o.Total), Reason: o.Reason, Cause: causeOf(r.Envelope),
-		}}
+		commands[i] = c
 	}
 	return s.execute(ctx, tx, commands)
 }
@@ -61,9 +46,9 @@ func causeOf(e event.Envelope) payment.Cause {
 	return payment.Cause{EventID: e.ID, Traceparent: e.Traceparent}
 }
 
-// execute applies commands in their order, stores the payments, and publishes the
-// events that follow. It reads each payment once, changes it in memory, and writes
-// it once, however many commands there are for it.
+// execute applies commands in their order, stores the payments with a lease for the calls
+// that follow, and publishes the events that follow. It reads each payment once, changes it
+// in memory, and writes it once, however many commands there are for it.
 func (s *service) execute(ctx context.Context, tx sqldb.Tx, commands []command) error {
 	orderIDs := make([]string, len(commands))
 	for i, c := range commands {
@@ -81,9 +66,8 @@ func (s *service) execute(ctx context.Context, tx sqldb.Tx, commands []command) 
 			p = payment.New(s.NewID(), c.orderID, now)
 			payments[c.orderID] = p
 		}
-		before := p.State
-		p.Apply(c.Command, now)
-		changes.add(p, before, c.Cause)
+		changes.change(p, c.Cause, func() { p.Apply(c.Command, now) })
 	}
+	changes.lease(s.calls.room(), now, s.NewID)
 	return s.flush(ctx, tx, changes)
 }

@@ -18,6 +18,8 @@ var Service = app.Service{
 	Owns:       "payments and the provider's responses",
 	Migrations: store.Migrations,
 	Topology:   events.Topology,
+	Publishes:  events.Published("payments"),
+	Schema:     events.Schema,
 	Build:      build,
 }
 
@@ -31,10 +33,10 @@ type settings struct {
 type service struct {
 	app.Env
 	settings
-	provider  *provider.Provider
-	due       worker.Notifier // wakes dispatch
-	responses *responses
-	auditor   *auditor
+	provider *provider.Provider
+	calls    *calls
+	looked   time.Time // when dispatch last looked for operations without a lease
+	auditor  *auditor
 }
 
 func build(env app.Env) (app.Components, error) {
@@ -49,31 +51,31 @@ func build(env app.Env) (app.Components, error) {
 		Routes:   s.routes,
 		Handlers: s.handlers(),
 		Workers: []worker.Worker{
-			{Name: "dispatch", Step: s.dispatch, Interval: time.Second, Wake: s.due, BatchSize: claimBatch},
+			{Name: "dispatch", Step: s.dispatch, Interval: time.Second, Wake: s.calls.due, BatchSize: claimBatch},
 			// Linger lets the responses to one batch of calls arrive together.
-			{Name: "record", Step: s.record, Interval: time.Second, Wake: s.responses.arrived, BatchSize: recordBatch, Linger: time.Millisecond},
-			{Name: "reconciliation", Step: s.reconcile, Interval: 10 * time.Minute},
+			{Name: "record", Step: s.record, Interval: time.Second, Wake: s.calls.arrived, BatchSize: recordBatch, Linger: time.Millisecond},
+			// A step that does less than BatchSize is followed by a wait. So a pass over
+			// many payments takes longer, and not more of the database.
+			{Name: "reconciliation", Step: s.reconcile, Interval: 2 * time.Minute, BatchSize: auditPage + 1},
 		},
-		Drain: s.recordRest,
+		Drain: s.drain,
 	}, nil
 }
 
 func newService(env app.Env) *service {
 	return &service{
-		Env:       env,
-		provider:  &provider.Provider{DB: env.DB, Now: env.Now, After: env.After, Log: env.Log},
-		due:       worker.NewNotifier(),
-		responses: newResponses(),
-		auditor:   newAuditor(env.Registry),
+		Env:      env,
+		provider: &provider.Provider{DB: env.DB, Now: env.Now, After: env.After, Log: env.Log},
+		calls:    newCalls(),
+		auditor:  newAuditor(env.Registry),
 	}
 }
 
-// handlers returns the event handlers. Voiding and refunding are compensations: they
+// handlers returns the event handlers. They need no rows in the inbox, because a command
+// that a payment has seen changes nothing. Voiding and refunding are compensations: they
 // are tried until they succeed.
 func (s *service) handlers() []inbox.Handler {
-	return []inbox.Handler{
-		inbox.HandleBatch(s.orderCreated),
-		inbox.HandleBatch(s.orderConfirmed),
-		inbox.HandleBatch(s.orderCancelled, inbox.NeverGiveUp()),
-	}
+	return inbox.HandleTogether(s.handle, []inbox.Kind{
+		inbox.KindOf[events.OrderCreated](), inbox.KindOf[events.OrderConfirmed](), inbox.KindOf[events.OrderCancelled](inbox.NeverGiveUp()),
+	}, inbox.Idempotent())
 }

@@ -23,7 +23,7 @@ func run(t *testing.T, test func(t *testing.T, h *servicetest.Harness)) {
 	servicetest.Run(t, payments.Service, func(t *testing.T, h *servicetest.Harness) {
 		test(t, h)
 		requireReconciled(t, h)
-	}, servicetest.Setting("PAYMENTS_PROVIDER_DELAYS", "false"))
+	}, servicetest.Setting("PAYMENTS_PROVIDER_DELAYS", "false"), servicetest.Twice())
 }
 
 func created(order, method string) events.OrderCreated {
@@ -153,6 +153,20 @@ func TestALostCallIsRepeatedUntilItArrives(t *testing.T) {
 	})
 }
 
+// See inbox.TestAnEventThatWasParkedByAClockThatWasAheadIsRetried.
+func TestAClockThatWasAheadPutsNoMoneyOff(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		const year = 365 * 24 * time.Hour
+		h.Advance(year)
+		h.Consumes(t, created("o1", "pm_fake_timeout_then_charged"))
+		h.PublishesNothing(t)
+		h.Advance(-year)
+		h.Step(t, "reconciliation")
+		require.Len(t, servicetest.Published[events.PaymentAuthorized](t, h), 1)
+		requireBalance(t, h, "o1", 4200, 0)
+	})
+}
+
 func TestACancelWhileTheOutcomeIsUnknownIsUndone(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		for order, method := range map[string]string{"executed": "pm_fake_timeout_then_charged", "lost": "pm_fake_timeout"} {
@@ -266,7 +280,7 @@ func TestReconciliationFindsMoneyInTheWrongPlace(t *testing.T) {
 
 func TestARevokedSessionIsRefused(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Consumes(t, events.SessionRevoked{SessionID: "session-u1", UserID: "u1", Until: h.Now().Add(time.Hour)})
+		h.Consumes(t, events.SessionRevoked{SessionID: "session-u1", UserID: "u1", Until: events.Time{Time: h.Now().Add(time.Hour)}})
 		require.Equal(t, 401, h.As("u1", auth.User).Get(t, "/payments").Status)
 	})
 }
@@ -285,4 +299,18 @@ func TestTheFormerNameOfTheSettingStillWorks(t *testing.T) {
 		h.Consumes(t, created("o1", "pm_fake_slow"))
 		ofOrder(t, h, "o1").Want(t, 200, "items.0.state", "authorized")
 	}, servicetest.Setting("PROVIDER_DELAYS", "false"))
+}
+
+func TestRefundsAreAudited(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		h.Consumes(t, created("o1", visa), confirmed("o1"))
+		id := idOf(t, h, "o1")
+		refund := map[string]any{"reason": "arrived broken"}
+		h.As("u1", auth.User).Post(t, "/payments/"+id+"/refund", refund).Problem(t, 403, "role_required")
+		h.As("root", auth.Admin).Post(t, "/payments/"+id+"/refund", refund).Want(t, 202)
+		h.Settle(t)
+		require.Equal(t, []string{
+			"u1 POST /payments/{id}/refund refused /payments/" + id + "/refund", "root refund_payment ok " + id,
+		}, h.Audited(t))
+	})
 }

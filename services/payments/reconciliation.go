@@ -7,13 +7,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"troupe/platform/timestamp"
 	"troupe/services/payments/internal/payment"
 	"troupe/services/payments/internal/provider"
 	"troupe/services/payments/internal/store"
 )
 
 const (
-	auditPage    = 500
+	auditPage    = 2000
 	overdueAfter = 5 * time.Minute
 	maxListed    = 100
 )
@@ -22,7 +23,7 @@ const (
 // outcome do not need it: the provider is asked until the outcome is known. The
 // report is for what asking does not find.
 type report struct {
-	At         time.Time      `json:"at" doc:"When the last full pass ended"`
+	At         timestamp.Time `json:"at" doc:"When the last full pass ended"`
 	Payments   int            `json:"payments"`
 	ByState    map[string]int `json:"by_state"`
 	Unknown    int            `json:"unknown" doc:"Operations whose outcome at the provider is not known yet"`
@@ -68,7 +69,7 @@ func newAuditor(reg prometheus.Registerer) *auditor {
 
 // finish publishes the report of the running pass and starts the next pass.
 func (a *auditor) finish(now time.Time) {
-	a.running.At = now
+	a.running.At = timestamp.Of(now)
 	a.mismatches.Set(float64(a.running.Mismatches))
 	a.unknown.Set(float64(a.running.Unknown))
 	a.mu.Lock()
@@ -82,10 +83,13 @@ func (a *auditor) report() report {
 	return a.last
 }
 
-// reconcile compares the next page of payments with the provider's ledger. It
-// returns 0 at the end of a pass.
+// reconcile compares the next page of payments with the provider's ledger, and wakes
+// operations that a wrong clock has put off. It returns 0 at the end of a pass.
 func (s *service) reconcile(ctx context.Context) (int, error) {
 	a := s.auditor
+	if err := store.WakeFarAhead(ctx, s.DB, s.Now()); err != nil {
+		return 0, err
+	}
 	page, err := store.After(ctx, s.DB, a.after, auditPage)
 	if err != nil {
 		return 0, err

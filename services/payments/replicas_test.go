@@ -17,6 +17,7 @@ import (
 
 	"troupe/app"
 	"troupe/events"
+	"troupe/patterns/audit"
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
 	"troupe/patterns/inbox"
@@ -49,10 +50,14 @@ func (w *shared) replica(t testing.TB) replica {
 	s := newService(app.Env{
 		DB: w.db, Now: w.now, NewID: newID, Log: log, Registry: prometheus.NewRegistry(),
 		Outbox: outbox.New(outbox.Config{Service: "payments", DB: w.db, Now: w.now, NewID: newID}),
+		Audit:  audit.New(audit.Config{Service: "payments", DB: w.db, Now: w.now, NewID: newID, Log: log}),
 		After:  func(_ time.Duration, f func()) { f() },
 	})
 	return replica{s, inbox.New(inbox.Config{Service: "payments", DB: w.db, Now: w.now, Log: log, Handlers: s.handlers()})}
 }
+
+// inFlight returns how many calls of the replica are not recorded.
+func (r replica) inFlight() int { return maxInFlight - r.calls.free() }
 
 // step steps dispatch and then record, and returns how much each of them did.
 func (r replica) step(t testing.TB) (dispatched, recorded int) {
@@ -130,14 +135,14 @@ func TestASlowCallDelaysNoOtherPayment(t *testing.T) {
 		requireStates(payment.Pending, payment.Authorized)
 		dispatched, recorded = r.step(t)
 		require.Zero(t, dispatched+recorded)
-		require.Equal(t, 1, r.responses.inFlight())
-		<-r.responses.arrived // the first response
+		require.Equal(t, 1, r.inFlight())
+		<-r.calls.arrived // the first response
 		delayed[0]()
-		require.Len(t, r.responses.arrived, 1)
+		require.Len(t, r.calls.arrived, 1)
 		_, recorded = r.step(t)
 		require.Equal(t, 1, recorded)
 		requireStates(payment.Authorized, payment.Authorized)
-		require.Zero(t, r.responses.inFlight())
+		require.Zero(t, r.inFlight())
 	}, app.Migrations(Service)...)
 }
 
@@ -158,7 +163,7 @@ func TestCallsInFlightAreLimited(t *testing.T) {
 		r.step(t)
 	}
 	require.Len(t, delayed, maxInFlight)
-	<-r.due // the commit of the handlers
+	<-r.calls.due // the commit of the handlers
 
 	for _, respond := range delayed {
 		respond()
@@ -166,7 +171,7 @@ func TestCallsInFlightAreLimited(t *testing.T) {
 	dispatched, recorded := r.step(t)
 	require.Zero(t, dispatched, "a response makes no room before it is recorded")
 	require.Equal(t, recordBatch, recorded)
-	require.Len(t, r.due, 1)
+	require.Len(t, r.calls.due, 1)
 	dispatched, _ = r.step(t)
 	require.Equal(t, 100, dispatched)
 }
@@ -184,10 +189,10 @@ func TestAFailureToRecordKeepsTheResponses(t *testing.T) {
 	cancel()
 	_, err = r.record(ctx)
 	require.Error(t, err)
-	require.Equal(t, 1, r.responses.inFlight())
+	require.Equal(t, 1, r.inFlight())
 
-	require.NoError(t, r.recordRest(t.Context()), "as when the service stops")
-	require.Zero(t, r.responses.inFlight())
+	require.NoError(t, r.drain(t.Context()), "as when the service stops")
+	require.Zero(t, r.inFlight())
 	payments, err := store.OfOrders(t.Context(), r.DB, []string{"o1"})
 	require.NoError(t, err)
 	require.Equal(t, payment.Authorized, payments["o1"].State)

@@ -43,7 +43,7 @@ type Command struct {
 	Kind      Kind
 	Lines     []Line    // for Reserve: what the order wants, as Merge returns it
 	ExpiresAt time.Time // for Reserve: when the hold expires
-	Now       time.Time // for Expire
+	Passed    time.Time // for Expire: the time up to which holds have expired
 }
 
 // Outcome is what a command has changed, for others to know: nothing if State is
@@ -66,7 +66,7 @@ func (r *Reservation) Apply(c Command, levels *Levels) Outcome {
 	case Release:
 		return r.release(levels)
 	case Expire:
-		return r.expire(c.Now, levels)
+		return r.expire(c.Passed, levels)
 	}
 	panic("stock: unknown kind of command " + string(c.Kind))
 }
@@ -122,8 +122,8 @@ func (r *Reservation) release(levels *Levels) Outcome {
 
 // expire returns the lines of a hold whose order was not decided in time.
 // Committed lines never expire.
-func (r *Reservation) expire(now time.Time, levels *Levels) Outcome {
-	if r.State != Held || now.Before(r.ExpiresAt) {
+func (r *Reservation) expire(passed time.Time, levels *Levels) Outcome {
+	if r.State != Held || passed.Before(r.ExpiresAt) {
 		return Outcome{}
 	}
 	levels.release(r.Lines)

@@ -35,7 +35,7 @@ func reserve(lines []stock.Line, expires time.Time) stock.Command {
 	return stock.Command{Kind: stock.Reserve, Lines: lines, ExpiresAt: expires}
 }
 
-func expire(now time.Time) stock.Command { return stock.Command{Kind: stock.Expire, Now: now} }
+func expire(passed time.Time) stock.Command { return stock.Command{Kind: stock.Expire, Passed: passed} }
 
 func level(t *testing.T, levels *stock.Levels, sku string) stock.Level {
 	t.Helper()

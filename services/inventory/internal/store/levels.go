@@ -13,16 +13,15 @@ import (
 // LockStock makes tx the only transaction that changes stock until it ends, on all
 // replicas.
 //
-// The obvious choice is a lock per product, taken in the order of the SKUs. But a
-// transaction of the inbox handles events of several types, each with its own
-// products, so that two replicas would still deadlock, and PostgreSQL takes a
-// second to notice a deadlock. Popular products make the replicas queue up anyway;
-// a batch takes milliseconds, however many orders are in it.
+// The obvious choice is a lock per product, taken in the order of the SKUs. But the
+// products of an order are known only when its reservation is read, and that must not
+// change any more by then. Popular products make the replicas queue up anyway; a batch
+// takes milliseconds, however many orders are in it.
 func LockStock(ctx context.Context, tx sqldb.Tx) error {
 	if tx.SkipLocked() == "" {
 		return nil // this database has only one writer
 	}
-	if _, err := tx.Exec(ctx, "UPDATE stock_turn SET taken = taken + 1"); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT taken FROM stock_turn"+tx.ForUpdate()).Scan(new(int64)); err != nil {
 		return fmt.Errorf("lock stock: %w", err)
 	}
 	return nil

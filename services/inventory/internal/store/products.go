@@ -52,6 +52,26 @@ func ActiveProducts(ctx context.Context, q sqldb.Querier, after string, limit in
 	return ps, nil
 }
 
+// StockedProduct is a product with the version of its stock.
+type StockedProduct struct {
+	Product
+	StockVersion int64
+}
+
+// AllProducts returns the products, on offer or not, whose SKU is greater than after,
+// sorted by SKU and at most limit of them.
+func AllProducts(ctx context.Context, q sqldb.Querier, after string, limit int) ([]StockedProduct, error) {
+	products, err := sqldb.All(ctx, q, func(r sqldb.Row) (p StockedProduct, err error) {
+		err = r.Scan(&p.SKU, &p.Name, &p.Price.Amount, &p.Price.Currency, &p.Active, &p.Version, &p.Available, &p.StockVersion)
+		return p, err
+	}, `SELECT p.sku, p.name, p.price, p.currency, p.active, p.version, s.available, s.version
+		FROM products p JOIN stock s ON s.sku = p.sku WHERE p.sku > $1 ORDER BY p.sku LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read all products: %w", err)
+	}
+	return products, nil
+}
+
 // NoProducts reports whether the catalogue is empty.
 func NoProducts(ctx context.Context, q sqldb.Querier) (bool, error) {
 	var n int

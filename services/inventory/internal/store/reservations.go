@@ -40,11 +40,11 @@ func Reservations(ctx context.Context, q sqldb.Querier, orderIDs []string) (map[
 	return found, nil
 }
 
-// Overdue returns the ids of at most limit orders whose holds have expired.
-func Overdue(ctx context.Context, q sqldb.Querier, now time.Time, limit int) ([]string, error) {
+// Overdue returns the ids of at most limit orders whose holds expire up to passed.
+func Overdue(ctx context.Context, q sqldb.Querier, passed time.Time, limit int) ([]string, error) {
 	ids, err := sqldb.All(ctx, q, scanString,
 		"SELECT order_id FROM reservations WHERE state = 'held' AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
-		sqldb.Micros(now), limit)
+		sqldb.Micros(passed), limit)
 	if err != nil {
 		return nil, fmt.Errorf("find overdue holds: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"troupe/platform/fault"
 	"troupe/platform/money"
+	"troupe/services/orders/internal/timeline"
 )
 
 // Status is how far an order has come.
@@ -59,16 +60,6 @@ type Line struct {
 	UnitPrice money.Money `json:"unit_price"`
 }
 
-// Address is where an order is delivered.
-type Address struct {
-	Name       string `json:"name"`
-	Line1      string `json:"line1"`
-	Line2      string `json:"line2,omitempty"`
-	City       string `json:"city"`
-	PostalCode string `json:"postal_code"`
-	Country    string `json:"country"`
-}
-
 // Order is a customer's order: what was ordered, and what became of it.
 type Order struct {
 	ID            string
@@ -85,18 +76,34 @@ type Order struct {
 	Forget    bool   // the customer's account is deleted: erase the address once the order is final
 	UpdatedAt time.Time
 	Version   int64 // rises with every change
+
+	Timeline timeline.Timeline // empty in an order that was not read to be changed
 }
 
 // IsFinal reports whether the order can no longer change its status.
 func (o *Order) IsFinal() bool { return o.Status == Delivered || o.Status == Cancelled }
 
+// IsClosed reports whether nothing more happens to the order that its customer would want
+// to know: it was delivered, or it was cancelled and its money returned.
+func (o *Order) IsClosed() bool {
+	switch o.Status {
+	case Delivered:
+		return true
+	case Cancelled:
+		state := o.PaymentState()
+		return state == MoneyDeclined || state == MoneyVoided || state == MoneyRefunded
+	case Pending, Confirmed, Shipped:
+	}
+	return false
+}
+
 // Record adds facts to what is known of the order.
 func (o *Order) Record(f Facts) { o.Facts = o.Facts.Merge(f) }
 
 // CheckDeadline records that the order is overdue, if it is pending and its deadline
-// has passed.
-func (o *Order) CheckDeadline(now time.Time) {
-	if o.Status == Pending && !now.Before(o.Deadline) {
+// is one of those up to passed.
+func (o *Order) CheckDeadline(passed time.Time) {
+	if o.Status == Pending && !passed.Before(o.Deadline) {
 		o.Record(Facts{Overdue: true})
 	}
 }

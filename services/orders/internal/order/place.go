@@ -33,6 +33,8 @@ type PlaceOrder struct {
 	Items         []Item
 	PaymentMethod string
 	ShipTo        *Address
+	// Expected is the total that the customer was shown; nil if any will do.
+	Expected *money.Money
 }
 
 // ValidateItems refuses a request that names a product twice: only the customer knows
@@ -51,7 +53,8 @@ func (p PlaceOrder) ValidateItems() error {
 
 // Place returns the pending order that p requests, at the prices of products, with a
 // deadline after timeout. It fails with fault.Invalid for a product that is not on
-// offer and for a total that cannot be computed.
+// offer, for a total that cannot be computed and for an address that cannot be right, and
+// with fault.Conflict if the total is not the expected one.
 func Place(id string, p PlaceOrder, products map[string]Product, now time.Time, timeout time.Duration) (*Order, error) {
 	lines, err := p.price(products)
 	if err != nil {
@@ -61,12 +64,39 @@ func Place(id string, p PlaceOrder, products map[string]Product, now time.Time, 
 	if err != nil {
 		return nil, err
 	}
+	if err := p.checkTotal(total); err != nil {
+		return nil, err
+	}
+	shipTo, err := p.Address()
+	if err != nil {
+		return nil, err
+	}
 	return &Order{
 		ID: id, UserID: p.UserID, Lines: lines, Total: total,
-		PaymentMethod: p.PaymentMethod, ShipTo: p.ShipTo,
+		PaymentMethod: p.PaymentMethod, ShipTo: shipTo,
 		Deadline: now.Add(timeout), CreatedAt: now, UpdatedAt: now, Version: 1,
 		State: State{Status: Pending, Facts: Facts{Stock: StockUnknown, Payment: MoneyUnknown}},
 	}, nil
+}
+
+// checkTotal returns fault.Conflict if the customer was shown another total.
+func (p PlaceOrder) checkTotal(total money.Money) error {
+	if p.Expected == nil || *p.Expected == total {
+		return nil
+	}
+	e := fault.New(fault.Conflict, "price_changed",
+		"the order costs %s now, not %s; show the customer the new total, and send it again as expected_total", total, *p.Expected)
+	return e.WithField("body.expected_total", fmt.Sprintf("is %s now", total))
+}
+
+// Address returns the address in the form in which it is stored; nil if there is none. It
+// fails if the address lacks what its country needs.
+func (p PlaceOrder) Address() (*Address, error) {
+	if p.ShipTo == nil {
+		return nil, nil //nolint:nilnil // an order may have no address
+	}
+	a, err := p.ShipTo.Normalize()
+	return &a, err
 }
 
 // price returns the order's lines at the prices of products.

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"troupe/platform/sqldb"
@@ -26,14 +27,15 @@ type Stock struct {
 	Version   int64
 }
 
-// Products returns the products of items by SKU, without those that do not exist.
-func Products(ctx context.Context, q sqldb.Querier, items []order.Item) (map[string]order.Product, error) {
+// Products adds to b the query for the products of items. When b has run, the map that it
+// returns has them by SKU, without those that do not exist.
+func Products(b *sqldb.Batch, items []order.Item) map[string]order.Product {
 	skus := make([]any, len(items))
 	for i, item := range items {
 		skus[i] = item.SKU
 	}
 	products := make(map[string]order.Product, len(items))
-	_, err := sqldb.In(ctx, q, `SELECT sku, name, amount, currency, active, COALESCE(available, 0), available IS NOT NULL
+	b.QueryIn(`SELECT sku, name, amount, currency, active, COALESCE(available, 0), available IS NOT NULL
 		FROM products LEFT JOIN stock_levels USING (sku) WHERE sku`, nil, skus, "",
 		func(r sqldb.Row) error {
 			var p order.Product
@@ -41,7 +43,16 @@ func Products(ctx context.Context, q sqldb.Querier, items []order.Item) (map[str
 			products[p.SKU] = p
 			return err
 		})
-	return products, err
+	return products
+}
+
+// NoProducts reports whether no product is known. Orders are taken without stock levels.
+func NoProducts(ctx context.Context, q sqldb.Querier) (bool, error) {
+	var n int
+	if err := q.QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM products LIMIT 1) AS one").Scan(&n); err != nil {
+		return false, fmt.Errorf("look for products: %w", err)
+	}
+	return n == 0, nil
 }
 
 // PutProducts stores products, except those of which a newer version is stored.

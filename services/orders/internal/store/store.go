@@ -1,11 +1,11 @@
 // Package store keeps orders, their timelines, and copies of prices and stock levels
 // in the service's database.
 //
-// A transaction that changes an order locks its row until the transaction ends. Lock
-// waits for the row; ClaimRecorded and ClaimOverdue take only rows that are free. A
-// transaction that claims never waits, and one that waits holds no row that another
-// could wait for. So any number of replicas cannot deadlock. Save also compares the
-// version of the row, which proves that the lock protected the order.
+// A transaction that changes orders locks their rows until it ends. LockAll waits for each
+// of them in the order of their ids, and is called once in a transaction; Lock waits for
+// one; ClaimRecorded and ClaimOverdue take only rows that are free. So a transaction
+// that waits for a row holds only rows before it, and replicas cannot deadlock. Save also
+// compares the version of the row, which proves that the lock protected the order.
 package store
 
 import (
@@ -14,12 +14,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
+	"slices"
 
 	"troupe/platform/fault"
 	"troupe/platform/sqldb"
 	"troupe/services/orders/internal/order"
+	"troupe/services/orders/internal/timeline"
 )
 
 // Migrations create the tables.
@@ -27,8 +27,11 @@ import (
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-const columns = "id, user_id, lines, amount, currency, payment_method, ship_to, status, stock, payment, " +
+const columns = "id, user_id, lines, amount, currency, payment_method, ship_to, ship_to_more, status, stock, payment, " +
 	"cancel, paid, reason, forget, deadline_at, created_at, updated_at, version"
+
+// changing are the columns of an order that is read to be changed.
+const changing = columns + ", timeline"
 
 // Insert adds to b the statement that inserts a new order.
 func Insert(b *sqldb.Batch, o *order.Order) error {
@@ -36,8 +39,8 @@ func Insert(b *sqldb.Batch, o *order.Order) error {
 	if err != nil {
 		return err
 	}
-	b.Exec(nil, "INSERT INTO orders ("+columns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, row...)
+	b.Exec(nil, "INSERT INTO orders ("+changing+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`, row...)
 	return nil
 }
 
@@ -46,35 +49,29 @@ func rowOf(o *order.Order, version int64) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode lines of order %s: %w", o.ID, err)
 	}
-	shipTo, err := encodeAddress(o.ShipTo)
+	shipTo, more, err := encodeAddress(o.ShipTo)
 	if err != nil {
 		return nil, fmt.Errorf("encode address of order %s: %w", o.ID, err)
 	}
 	return []any{
-		o.ID, o.UserID, string(lines), o.Total.Amount, o.Total.Currency, o.PaymentMethod, shipTo,
+		o.ID, o.UserID, string(lines), o.Total.Amount, o.Total.Currency, o.PaymentMethod, shipTo, more,
 		string(o.Status), string(o.Facts.Stock), string(o.Facts.Payment), string(o.Facts.Cancel),
 		o.Paid, string(o.Reason), o.Forget, sqldb.Micros(o.Deadline), sqldb.Micros(o.CreatedAt),
-		sqldb.Micros(o.UpdatedAt), version,
+		sqldb.Micros(o.UpdatedAt), version, o.Timeline.Added(),
 	}, nil
-}
-
-func encodeAddress(a *order.Address) (string, error) {
-	if a == nil {
-		return "", nil
-	}
-	text, err := json.Marshal(a)
-	return string(text), err
 }
 
 // compareAndSet replaces a row only if it has the version before the new one. Many
 // changed rows cost one statement; a row with another version is not returned.
 const compareAndSet = `ON CONFLICT (id) DO UPDATE SET status = excluded.status, stock = excluded.stock,
 	payment = excluded.payment, cancel = excluded.cancel, paid = excluded.paid, reason = excluded.reason,
-	forget = excluded.forget, ship_to = excluded.ship_to, updated_at = excluded.updated_at, version = excluded.version
+	forget = excluded.forget, ship_to = excluded.ship_to, ship_to_more = excluded.ship_to_more, updated_at = excluded.updated_at, version = excluded.version,
+	timeline = excluded.timeline || orders.timeline
 	WHERE orders.version = excluded.version - 1 RETURNING id`
 
-// Save stores changed orders and increments their versions. It fails if the stored
-// version of one of them is no longer the one that was read.
+// Save stores changed orders and what was added to their timelines, and increments their
+// versions. It fails if the stored version of one of them is no longer the one that was
+// read.
 func Save(ctx context.Context, tx sqldb.Tx, orders []*order.Order) error {
 	rows := make([][]any, len(orders))
 	for i, o := range orders {
@@ -84,7 +81,7 @@ func Save(ctx context.Context, tx sqldb.Tx, orders []*order.Order) error {
 		}
 	}
 	saved := 0
-	err := sqldb.InsertRows(ctx, tx, "INSERT INTO orders ("+columns+")", rows, compareAndSet,
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO orders ("+changing+")", rows, compareAndSet,
 		func(r sqldb.Row) error { saved++; return r.Scan(new(string)) })
 	if err != nil {
 		return fmt.Errorf("save orders: %w", err)
@@ -94,6 +91,7 @@ func Save(ctx context.Context, tx sqldb.Tx, orders []*order.Order) error {
 	}
 	for _, o := range orders {
 		o.Version++
+		o.Timeline.Saved()
 	}
 	return nil
 }
@@ -103,10 +101,48 @@ func Get(ctx context.Context, q sqldb.Querier, id string) (*order.Order, error) 
 	return found(q.QueryRow(ctx, "SELECT "+columns+" FROM orders WHERE id = $1", id), id)
 }
 
+// Versions returns the versions of the orders with these ids that exist, by id.
+func Versions(ctx context.Context, q sqldb.Querier, ids []string) (map[string]int64, error) {
+	versions := make(map[string]int64, len(ids))
+	_, err := sqldb.In(ctx, q, "SELECT id, version FROM orders WHERE id", nil, sqldb.Values(ids), "", func(r sqldb.Row) error {
+		var id string
+		var version int64
+		err := r.Scan(&id, &version)
+		versions[id] = version
+		return err
+	})
+	return versions, err
+}
+
 // Lock returns the order with the id and locks it until tx ends. It waits while another
 // transaction has the order locked. It fails with fault.NotFound if there is none.
 func Lock(ctx context.Context, tx sqldb.Tx, id string) (*order.Order, error) {
-	return found(tx.QueryRow(ctx, "UPDATE orders SET version = version WHERE id = $1 RETURNING "+columns, id), id)
+	locked, err := LockAll(ctx, tx, []string{id})
+	if err == nil && len(locked) == 0 {
+		err = Missing(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return locked[0], nil
+}
+
+// LockAll returns those of the orders that exist, by id, and locks them until tx ends, in
+// this sequence. It waits while another transaction has one of them locked. It may be
+// called once in a transaction.
+func LockAll(ctx context.Context, tx sqldb.Tx, ids []string) ([]*order.Order, error) {
+	values := sqldb.Values(slices.Sorted(slices.Values(ids)))
+	locked := make([]*order.Order, 0, len(ids))
+	_, err := sqldb.In(ctx, tx, "SELECT "+changing+" FROM orders WHERE id", nil, values, "ORDER BY id"+tx.ForUpdate(),
+		func(r sqldb.Row) error {
+			o, err := scanChanging(r)
+			locked = append(locked, o)
+			return err
+		})
+	if err != nil {
+		return nil, fmt.Errorf("lock orders: %w", err)
+	}
+	return locked, nil
 }
 
 func found(r sqldb.Row, id string) (*order.Order, error) {
@@ -124,70 +160,27 @@ func found(r sqldb.Row, id string) (*order.Order, error) {
 // not see: the two look the same, so that ids cannot be probed.
 func Missing(id string) error { return fault.Missing("order", id, "GET /orders lists yours") }
 
-// ClaimSize is the largest number of orders in a claim.
-const ClaimSize = 256
+func scan(r sqldb.Row) (*order.Order, error) { return scanWith(r) }
 
-// ClaimRecorded locks and returns a batch of orders with recorded events that have not
-// been applied. It skips orders that another transaction has locked, and events of types
-// that are not known here: a newer version has recorded them and will apply them. The
-// batch size is part of the SQL text, so that the query planner knows it.
-func ClaimRecorded(ctx context.Context, tx sqldb.Tx, known EventTypes) ([]*order.Order, error) {
-	return sqldb.All(ctx, tx, scan, "SELECT "+columns+` FROM orders WHERE id IN
-		(SELECT order_id FROM order_timeline WHERE pending AND what IN `+string(known)+` ORDER BY order_id LIMIT 256)`+tx.SkipLocked())
-}
-
-// EventTypes is a list of event types as SQL text.
-type EventTypes string
-
-// NewEventTypes returns the list of these types.
-func NewEventTypes(types ...string) EventTypes {
-	quoted := make([]string, len(types))
-	for i, t := range types {
-		quoted[i] = "'" + strings.ReplaceAll(t, "'", "''") + "'"
+// scanChanging reads an order that is read to be changed.
+func scanChanging(r sqldb.Row) (*order.Order, error) {
+	var text string
+	o, err := scanWith(r, &text)
+	if err == nil {
+		o.Timeline = timeline.Stored(text)
 	}
-	return EventTypes("(" + strings.Join(quoted, ", ") + ")")
+	return o, err
 }
 
-// ClaimOverdue locks and returns a batch of pending orders whose deadline has passed.
-// It skips orders that another transaction has locked.
-func ClaimOverdue(ctx context.Context, tx sqldb.Tx, now time.Time) ([]*order.Order, error) {
-	return sqldb.All(ctx, tx, scan, "SELECT "+columns+` FROM orders WHERE status = 'pending' AND deadline_at <= $1
-		ORDER BY deadline_at LIMIT 256`+tx.SkipLocked(), sqldb.Micros(now))
-}
-
-// Filter selects the orders of a list. Zero fields do not restrict it.
-type Filter struct {
-	UserID string
-	Status order.Status
-	Before string // only orders older than the one with this id
-	Limit  int
-}
-
-// List returns the orders that f selects, newest first.
-func List(ctx context.Context, q sqldb.Querier, f Filter) ([]*order.Order, error) {
-	sql, args := "SELECT "+columns+" FROM orders", []any{}
-	word := " WHERE "
-	where := func(condition, value string) {
-		if value == "" {
-			return
-		}
-		args = append(args, value)
-		sql += fmt.Sprintf("%s%s $%d", word, condition, len(args))
-		word = " AND "
-	}
-	where("user_id =", f.UserID)
-	where("status =", string(f.Status))
-	where("id <", f.Before)
-	args = append(args, f.Limit)
-	return sqldb.All(ctx, q, scan, fmt.Sprintf("%s ORDER BY id DESC LIMIT $%d", sql, len(args)), args...)
-}
-
-func scan(r sqldb.Row) (*order.Order, error) {
+// scanWith reads an order, and the columns after it into more.
+func scanWith(r sqldb.Row, more ...any) (*order.Order, error) {
 	var o order.Order
-	var lines, shipTo, status, stock, payment, cancel, reason string
+	var lines, shipTo, rest, status, stock, payment, cancel, reason string
 	var deadline, created, updated int64
-	err := r.Scan(&o.ID, &o.UserID, &lines, &o.Total.Amount, &o.Total.Currency, &o.PaymentMethod, &shipTo, &status,
-		&stock, &payment, &cancel, &o.Paid, &reason, &o.Forget, &deadline, &created, &updated, &o.Version)
+	err := r.Scan(append([]any{
+		&o.ID, &o.UserID, &lines, &o.Total.Amount, &o.Total.Currency, &o.PaymentMethod, &shipTo, &rest, &status,
+		&stock, &payment, &cancel, &o.Paid, &reason, &o.Forget, &deadline, &created, &updated, &o.Version,
+	}, more...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -197,10 +190,7 @@ func scan(r sqldb.Row) (*order.Order, error) {
 	if err := json.Unmarshal([]byte(lines), &o.Lines); err != nil {
 		return nil, fmt.Errorf("decode lines of order %s: %w", o.ID, err)
 	}
-	if shipTo == "" {
-		return &o, nil
-	}
-	if err := json.Unmarshal([]byte(shipTo), &o.ShipTo); err != nil {
+	if o.ShipTo, err = decodeAddress(shipTo, rest); err != nil {
 		return nil, fmt.Errorf("decode address of order %s: %w", o.ID, err)
 	}
 	return &o, nil

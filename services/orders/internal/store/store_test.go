@@ -11,6 +11,7 @@ import (
 	"troupe/platform/sqldb"
 	"troupe/platform/sqldb/sqldbtest"
 	"troupe/services/orders/internal/order"
+	"troupe/services/orders/internal/timeline"
 )
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -68,43 +69,42 @@ func save(ctx context.Context, db sqldb.DB, o *order.Order) error {
 	return db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error { return Save(ctx, tx, []*order.Order{o}) })
 }
 
-func TestAnEventAboutAnUnknownOrderIsNotRecorded(t *testing.T) {
-	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
-		err := db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-			return Record(ctx, tx, []Entry{{OrderID: "1", EventID: "a"}, {OrderID: "2", EventID: "b"}})
-		})
-		require.ErrorContains(t, err, "order 2 is not in this database")
-		entries, err := Timeline(ctx, db, "1")
-		require.NoError(t, err)
-		require.Empty(t, entries)
-	})
+// record inserts an event as a replica of version 0.1 records it.
+func record(ctx context.Context, t *testing.T, tx sqldb.Tx, r Recorded) {
+	t.Helper()
+	_, err := tx.Exec(ctx, "INSERT INTO order_timeline ("+entryColumns+", pending) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, TRUE)",
+		r.OrderID, r.EventID, sqldb.Micros(r.At), r.Type, r.By, r.Detail, r.Cause, r.Traceparent)
+	require.NoError(t, err)
+}
+
+func recorded(eventID string, at time.Time, eventType string) Recorded {
+	return Recorded{OrderID: "1", Entry: timeline.Entry{EventID: eventID, At: at, Type: eventType}}
 }
 
 // known are the types of the events in these tests.
 var known = NewEventTypes("sooner", "later")
 
-// After a rollback the timeline may contain events that only the newer version knows.
+// After a rollback there may be events that only the newer version knows.
 func TestAnEventOfAnUnknownTypeStaysPendingAndDelaysNothing(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
-		newer := Entry{OrderID: "1", EventID: "a", At: noon, Type: "it's.newer"}
-		sooner := Entry{OrderID: "1", EventID: "b", At: noon, Type: "sooner"}
+		newer, sooner := recorded("a", noon, "it's.newer"), recorded("b", noon, "sooner")
 		require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-			require.NoError(t, Record(ctx, tx, []Entry{newer}))
+			record(ctx, t, tx, newer)
 			claimed, err := ClaimRecorded(ctx, tx, known)
 			require.NoError(t, err)
 			require.Empty(t, claimed)
 
-			require.NoError(t, Record(ctx, tx, []Entry{sooner}))
+			record(ctx, t, tx, sooner)
 			claimed, err = ClaimRecorded(ctx, tx, known)
 			require.NoError(t, err)
 			require.Len(t, claimed, 1)
 			taken, err := TakeRecorded(ctx, tx, known, claimed)
 			require.NoError(t, err)
-			require.Equal(t, map[string][]Entry{"1": {sooner}}, taken)
+			require.Equal(t, map[string][]Recorded{"1": {sooner}}, taken)
 
 			taken, err = TakeRecorded(ctx, tx, NewEventTypes("it's.newer"), claimed)
 			require.NoError(t, err)
-			require.Equal(t, map[string][]Entry{"1": {newer}}, taken, "the newer version applies it")
+			require.Equal(t, map[string][]Recorded{"1": {newer}}, taken, "the newer version applies it")
 			return nil
 		}))
 	})
@@ -112,34 +112,86 @@ func TestAnEventOfAnUnknownTypeStaysPendingAndDelaysNothing(t *testing.T) {
 
 func TestARecordedEventIsTakenOnce(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
-		later := Entry{OrderID: "1", EventID: "a", At: noon.Add(time.Second), Type: "later"}
-		sooner := Entry{OrderID: "1", EventID: "b", At: noon, Type: "sooner"}
-		var first, second, third []*order.Order
-		var taken, nothing map[string][]Entry
-		require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
-			if first, err = ClaimRecorded(ctx, tx, known); err != nil {
-				return err
-			}
-			if err = Record(ctx, tx, []Entry{later, sooner, sooner}); err != nil {
-				return err
-			}
-			if second, err = ClaimRecorded(ctx, tx, known); err != nil {
-				return err
-			}
-			if taken, err = TakeRecorded(ctx, tx, known, second); err != nil {
-				return err
-			}
-			if nothing, err = TakeRecorded(ctx, tx, known, second); err != nil {
-				return err
-			}
-			third, err = ClaimRecorded(ctx, tx, known)
-			return err
+		later, sooner := recorded("a", noon.Add(time.Second), "later"), recorded("b", noon, "sooner")
+		require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			record(ctx, t, tx, later)
+			record(ctx, t, tx, sooner)
+			claimed, err := ClaimRecorded(ctx, tx, known)
+			require.NoError(t, err)
+			require.Len(t, claimed, 1)
+			taken, err := TakeRecorded(ctx, tx, known, claimed)
+			require.NoError(t, err)
+			require.Equal(t, map[string][]Recorded{"1": {sooner, later}}, taken)
+
+			claimed, err = ClaimRecorded(ctx, tx, known)
+			require.NoError(t, err)
+			require.Empty(t, claimed)
+			return nil
 		}))
-		require.Empty(t, first)
-		require.Len(t, second, 1)
-		require.Equal(t, map[string][]Entry{"1": {sooner, later}}, taken)
-		require.Empty(t, nothing)
-		require.Empty(t, third)
+	})
+}
+
+func TestOrdersAreLockedInTheOrderOfTheirIDs(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
+		for _, id := range []string{"4", "2", "3"} {
+			var b sqldb.Batch
+			require.NoError(t, Insert(&b, anOrder(id)))
+			require.NoError(t, db.Run(ctx, &b))
+		}
+		require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			locked, err := LockAll(ctx, tx, []string{"3", "1", "5", "4"})
+			require.NoError(t, err)
+			var ids []string
+			for _, o := range locked {
+				ids = append(ids, o.ID)
+			}
+			require.Equal(t, []string{"1", "3", "4"}, ids)
+			return nil
+		}))
+	})
+}
+
+// An order that an earlier version has begun has entries in two places.
+func TestATimelineIsReadFromTwoPlaces(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
+		_, err := db.Exec(ctx, `INSERT INTO order_timeline (order_id, id, at, what, who, detail, cause, traceparent, pending)
+			VALUES ('1', 'b', $1, 'second', '', '', 'a', '', FALSE), ('1', 'a', $1, 'first', '', '', '', '', FALSE),
+			('1', 'x', $1, 'waits', '', '', '', '', TRUE), ('1', 'd', $2, 'fourth', '', '', '', '', FALSE)`,
+			sqldb.Micros(noon), sqldb.Micros(noon.Add(2*time.Second)))
+		require.NoError(t, err)
+		require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			o, err := Lock(ctx, tx, "1")
+			require.NoError(t, err)
+			o.Timeline.Add(timeline.Entry{EventID: "c", At: noon.Add(time.Second), Type: "third", Cause: "b"})
+			require.NoError(t, Save(ctx, tx, []*order.Order{o}))
+			o.Timeline.Add(timeline.Entry{EventID: "b", At: noon.Add(time.Second), Type: "second again"})
+			return Save(ctx, tx, []*order.Order{o})
+		}))
+		entries, err := Timeline(ctx, db, "1")
+		require.NoError(t, err)
+		var shown []string
+		for _, e := range entries {
+			shown = append(shown, e.Type)
+		}
+		require.Equal(t, []string{"first", "second", "third", "fourth"}, shown)
+		require.Equal(t, "b", entries[2].Cause)
+	})
+}
+
+// What an earlier order has added must not be lost if it is saved from what a list read.
+func TestAnOrderThatWasNotReadToBeChangedKeepsItsTimeline(t *testing.T) {
+	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
+		o := anOrder("2")
+		o.Timeline.Add(timeline.Entry{EventID: "a", At: noon, Type: "first"})
+		var b sqldb.Batch
+		require.NoError(t, Insert(&b, o))
+		require.NoError(t, db.Run(ctx, &b))
+		read, err := Get(ctx, db, "2")
+		require.NoError(t, err)
+		require.NoError(t, save(ctx, db, read))
+		entries, err := Timeline(ctx, db, "2")
+		require.NoError(t, err)
+		require.Len(t, entries, 1)
 	})
 }
 

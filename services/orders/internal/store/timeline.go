@@ -1,64 +1,31 @@
 package store
 
 import (
-	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"slices"
-	"time"
 
 	"troupe/platform/sqldb"
 	"troupe/services/orders/internal/order"
+	"troupe/services/orders/internal/timeline"
 )
 
-// Entry is one event in an order's timeline: one that this service published, or one
-// that it consumed.
-type Entry struct {
-	OrderID     string
-	EventID     string
-	At          time.Time
-	Type        string // the event type
-	By          string // the service, customer or admin who caused it
-	Detail      string // a sentence for people
-	Cause       string // the id of the event that caused it; empty if a request or the clock did
+// The table order_timeline has the entries of earlier versions, and events that wait for
+// the decider: those that concern all orders of a customer, and those that a replica of an
+// earlier version has recorded.
+
+// Recorded is an event about an order, as it is added to the order's timeline: by the
+// handler that has consumed it, or by the decider, which it waits for in order_timeline.
+type Recorded struct {
+	OrderID string
+	timeline.Entry
 	Traceparent string
 }
 
 const entryColumns = "order_id, id, at, what, who, detail, cause, traceparent"
 
-// Append inserts entries for events that this service publishes.
-func Append(ctx context.Context, tx sqldb.Tx, entries []Entry) error {
-	return sqldb.InsertRows(ctx, tx, insertEntry, entryRows(entries, false), "", nil)
-}
-
-// AppendIn adds to b the statement that inserts an entry for an event that this service
-// publishes.
-func AppendIn(b *sqldb.Batch, e Entry) {
-	b.Exec(nil, insertEntry+" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", e.row(false)...)
-}
-
-// Record inserts entries for events that this service consumes. They are pending until
-// TakeRecorded. Record fails if an order does not exist. An entry that exists already
-// is not changed.
-func Record(ctx context.Context, tx sqldb.Tx, entries []Entry) error {
-	return sqldb.InsertRows(ctx, tx, insertEntry, entryRows(entries, true),
-		`ON CONFLICT (order_id, id) DO NOTHING
-		RETURNING order_id, EXISTS (SELECT 1 FROM orders WHERE orders.id = order_timeline.order_id)`,
-		func(r sqldb.Row) error {
-			var id string
-			var exists bool
-			if err := r.Scan(&id, &exists); err != nil {
-				return err
-			}
-			if !exists {
-				return fmt.Errorf("order %s is not in this database", id)
-			}
-			return nil
-		})
-}
-
 // RecordForUser inserts e for every order of a user, pending until TakeRecorded.
-func RecordForUser(ctx context.Context, tx sqldb.Tx, userID string, e Entry) error {
+func RecordForUser(ctx context.Context, tx sqldb.Tx, userID string, e Recorded) error {
 	_, err := tx.Exec(ctx, "INSERT INTO order_timeline ("+entryColumns+`, pending)
 		SELECT id, $1, $2, $3, $4, $5, $6, $7, $8 FROM orders WHERE user_id = $9
 		ON CONFLICT (order_id, id) DO NOTHING`,
@@ -66,58 +33,46 @@ func RecordForUser(ctx context.Context, tx sqldb.Tx, userID string, e Entry) err
 	return err
 }
 
-const insertEntry = "INSERT INTO order_timeline (" + entryColumns + ", pending)"
-
-func entryRows(entries []Entry, pending bool) [][]any {
-	rows := make([][]any, len(entries))
-	for i, e := range entries {
-		rows[i] = e.row(pending)
-	}
-	return rows
-}
-
-func (e Entry) row(pending bool) []any {
-	return []any{e.OrderID, e.EventID, sqldb.Micros(e.At), e.Type, e.By, e.Detail, e.Cause, e.Traceparent, pending}
-}
-
-// TakeRecorded returns the pending entries of orders whose types are known here, by order id and in chronological
-// order, and marks them as applied. The caller has locked the orders.
-func TakeRecorded(ctx context.Context, tx sqldb.Tx, known EventTypes, orders []*order.Order) (map[string][]Entry, error) {
+// TakeRecorded deletes and returns the pending events of orders whose types are known here,
+// by order id and in chronological order. The caller has locked the orders.
+func TakeRecorded(ctx context.Context, tx sqldb.Tx, known EventTypes, orders []*order.Order) (map[string][]Recorded, error) {
 	ids := make([]any, len(orders))
 	for i, o := range orders {
 		ids[i] = o.ID
 	}
-	taken := map[string][]Entry{}
-	_, err := sqldb.In(ctx, tx, "UPDATE order_timeline SET pending = FALSE WHERE pending AND what IN "+string(known)+" AND order_id", nil, ids,
+	taken := map[string][]Recorded{}
+	_, err := sqldb.In(ctx, tx, "DELETE FROM order_timeline WHERE pending AND what IN "+string(known)+" AND order_id", nil, ids,
 		" RETURNING "+entryColumns, func(r sqldb.Row) error {
-			e, err := scanEntry(r)
+			e, err := scanRecorded(r)
 			taken[e.OrderID] = append(taken[e.OrderID], e)
 			return err
 		})
-	for _, entries := range taken {
-		chronological(entries)
+	for _, recorded := range taken {
+		slices.SortFunc(recorded, func(a, b Recorded) int { return timeline.Compare(a.Entry, b.Entry) })
 	}
 	return taken, err
 }
 
-// Timeline returns the entries of an order, oldest first. Pending entries are left out,
-// so that the timeline is never ahead of the order's state.
-func Timeline(ctx context.Context, q sqldb.Querier, orderID string) ([]Entry, error) {
-	entries, err := sqldb.All(ctx, q, scanEntry, "SELECT "+entryColumns+" FROM order_timeline WHERE order_id = $1 AND NOT pending", orderID)
-	chronological(entries)
-	return entries, err
+// Timeline returns the entries of an order, oldest first. Pending events are left out, so
+// that the timeline is never ahead of the order's state.
+func Timeline(ctx context.Context, q sqldb.Querier, orderID string) ([]timeline.Entry, error) {
+	var text string
+	var earlier []timeline.Entry
+	var b sqldb.Batch
+	b.Query(func(r sqldb.Row) error { return r.Scan(&text) }, "SELECT timeline FROM orders WHERE id = $1", orderID)
+	b.Query(func(r sqldb.Row) error {
+		e, err := scanRecorded(r)
+		earlier = append(earlier, e.Entry)
+		return err
+	}, "SELECT "+entryColumns+" FROM order_timeline WHERE order_id = $1 AND NOT pending", orderID)
+	err := q.Run(ctx, &b)
+	later, broken := timeline.Stored(text).Entries()
+	return timeline.Merge(earlier, later), errors.Join(err, broken)
 }
 
-func chronological(entries []Entry) {
-	slices.SortFunc(entries, func(a, b Entry) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.EventID, b.EventID))
-	})
-}
-
-func scanEntry(r sqldb.Row) (Entry, error) {
-	var e Entry
+func scanRecorded(r sqldb.Row) (e Recorded, err error) {
 	var at int64
-	err := r.Scan(&e.OrderID, &e.EventID, &at, &e.Type, &e.By, &e.Detail, &e.Cause, &e.Traceparent)
+	err = r.Scan(&e.OrderID, &e.EventID, &at, &e.Type, &e.By, &e.Detail, &e.Cause, &e.Traceparent)
 	e.At = sqldb.Time(at)
 	return e, err
 }

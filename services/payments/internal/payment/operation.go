@@ -41,7 +41,8 @@ type Operation struct {
 	Attempts int       `json:"attempts"`       // calls, including those that only asked
 	Code     string    `json:"code,omitempty"` // why it was refused
 	DueAt    time.Time `json:"due_at,omitzero"`
-	Cause    Cause     `json:"cause,omitzero"` // what made the order want it
+	Lease    string    `json:"lease,omitempty"` // the id of the lease under which it was claimed; empty if it was claimed alone
+	Cause    Cause     `json:"cause,omitzero"`  // what made the order want it
 }
 
 // Cause is the event that led to an operation, for those who trace an order.
@@ -52,7 +53,7 @@ type Cause struct {
 
 func (o *Operation) open() bool { return o.Status == Due || o.Status == Unknown }
 
-func (o *Operation) close(s Status) { o.Status, o.DueAt = s, time.Time{} }
+func (o *Operation) close(s Status) { o.Status, o.DueAt, o.Lease = s, time.Time{}, "" }
 
 // Call is one call to the provider.
 type Call struct {
@@ -66,9 +67,37 @@ type Call struct {
 func (p *Payment) Claim(now time.Time, lease time.Duration) Call {
 	o := p.Open()
 	ask := o.Status == Unknown
-	o.Status, o.DueAt = Unknown, now.Add(lease)
+	o.Status, o.DueAt, o.Lease = Unknown, now.Add(lease), ""
 	o.Attempts++
 	return Call{Operation: *o, Ask: ask}
+}
+
+// ClaimUnder is like Claim for a lease that several operations share.
+func (p *Payment) ClaimUnder(leaseID string, now time.Time, lease time.Duration) Call {
+	c := p.Claim(now, lease)
+	c.Lease, p.Open().Lease = leaseID, leaseID
+	return c
+}
+
+// IsDue reports whether the provider is to be called now.
+func (p *Payment) IsDue(now time.Time) bool {
+	o := p.Open()
+	return o != nil && !o.DueAt.After(now)
+}
+
+// HandBack ends the lease of a call that was not made and never will be, so that any
+// replica can claim the operation at once. It does nothing if the lease had expired and the
+// operation was claimed again.
+func (p *Payment) HandBack(c Call, now time.Time) {
+	o := p.Open()
+	if o == nil || o.Key != c.Key || o.Attempts != c.Attempts {
+		return
+	}
+	o.Attempts--
+	o.DueAt, o.Lease = now, ""
+	if !c.Ask {
+		o.Status = Due
+	}
 }
 
 // Outcome is the outcome of a call.
@@ -106,6 +135,7 @@ func (p *Payment) Answered(c Call, r Response, now time.Time) {
 	if o == nil || o.Key != c.Key || o.Attempts != c.Attempts {
 		return
 	}
+	o.Lease = ""
 	switch {
 	case r.Outcome == TimedOut:
 		o.DueAt = now.Add(backoff.Wait(o.Attempts, 0))

@@ -24,6 +24,7 @@ package payment
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"troupe/platform/money"
@@ -75,6 +76,20 @@ func New(id, orderID string, now time.Time) *Payment {
 	return &Payment{ID: id, OrderID: orderID, State: Pending, CreatedAt: now}
 }
 
+// Clone returns a copy of p that later changes of p leave as it is.
+func (p *Payment) Clone() *Payment {
+	c := *p
+	c.Operations = slices.Clone(p.Operations)
+	return &c
+}
+
+// Equal reports whether p and q are the same in all that Apply, Claim, HandBack and
+// Answered can change.
+func (p *Payment) Equal(q *Payment) bool {
+	return p.UserID == q.UserID && p.Amount == q.Amount && p.Method == q.Method && p.Goal == q.Goal && p.State == q.State &&
+		p.Code == q.Code && p.Reason == q.Reason && slices.Equal(p.Operations, q.Operations)
+}
+
 // CommandKind is what a Command asks for.
 type CommandKind string
 
@@ -100,6 +115,7 @@ type Command struct {
 // Apply changes p as c asks. The commands of an order may be applied in any order
 // and any number of times: the payment always ends the same.
 func (p *Payment) Apply(c Command, now time.Time) {
+	operations := len(p.Operations)
 	switch c.Kind {
 	case OrderCreated:
 		p.created(c, now)
@@ -114,7 +130,9 @@ func (p *Payment) Apply(c Command, now time.Time) {
 	default:
 		panic("payment: unknown kind of command " + string(c.Kind))
 	}
-	p.setCause(c.Cause)
+	if len(p.Operations) > operations {
+		p.setCause(c.Cause)
+	}
 }
 
 func (p *Payment) created(c Command, now time.Time) {

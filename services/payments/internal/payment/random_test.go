@@ -75,7 +75,7 @@ func TestMoneyEndsWhereTheOrderWantsIt(t *testing.T) {
 			if o := p.Open(); o == nil || now.Before(o.DueAt) {
 				return payment.Call{}, false
 			}
-			return p.Claim(now, lease), true
+			return p.ClaimUnder("lease", now, lease), true
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"created":   apply("created", created),
@@ -96,6 +96,11 @@ func TestMoneyEndsWhereTheOrderWantsIt(t *testing.T) {
 				if c, ok := claim(); ok {
 					b.call(c)
 					p.Answered(c, payment.Response{Outcome: payment.TimedOut}, now)
+				}
+			},
+			"hand back": func(*rapid.T) {
+				if c, ok := claim(); ok {
+					p.HandBack(c, now)
 				}
 			},
 			"stall": func(*rapid.T) {
@@ -120,6 +125,9 @@ func TestMoneyEndsWhereTheOrderWantsIt(t *testing.T) {
 			p.Answered(c, b.call(c), now)
 		}
 		require.Nil(t, p.Open())
+		for _, o := range p.Operations {
+			require.Empty(t, o.Lease, "an operation that is closed has no lease")
+		}
 		requireMoneyWhere(t, p, b, applied)
 	})
 }

@@ -48,12 +48,8 @@ func ByID(ctx context.Context, q sqldb.Querier, ids []string) (map[string]*payme
 func load(ctx context.Context, q sqldb.Querier, column string, keys []string, after string,
 	keyOf func(*payment.Payment) string,
 ) (map[string]*payment.Payment, error) {
-	values := make([]any, len(keys))
-	for i, k := range keys {
-		values[i] = k
-	}
 	found := make(map[string]*payment.Payment, len(keys))
-	_, err := sqldb.In(ctx, q, "SELECT "+columns+" FROM payments WHERE "+column, nil, values, after, func(row sqldb.Row) error {
+	_, err := sqldb.In(ctx, q, "SELECT "+columns+" FROM payments WHERE "+column, nil, sqldb.Values(keys), after, func(row sqldb.Row) error {
 		p, err := scan(row)
 		found[keyOf(p)] = p
 		return err
@@ -74,6 +70,23 @@ func Due(ctx context.Context, tx sqldb.Tx, now time.Time, limit int) ([]*payment
 		return nil, fmt.Errorf("find due operations: %w", err)
 	}
 	return ps, nil
+}
+
+// farAhead is further ahead than any wait of a right clock.
+const farAhead = time.Hour
+
+// WakeFarAhead makes the operations due whose time was stored while the clock was ahead:
+// otherwise money would be given back after years.
+func WakeFarAhead(ctx context.Context, db sqldb.DB, now time.Time) error {
+	for _, statement := range []string{
+		"UPDATE payments SET due_at = $1 WHERE due_at > $2",
+		"UPDATE payment_leases SET ends_at = $1 WHERE ends_at > $2",
+	} {
+		if _, err := db.Exec(ctx, statement, sqldb.Micros(now), sqldb.Micros(now.Add(farAhead))); err != nil {
+			return fmt.Errorf("wake operations that are due far ahead: %w", err)
+		}
+	}
+	return nil
 }
 
 // OfUser returns a user's payments, newest first. before is the id of the last one
@@ -132,8 +145,10 @@ const onlyNextVersion = `ON CONFLICT (order_id) DO UPDATE SET user_id = excluded
 	reason = excluded.reason, operations = excluded.operations, due_at = excluded.due_at, version = excluded.version
 	WHERE payments.version = excluded.version - 1 RETURNING id`
 
+// dueAt returns when the open operation is due. It is null if its lease has a row of its
+// own, so that in the common case no statement changes due_at, nor its index.
 func dueAt(p *payment.Payment) any {
-	if open := p.Open(); open != nil {
+	if open := p.Open(); open != nil && open.Lease == "" {
 		return sqldb.Micros(open.DueAt)
 	}
 	return nil
