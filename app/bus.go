@@ -15,6 +15,8 @@ import (
 type connectedBus interface {
 	bus.Publisher
 	bus.Subscriber
+	// Impaired returns why events cannot be published or consumed now, "" if they can.
+	Impaired() string
 	Close() error
 }
 
@@ -26,12 +28,23 @@ func (s *System) connectBus(ctx context.Context) error {
 	}
 	b, err := rabbit.Open(ctx, rabbit.Config{
 		URL: s.settings.AMQPURL, Name: s.name(), Topology: s.topology(), Log: s.log.With("service", s.name()),
+		RefuseOtherQueues: s.settings.Environment == "production",
+		EventsPerMessage:  s.settings.EventsPerMessage,
+		Public:            s.settings.EventsPublic,
 	})
 	if err != nil {
 		return err
 	}
 	s.bus = b
 	return nil
+}
+
+// registerBusMetrics registers the metrics of the bus with those of the first service: all
+// services of a process share one bus.
+func (s *System) registerBusMetrics() {
+	if b, ok := s.bus.(*rabbit.Bus); ok && len(s.services) > 0 {
+		b.RegisterMetrics(s.services[0].instance.Env.Registry)
+	}
 }
 
 func (s *System) connectLocalBus() error {
@@ -76,3 +89,5 @@ func (s *System) topology() bus.Topology {
 type inProcess struct{ *local.Bus }
 
 func (inProcess) Close() error { return nil }
+
+func (inProcess) Impaired() string { return "" }

@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 
+	"troupe/patterns/audit"
 	"troupe/patterns/inbox"
 	"troupe/platform/auth"
 	"troupe/platform/httpapi"
+	"troupe/platform/sqldb"
 )
 
 type listDeadLettersRequest struct {
@@ -27,7 +29,7 @@ type deadLetterResponse struct{ Body inbox.ParkedEvent }
 
 // serveDeadLetters adds the operations with which an operator sees and replays the
 // events that the service could not handle.
-func serveDeadLetters(api *httpapi.API, in *inbox.Inbox) {
+func serveDeadLetters(api *httpapi.API, env Env, in *inbox.Inbox) {
 	list := func(ctx context.Context, r *listDeadLettersRequest) (*listDeadLettersResponse, error) {
 		items, err := in.ParkedEvents(ctx, r.State, r.Limit)
 		return &listDeadLettersResponse{deadLetterList{items}}, err
@@ -37,7 +39,13 @@ func serveDeadLetters(api *httpapi.API, in *inbox.Inbox) {
 		return &deadLetterResponse{event}, err
 	}
 	replay := func(ctx context.Context, r *deadLetterRequest) (*deadLetterResponse, error) {
-		if err := in.Replay(ctx, r.ID); err != nil {
+		err := env.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+			if err := in.Replay(ctx, tx, r.ID); err != nil {
+				return err
+			}
+			return env.Audit.Record(ctx, tx, audit.Entry{Action: "replay_dead_letter", Target: r.ID})
+		})
+		if err != nil {
 			return nil, err
 		}
 		return show(ctx, r)

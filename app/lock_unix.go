@@ -17,6 +17,7 @@ func lockData(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
+	_ = file.Chmod(0o600) // it is empty, so that a file system without modes is no danger
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = file.Close() // nothing was written
 		return nil, fmt.Errorf("another troupe runs on the data folder %s: stop it, or choose another folder with --data or TROUPE_DATA", dir)

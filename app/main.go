@@ -2,25 +2,25 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // Version is the program's version, set when it is built.
 var Version = "dev"
 
 // Main runs one service of all, by its name, with the settings of the environment
-// until SIGINT or SIGTERM, drains, and exits: 0 if all ended well, 1 if not. With the
-// argument "health" it asks whether the service runs and is ready instead, and with
+// until SIGINT or SIGTERM, drains, and exits: 0 if all ended well, 1 if not. A second signal
+// ends it at once. With the argument "health" it asks whether the service runs and is ready instead, and with
 // "version" it prints the version.
 func Main(all []Service, name string) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, signals := HandleSignals()
+	TidyEnvironment()
 	err := command(ctx, os.Args[1:], all, name)
-	stop()
+	signals.Stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
@@ -44,6 +44,9 @@ func command(ctx context.Context, arguments []string, all []Service, name string
 // until ctx ends, and drains.
 func Run(ctx context.Context, all []Service, name string) error {
 	system, err := StartOne(ctx, all, name)
+	if errors.Is(err, ErrStoppedEarly) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -51,13 +54,10 @@ func Run(ctx context.Context, all []Service, name string) error {
 	return system.Run(ctx)
 }
 
-// Run waits until ctx ends or a service fails, and then stops the system.
+// Run waits until ctx ends, a service fails or the terminal closes, and then stops the
+// system. With every other SIGHUP it reloads, if the config asked for that.
 func (s *System) Run(ctx context.Context) error {
-	var failed error
-	select {
-	case <-ctx.Done():
-	case failed = <-s.failed:
-	}
+	failed := s.wait(ctx)
 	s.log.Info("stopping", "service", s.name())
 	if err := s.Stop(); err != nil {
 		return fmt.Errorf("stop: %w", err)
@@ -70,6 +70,7 @@ func (s *System) Run(ctx context.Context) error {
 func StartOne(ctx context.Context, all []Service, name string) (*System, error) {
 	return Start(ctx, Config{
 		Services: []Service{Named(all, name)}, All: all, Environ: Environ(os.Environ()), Version: Version,
+		ReloadOnHangup: true,
 	})
 }
 

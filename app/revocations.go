@@ -4,20 +4,19 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"troupe/patterns/inbox"
-	"troupe/platform/auth"
 	"troupe/platform/sqldb"
+	"troupe/platform/timestamp"
 )
 
 // sessionRevoked is the payload of the event after which every service must refuse the
 // session's access tokens. Package app handles it for all services with a database, so
 // that the author of a service cannot forget it.
 type sessionRevoked struct {
-	SessionID string    `json:"session_id"`
-	UserID    string    `json:"user_id"`
-	Until     time.Time `json:"until"`
+	SessionID string         `json:"session_id"`
+	UserID    string         `json:"user_id"`
+	Until     timestamp.Time `json:"until"`
 }
 
 func (sessionRevoked) EventType() string       { return "session.revoked.v1" }
@@ -35,11 +34,15 @@ func (i *Instance) revocationHandlers() ([]inbox.Handler, error) {
 		return nil, fmt.Errorf("%s would accept the access tokens of sessions that have ended: add %q to %q in events/topology.go",
 			i.Service.Name, i.Service.Name, sessionRevoked{}.EventType())
 	}
-	return []inbox.Handler{inbox.Handle(revokeIn(i.Env.Revocations))}, nil
+	return []inbox.Handler{inbox.Handle(i.revokeSession)}, nil
 }
 
-func revokeIn(revocations *auth.Revocations) func(context.Context, sqldb.Tx, inbox.Received[sessionRevoked]) error {
-	return func(ctx context.Context, tx sqldb.Tx, r inbox.Received[sessionRevoked]) error {
-		return revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until)
+func (i *Instance) revokeSession(ctx context.Context, tx sqldb.Tx, r inbox.Received[sessionRevoked]) error {
+	if err := i.Env.Revocations.Revoke(ctx, tx, r.Payload.SessionID, r.Payload.Until.Time); err != nil {
+		return err
 	}
+	if i.Components.SessionRevoked == nil {
+		return nil
+	}
+	return i.Components.SessionRevoked(ctx, tx, r.Payload.SessionID)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"troupe/platform/ascii"
 	"troupe/platform/telemetry"
 )
 
@@ -26,9 +27,39 @@ type Settings struct {
 	LogFormat   telemetry.Format `env:"LOG_FORMAT" envDefault:"auto"`        // the format of the log: text, json, or auto, which is text on a terminal
 	DrainDelay  time.Duration    `env:"DRAIN_DELAY" envDefault:"0s"`         // how long to go on serving when no longer ready, so that load balancers notice
 	DrainLimit  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"20s"`      // how long requests and workers may take to finish at a stop
+	H2C         bool             `env:"TROUPE_H2C" envDefault:"false"`       // accepts HTTP/2 without TLS too, for proxies that speak it to their upstreams
+
+	// How many connections each service accepts at a time; further ones are closed at once. An idle one takes about 20 KB.
+	Connections int `env:"TROUPE_MAX_CONNECTIONS" envDefault:"10000"`
+	// How many of them may come from one client address. Loopback addresses and GATEWAY_TRUSTED_PROXIES are not limited.
+	ConnectionsPerClient int `env:"TROUPE_MAX_CONNECTIONS_PER_CLIENT" envDefault:"1000"`
+	// The lowest rate, in bytes per second, at which a client may send a body or read a response.
+	MinRate int `env:"TROUPE_MIN_RATE" envDefault:"1024"`
+	// How far a client may fall behind that rate, which is also how long it may pause, before its connection is closed.
+	SlowClient time.Duration `env:"TROUPE_SLOW_CLIENT" envDefault:"10s"`
+	// Names that every service answers for, besides those of this machine, for example shop.example or *.shop.example. A service on the loopback interface refuses other hosts; one on another interface does so only if names are set, here or in NAME_HOSTS.
+	Hosts []string `env:"TROUPE_HOSTS"`
+	// Whether the access logs name the client by the end of X-Forwarded-For, where the gateway writes it. Set it to false if clients can reach the services without the gateway, because they could forge the header.
+	TrustForwardedFor bool `env:"TROUPE_TRUST_FORWARDED_FOR" envDefault:"true"`
+
+	// The address of the JSON Schemas of events, which each event names in its attribute dataschema: that of the gateway for the readers of events, with /docs/events. Empty: events name no schema.
+	EventSchemas string `env:"TROUPE_EVENT_SCHEMAS" envDefault:"http://127.0.0.1:8000/docs/events"`
+	// How many events of one type a message on RabbitMQ may hold for a service, if they are published together: 1 to 500. Set it to 1 while services of version 0.1 run beside this one, because they cannot read several.
+	EventsPerMessage int `env:"EVENTS_PER_MESSAGE" envDefault:"50"`
+	// Whether events are published for programs outside too, also those that no service consumes.
+	EventsPublic bool `env:"EVENTS_PUBLIC" envDefault:"false"`
+	// How long events are kept for programs outside that read them by HTTP, at least 1h.
+	EventsKeep time.Duration `env:"EVENTS_KEEP" envDefault:"72h"`
+	// How many events each service keeps for programs outside.
+	EventsMost int64 `env:"EVENTS_KEEP_MOST" envDefault:"1000000"`
+
+	// How many rows a service publishes again in a second, at most, when a projection of its data is rebuilt.
+	RepublishRate int `env:"TROUPE_REPUBLISH_RATE" envDefault:"200"`
 
 	// How long a repeated request with the same Idempotency-Key gets the first answer.
 	IdempotencyKeep time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
+	// How long entries of the audit log are kept, at least 24h.
+	AuditKeep time.Duration `env:"AUDIT_KEEP" envDefault:"9600h"`
 }
 
 func readSettings(environ map[string]string, log *slog.Logger) (Settings, error) {
@@ -36,8 +67,14 @@ func readSettings(environ map[string]string, log *slog.Logger) (Settings, error)
 	if err := parseEnv(environ, log, &s); err != nil {
 		return Settings{}, err
 	}
-	if s.IdempotencyKeep <= 0 {
-		return Settings{}, fmt.Errorf("IDEMPOTENCY_KEEP is %s: it must be positive, for example 48h", s.IdempotencyKeep)
+	if err := s.requirePositive(); err != nil {
+		return Settings{}, err
+	}
+	if err := s.checkEventSchemas(); err != nil {
+		return Settings{}, err
+	}
+	if s.AuditKeep < 24*time.Hour {
+		return Settings{}, fmt.Errorf("AUDIT_KEEP is %s: it must be at least 24h, for example 9600h", s.AuditKeep)
 	}
 	if s.Environment != "development" && s.Environment != "production" {
 		return Settings{}, fmt.Errorf("TROUPE_ENV is %q: set it to development or production", s.Environment)
@@ -46,6 +83,52 @@ func readSettings(environ map[string]string, log *slog.Logger) (Settings, error)
 		return s, s.refuseKnownPasswords()
 	}
 	return s, nil
+}
+
+// checkEventSchemas returns an error if the schemas of events have an address that is not
+// the absolute one which CloudEvents requires.
+func (s Settings) checkEventSchemas() error {
+	at, err := url.Parse(s.EventSchemas)
+	if s.EventSchemas == "" || err == nil && at.IsAbs() && at.Host != "" && !strings.HasSuffix(s.EventSchemas, "/") {
+		return nil
+	}
+	return fmt.Errorf("TROUPE_EVENT_SCHEMAS is %q: it must look like https://api.shop.example/docs/events", s.EventSchemas)
+}
+
+// requirePositive returns an error that names a setting which is zero or negative and
+// must not be.
+func (s Settings) requirePositive() error {
+	for _, d := range []struct {
+		name, example string
+		value         time.Duration
+	}{{"IDEMPOTENCY_KEEP", "48h", s.IdempotencyKeep}, {"TROUPE_SLOW_CLIENT", "10s", s.SlowClient}} {
+		if d.value <= 0 {
+			return fmt.Errorf("%s is %s: it must be positive, for example %s", d.name, d.value, d.example)
+		}
+	}
+	for _, n := range []struct {
+		name           string
+		value, example int
+	}{
+		{"TROUPE_MAX_CONNECTIONS", s.Connections, 10000},
+		{"TROUPE_MAX_CONNECTIONS_PER_CLIENT", s.ConnectionsPerClient, 1000},
+		{"TROUPE_MIN_RATE", s.MinRate, 1024},
+		{"TROUPE_REPUBLISH_RATE", s.RepublishRate, 200},
+	} {
+		if n.value <= 0 {
+			return fmt.Errorf("%s is %d: it must be positive, for example %d", n.name, n.value, n.example)
+		}
+	}
+	if s.EventsKeep < time.Hour {
+		return fmt.Errorf("EVENTS_KEEP is %s: it must be at least 1h, for example 72h", s.EventsKeep)
+	}
+	if s.EventsMost < 1000 {
+		return fmt.Errorf("EVENTS_KEEP_MOST is %d: it must be at least 1000, for example 1000000", s.EventsMost)
+	}
+	if s.EventsPerMessage < 1 || s.EventsPerMessage > 500 {
+		return fmt.Errorf("EVENTS_PER_MESSAGE is %d: it must be from 1 to 500, for example 50", s.EventsPerMessage)
+	}
+	return nil
 }
 
 const (
@@ -84,14 +167,18 @@ func isGuest(raw string) bool {
 	if password, ok := where.User.Password(); ok {
 		return password == guest
 	}
-	return !strings.EqualFold(where.Query().Get("auth_mechanism"), "external") // external means: by certificate
+	return !ascii.EqualFold(where.Query().Get("auth_mechanism"), "external") // external means: by certificate
 }
 
 // parseEnv fills into from environ. Its error names the variable and what it must be.
-// A field with the tag formerly:"NAME" is also read from that name, with a warning.
+// A field with the tag formerly:"NAME" is also read from that name, with a warning. What
+// cannot be meant at the ends of a value is removed first.
 func parseEnv(environ map[string]string, log *slog.Logger, into any) error {
-	environ = withFormerNames(environ, log, into)
-	err := env.ParseWithOptions(into, env.Options{Environment: environ})
+	environ, err := tidyFields(withFormerNames(environ, log, into), into)
+	if err != nil {
+		return err
+	}
+	err = env.ParseWithOptions(into, env.Options{Environment: environ})
 	var all env.AggregateError
 	if !errors.As(err, &all) {
 		return err
@@ -161,7 +248,7 @@ func kindOf(t reflect.Type) string {
 	case t.Kind() == reflect.Float64:
 		return "a number"
 	}
-	return "a " + strings.ToLower(t.Name())
+	return "a " + ascii.Lower(t.Name())
 }
 
 // Environ returns "NAME=value" lines, such as those of os.Environ, as a map.

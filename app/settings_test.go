@@ -18,9 +18,12 @@ const (
 func TestABadSettingStopsTheStartWithASentence(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct{ value, sentence string }{
-		"DRAIN_TIMEOUT": {"soon", `DRAIN_TIMEOUT is "soon": it must be a duration, for example "20s"`},
-		"LOG_FORMAT":    {"yaml", `LOG_FORMAT is "yaml": it must be text, json or auto, for example "auto"`},
-		"TROUPE_ENV":    {"prod", `TROUPE_ENV is "prod": set it to development or production`},
+		"DRAIN_TIMEOUT":        {"soon", `DRAIN_TIMEOUT is "soon": it must be a duration, for example "20s"`},
+		"LOG_FORMAT":           {"yaml", `LOG_FORMAT is "yaml": it must be text, json or auto, for example "auto"`},
+		"TROUPE_EVENT_SCHEMAS": {"/docs/events", `TROUPE_EVENT_SCHEMAS is "/docs/events": it must look like https://api.shop.example/docs/events`},
+		"EVENTS_PER_MESSAGE":   {"0", `EVENTS_PER_MESSAGE is 0: it must be from 1 to 500, for example 50`},
+
+		"TROUPE_ENV": {"prod", `TROUPE_ENV is "prod": set it to development or production`},
 	} {
 		_, err := readSettings(map[string]string{name: want.value}, slog.New(slog.DiscardHandler))
 		require.ErrorContains(t, err, want.sentence)

@@ -1,11 +1,22 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
+
+	"troupe/patterns/outbox"
+)
+
+const (
+	// flushLimit is how long a stop may take to publish what is left in the outboxes.
+	flushLimit = 5 * time.Second
+	// closeLimit is how long a stop waits for the other end of a connection to close it.
+	closeLimit = 3 * time.Second
 )
 
 // goroutines are stopped together.
@@ -37,11 +48,13 @@ func (l *goroutines) stop() {
 // never ends leaves the workers time to finish.
 func (s *System) Stop() error {
 	s.ready.Store(false)
+	defer s.hangups.stop()
 	<-time.After(s.settings.DrainDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), s.settings.DrainLimit)
 	defer cancel()
 	err := errors.Join(s.stopServing(ctx), s.stopWorkers(ctx))
-	return errors.Join(err, s.traces(ctx), s.close())
+	s.traces(ctx)
+	return errors.Join(err, s.close())
 }
 
 // stopServing lets each service finish its requests before the next one stops. The
@@ -54,6 +67,9 @@ func (s *System) stopServing(ctx context.Context) error {
 		if err := m.server.Shutdown(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("%s: requests cut off: %w", m.service.Name, errors.Join(err, m.server.Close())))
 		}
+	}
+	for _, m := range s.services {
+		errs = append(errs, m.closeMetrics())
 	}
 	s.servers.stop()
 	return errors.Join(errs...)
@@ -72,7 +88,8 @@ func (s *System) stopWorkers(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return errors.New("workers cut off: a step did not end in time")
+		unfinished := strings.Join(s.live.inStep(), ", ")
+		return fmt.Errorf("workers cut off: a step did not end in time: %s", cmp.Or(unfinished, "of what follows the workers"))
 	}
 }
 
@@ -88,17 +105,25 @@ func (s *System) drainServices(ctx context.Context) {
 	}
 }
 
-// flushRelays publishes what is left in the outboxes. What the broker does not accept
-// now is published after the next start.
+// flushRelays publishes what is left in the outboxes, for at most flushLimit. What the
+// broker does not accept now is published after the next start.
 func (s *System) flushRelays(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushLimit)
+	defer cancel()
 	for _, m := range s.services {
 		if m.instance.Env.Outbox == nil {
 			continue
 		}
-		for {
-			if n, err := m.instance.Env.Outbox.Step(ctx); n == 0 || err != nil {
-				break
-			}
+		if err := flush(ctx, m.instance.Env.Outbox); err != nil {
+			s.logOf(m).Warn("events are left in the outbox; they are published after the next start", "error", err)
+		}
+	}
+}
+
+func flush(ctx context.Context, o *outbox.Outbox) error {
+	for {
+		if n, err := o.Step(ctx); n == 0 || err != nil {
+			return err
 		}
 	}
 }
@@ -106,28 +131,75 @@ func (s *System) flushRelays(ctx context.Context) {
 // close releases everything, also after a start that failed halfway.
 func (s *System) close() error {
 	var errs []error
+	errs = append(errs, s.closeTogether(s.openComponents()))
 	for _, m := range s.services {
-		if m.instance != nil && m.instance.Components.Close != nil {
-			errs = append(errs, m.instance.Components.Close())
-		}
 		if m.server != nil {
 			errs = append(errs, m.server.Close())
 		} else if m.listener != nil {
 			errs = append(errs, m.listener.Close())
 		}
+		errs = append(errs, m.closeMetrics())
 	}
 	s.servers.stop()
 	if s.bus != nil {
-		errs = append(errs, s.bus.Close())
+		errs = append(errs, s.closeInTime("the broker", s.bus.Close))
 	}
-	for _, m := range s.services {
-		if m.db != nil {
-			errs = append(errs, m.db.Close())
-		}
-	}
+	errs = append(errs, s.closeTogether(s.connectedDatabases()))
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
 	s.transport.CloseIdleConnections()
+	if s.logWriter != nil {
+		s.logWriter.Close(logPatience) // what is not written by then is lost with the process
+	}
 	return errors.Join(errs...)
+}
+
+// openComponents returns what the services have to close themselves, by the service's name.
+func (s *System) openComponents() map[string]func() error {
+	open := map[string]func() error{}
+	for _, m := range s.services {
+		if m.instance != nil && m.instance.Components.Close != nil {
+			open[m.service.Name] = m.instance.Components.Close
+		}
+	}
+	return open
+}
+
+func (s *System) connectedDatabases() map[string]func() error {
+	open := map[string]func() error{}
+	for _, m := range s.services {
+		if m.db != nil {
+			open["the database of "+m.service.Name] = m.db.Close
+		}
+	}
+	return open
+}
+
+// closeTogether closes all at the same time, so that several silent servers cost no more
+// time than one.
+func (s *System) closeTogether(open map[string]func() error) error {
+	errs := make(chan error, len(open))
+	for what, closing := range open {
+		go func() { errs <- s.closeInTime(what, closing) }()
+	}
+	var all error
+	for range open {
+		all = errors.Join(all, <-errs)
+	}
+	return all
+}
+
+// closeInTime closes a connection to what, which may be silent, for at most closeLimit. All
+// work is done or given back by then, so that nothing is lost with the connection.
+func (s *System) closeInTime(what string, closing func() error) error {
+	closed := make(chan error, 1)
+	go func() { closed <- closing() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(closeLimit):
+		s.log.Warn("the connection does not close; the process ends without that", "to", what, "waited", closeLimit.String())
+		return nil
+	}
 }

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -194,5 +196,22 @@ func TestAStepThatNeverEndsIsCutOff(t *testing.T) {
 		require.ErrorContains(t, p.Stop(), "workers cut off")
 		require.Equal(t, drainDelay+drainLimit, time.Since(began))
 		close(release)
+	})
+}
+
+func TestSilentServersAreLeftTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &System{log: slog.New(slog.DiscardHandler)}
+		silence := make(chan struct{})
+		silent := func() error { <-silence; return nil }
+		broken := errors.New("broken")
+		began := time.Now()
+		err := s.closeTogether(map[string]func() error{
+			"one": silent, "two": silent, "three": silent, "four": func() error { return broken },
+		})
+		require.ErrorIs(t, err, broken)
+		require.Equal(t, closeLimit, time.Since(began))
+		close(silence)
 	})
 }

@@ -9,15 +9,15 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
+	"troupe/platform/ascii"
+	"troupe/platform/netlimit"
 	"troupe/platform/sqldb"
 	"troupe/platform/telemetry"
 )
@@ -31,6 +31,9 @@ type Config struct {
 	Log      *slog.Logger // nil: standard error, in the format and level of the settings
 	// Lookup returns the addresses of the replicas behind the host of a NAME_URL; nil: by DNS.
 	Lookup func(ctx context.Context, host string) ([]string, error)
+	// ReloadOnHangup makes SIGHUP reload the services. The SIGHUP of a terminal that closes
+	// ends Run.
+	ReloadOnHangup bool
 	// Listen opens a listener; nil: net.ListenConfig's.
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 }
@@ -39,52 +42,72 @@ type Config struct {
 type System struct {
 	settings  Settings
 	log       *slog.Logger
+	logWriter *telemetry.LogWriter // nil if the log is the caller's
 	transport *transport
 	ready     atomic.Bool
 	services  []*runningService
 	bus       connectedBus
-	traces    func(context.Context) error // exports the remaining spans
-	lock      *os.File                    // nil if the databases are not SQLite files
+	traces    func(context.Context) // exports the remaining spans
+	lock      *os.File              // nil if the databases are not SQLite files
 	failed    chan error
+	hangups   hangups // none are received unless the config asks for it
+	live      liveness
 
 	servers, consumers, workers goroutines
 }
 
 // runningService is a service with everything that it runs on.
 type runningService struct {
-	service  Service
-	instance *Instance
-	listener net.Listener
-	startup  *startupHandler
-	server   *http.Server // serves startup
-	db       sqldb.DB
+	service       Service
+	instance      *Instance
+	listener      net.Listener
+	metrics       net.Listener // nil: the metrics are served on listener
+	metricsServer *http.Server // serves metrics
+	hosts         *hostList    // nil: every host
+	tls           *certificate // nil: without TLS
+	startup       *startupHandler
+	limiter       *netlimit.Limiter
+	server        *http.Server // serves startup
+	db            sqldb.DB
 }
 
+// ErrStoppedEarly is the error of a start whose context ended before the system was ready.
+var ErrStoppedEarly = errors.New("stopped before it was ready")
+
 // Start starts everything and returns when the system is ready for requests. The error
-// of a start that cannot succeed says what to do. ctx limits the start alone.
+// of a start that cannot succeed says what to do. ctx limits the start alone; if it ends
+// first, the error is ErrStoppedEarly, and the log has what the start was waiting for.
 func Start(ctx context.Context, c Config) (*System, error) {
 	settings, err := readSettings(c.Environ, cmp.Or(c.Log, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return nil, err
 	}
+	if c.Environ, err = tidyServiceSettings(c.Environ, slices.Concat(c.Services, c.All)); err != nil {
+		return nil, err
+	}
+	var writer *telemetry.LogWriter
 	if c.Log == nil {
-		c.Log = telemetry.Logger(os.Stderr, settings.LogLevel, settings.LogFormat)
+		c.Log, writer = logToStandardError(settings)
 	}
 	if c.Listen == nil {
 		c.Listen = (&net.ListenConfig{}).Listen
 	}
-	s := &System{settings: settings, log: c.Log, transport: newTransport(c.Lookup), failed: make(chan error, 1)}
+	s := &System{settings: settings, log: c.Log, logWriter: writer, transport: newTransport(c.Lookup), failed: make(chan error, 1)}
 	for _, service := range c.Services {
 		s.services = append(s.services, &runningService{service: service})
 	}
 	if err := s.start(ctx, c); err != nil {
+		if ctx.Err() != nil {
+			s.log.Warn(ErrStoppedEarly.Error(), "reason", err)
+			err = fmt.Errorf("%w: %w", ErrStoppedEarly, err)
+		}
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
 func (s *System) start(ctx context.Context, c Config) error {
-	shutdown, err := telemetry.Start(ctx, "troupe", c.Version, func(name string) string { return c.Environ[name] })
+	shutdown, err := telemetry.Start(ctx, "troupe", c.Version, func(name string) string { return c.Environ[name] }, c.Log)
 	if err != nil {
 		return err
 	}
@@ -102,6 +125,9 @@ func (s *System) start(ctx context.Context, c Config) error {
 		}
 	}
 	s.run()
+	if c.ReloadOnHangup {
+		s.hangups = listenForHangups()
+	}
 	s.ready.Store(true)
 	return nil
 }
@@ -110,17 +136,34 @@ func (s *System) start(ctx context.Context, c Config) error {
 // mistake has no effect.
 func (s *System) bind(ctx context.Context, c Config) error {
 	for _, m := range s.services {
-		address := m.service.ListenAddress(c.Environ)
-		listener, err := c.Listen(ctx, "tcp", address)
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return &PortTakenError{Service: m.service.Name, Address: address}
+		var err error
+		if m.listener, err = listen(ctx, c, m.service, m.service.ListenAddress(c.Environ)); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("%s cannot listen on %s: %w", m.service.Name, address, err)
+		if address := m.service.metricsAddress(c.Environ); address != "" {
+			if m.metrics, err = listen(ctx, c, m.service, address); err != nil {
+				return err
+			}
 		}
-		m.listener = listener
+		if m.hosts, err = newHostList(m.service, c.Environ, s.settings.Hosts, m.listener.Addr()); err != nil {
+			return err
+		}
+		if m.tls, err = newCertificate(m.service, c.Environ, now); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func listen(ctx context.Context, c Config, service Service, address string) (net.Listener, error) {
+	listener, err := c.Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &PortTakenError{Service: service.Name, Address: address}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot listen on %s: %w", service.Name, address, err)
+	}
+	return listener, nil
 }
 
 // PortTakenError reports a port that another program listens on.
@@ -130,67 +173,8 @@ func (e *PortTakenError) Error() string {
 	return fmt.Sprintf("%s cannot listen on %s: another program does", e.Service, e.Address)
 }
 
-// serveStartup serves every port, if only to report that its service is still starting.
-func (s *System) serveStartup() {
-	for _, m := range s.services {
-		m.startup = newStartupHandler()
-		m.server = &http.Server{
-			Handler:           m.startup,
-			ReadHeaderTimeout: 5 * time.Second,
-			IdleTimeout:       75 * time.Second,
-			MaxHeaderBytes:    16 << 10,
-			ErrorLog:          slog.NewLogLogger(s.logOf(m).Handler(), slog.LevelDebug),
-		}
-		s.servers.start(func(context.Context) { s.serve(m) })
-	}
-}
-
 // logOf returns the log of a service, which names the service.
 func (s *System) logOf(m *runningService) *slog.Logger { return s.log.With("service", m.service.Name) }
-
-func (s *System) openDatabases(ctx context.Context) error {
-	if s.settings.DatabaseURL == "" && slices.ContainsFunc(s.services, hasDatabase) {
-		if err := os.MkdirAll(s.settings.DataDir, 0o700); err != nil {
-			return fmt.Errorf("cannot make the data folder; set TROUPE_DATA to a folder that can be written to: %w", err)
-		}
-		var err error
-		if s.lock, err = lockData(s.settings.DataDir); err != nil {
-			return err
-		}
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, m := range s.services {
-		if !hasDatabase(m) {
-			continue
-		}
-		group.Go(func() (err error) {
-			if m.db, err = sqldb.Open(ctx, s.databaseURL(m.service.Name), sqldb.Options{Log: s.logOf(m)}); err != nil {
-				return fmt.Errorf("%s: %w", m.service.Name, err)
-			}
-			if err := sqldb.Migrate(ctx, m.db, Migrations(m.service)...); err != nil {
-				return fmt.Errorf("%s: %w", m.service.Name, err)
-			}
-			return nil
-		})
-	}
-	return group.Wait()
-}
-
-func hasDatabase(m *runningService) bool { return m.service.Migrations != nil }
-
-func (s *System) databaseURL(service string) string {
-	if s.settings.DatabaseURL != "" {
-		return s.settings.DatabaseURL
-	}
-	return "sqlite://" + filepath.ToSlash(filepath.Join(absolute(s.settings.DataDir), service+".db"))
-}
-
-func absolute(dir string) string {
-	if abs, err := filepath.Abs(dir); err == nil {
-		return abs
-	}
-	return dir
-}
 
 func (s *System) wire(ctx context.Context, c Config) error {
 	all := c.All
@@ -199,21 +183,30 @@ func (s *System) wire(ctx context.Context, c Config) error {
 	}
 	urls := peers(all, c.Environ)
 	for _, m := range s.services {
-		urls[m.service.Name] = "http://" + m.listener.Addr().String()
+		if m.tls == nil || c.Environ[ascii.Upper(m.service.Name)+"_URL"] == "" { // a certificate is for a name
+			urls[m.service.Name] = m.url()
+		}
 	}
 	for _, m := range s.services {
 		var err error
 		m.instance, err = NewInstance(m.service, Dependencies{
 			Environ: c.Environ, Version: c.Version, DB: m.db, Publisher: s.bus, Peers: urls, Transport: s.transport,
-			Now: now, NewID: newID, Log: s.logOf(m), Ready: s.readiness,
+			TransportKeeping: s.transport.keeping, Lookup: c.Lookup,
+			Now: now, NewID: newID, Log: s.logOf(m), Ready: s.readiness, Live: s.live.reason, Impaired: s.bus.Impaired,
 		})
 		if err != nil {
 			return err
+		}
+		m.limiter.Exempt(m.instance.Components.Proxies)
+		m.limiter.RegisterMetrics(m.instance.Env.Registry)
+		if s.logWriter != nil {
+			registerLogMetrics(m.instance.Env.Registry, s.logWriter)
 		}
 		if err := m.instance.loadRevocations(ctx); err != nil {
 			return err
 		}
 	}
+	s.registerBusMetrics()
 	return nil
 }
 
@@ -237,36 +230,34 @@ func (s *System) readiness(context.Context) error {
 
 func (s *System) run() {
 	for _, m := range s.services {
+		if m.instance.Components.Stopping != nil {
+			m.server.RegisterOnShutdown(m.instance.Components.Stopping)
+		}
+		if m.instance.eventFeed != nil {
+			m.server.RegisterOnShutdown(m.instance.eventFeed.Stop)
+		}
 		m.startup.open(s.closeConnectionsWhileDraining(m.instance.Handler))
+		if m.metrics != nil {
+			m.metricsServer = s.newMetricsServer(m)
+			s.servers.start(func(context.Context) { s.serveMetrics(m) })
+		}
 		if m.instance.Inbox != nil {
 			s.consumers.start(func(ctx context.Context) { s.subscribe(ctx, m) })
 		}
+		if m.tls != nil {
+			m.tls.registerMetrics(m.instance.Env.Registry)
+			m.instance.Workers = append(m.instance.Workers, m.tls.watcher(m.instance.Env.Log))
+		}
 		for _, w := range m.instance.Workers {
+			w = s.live.watch(w, m.service.Name)
 			s.workers.start(func(ctx context.Context) { w.Run(ctx, m.instance.Env.Log) })
 		}
 	}
-}
-
-// closeConnectionsWhileDraining is the middleware that ends the connection with every
-// response while the process drains, so that the client's next request goes to another
-// replica.
-func (s *System) closeConnectionsWhileDraining(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.ready.Load() {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func (s *System) serve(m *runningService) {
-	if err := m.server.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
-		s.fail(fmt.Errorf("%s stopped serving: %w", m.service.Name, err))
-	}
+	s.workers.start(func(ctx context.Context) { s.live.run(ctx, s.log) })
 }
 
 func (s *System) subscribe(ctx context.Context, m *runningService) {
-	err := s.bus.Subscribe(ctx, m.service.Name, m.instance.Inbox.Consume)
+	err := s.bus.Subscribe(ctx, m.service.Name, s.live.watchHandler(m.instance.Inbox.Consume, m.service.Name))
 	if err != nil && ctx.Err() == nil {
 		s.fail(fmt.Errorf("%s stopped consuming events: %w", m.service.Name, err))
 	}
@@ -286,8 +277,17 @@ func (s *System) Failed() <-chan error { return s.failed }
 func (s *System) URL(service string) string {
 	for _, m := range s.services {
 		if m.service.Name == service && m.listener != nil {
-			return "http://" + m.listener.Addr().String()
+			return m.url()
 		}
 	}
 	return ""
+}
+
+// url returns the base URL of a service that listens.
+func (m *runningService) url() string {
+	scheme := "http://"
+	if m.tls != nil {
+		scheme = "https://"
+	}
+	return scheme + m.listener.Addr().String()
 }

@@ -13,6 +13,7 @@ import (
 	"troupe/patterns/inbox"
 	"troupe/platform/auth"
 	"troupe/platform/sqldb"
+	"troupe/platform/timestamp"
 )
 
 func handles[E interface {
@@ -68,9 +69,11 @@ func TestAServiceWithADatabaseMustConsumeRevokedSessions(t *testing.T) {
 // golden file is what both agree on.
 func TestTheRevocationOfTheContractIsUnderstood(t *testing.T) {
 	t.Parallel()
-	golden, err := os.ReadFile("../events/testdata/session.revoked.v1.json")
-	require.NoError(t, err)
-	var payload sessionRevoked
-	require.NoError(t, json.Unmarshal(golden, &payload))
-	require.Equal(t, sessionRevoked{SessionID: "s1", UserID: "u1", Until: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, payload)
+	for _, file := range []string{"session.revoked.v1.json", "session.revoked.v1_2.json"} {
+		golden, err := os.ReadFile("../events/testdata/" + file)
+		require.NoError(t, err)
+		var payload sessionRevoked
+		require.NoError(t, json.Unmarshal(golden, &payload))
+		require.Equal(t, sessionRevoked{SessionID: "s1", UserID: "u1", Until: timestamp.Of(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))}, payload)
+	}
 }

@@ -34,6 +34,9 @@ func (h *Harness) As(userID string, role auth.Role) *Client {
 	return h.Anonymous().With("Authorization", "Bearer "+token)
 }
 
+// Token returns the access token it calls with.
+func (c *Client) Token() string { return strings.TrimPrefix(c.header.Get("Authorization"), "Bearer ") }
+
 // With sends a header with every call of the copy it returns.
 func (c *Client) With(header, value string) *Client {
 	with := &Client{url: c.url, header: c.header.Clone()}
@@ -70,6 +73,12 @@ func (c *Client) Patch(t *testing.T, path string, body any) *Response {
 func (c *Client) Delete(t *testing.T, path string) *Response {
 	t.Helper()
 	return c.do(t, http.MethodDelete, path, nil)
+}
+
+// DeleteWith calls DELETE with a body; see Post.
+func (c *Client) DeleteWith(t *testing.T, path string, body any) *Response {
+	t.Helper()
+	return c.do(t, http.MethodDelete, path, body)
 }
 
 func (c *Client) do(t *testing.T, method, path string, body any) *Response {

@@ -85,6 +85,10 @@ func (h *Harness) envelope(t *testing.T, payload event.Payload) event.Envelope {
 func (h *Harness) deliver(t *testing.T, events ...event.Envelope) {
 	t.Helper()
 	h.deliverBatch(t, events...)
+	if h.twice {
+		slices.Reverse(events)
+		h.deliverBatch(t, events...)
+	}
 	h.requireHandled(t)
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,29 +18,39 @@ import (
 
 	"troupe/app"
 	"troupe/patterns/event"
+	"troupe/patterns/worker"
 	"troupe/platform/auth"
 	"troupe/platform/sqldb"
 	"troupe/platform/sqldb/sqldbtest"
 )
 
 // Option of Run.
-type Option func(environ map[string]string)
+type Option func(*options)
+
+type options struct {
+	environ map[string]string
+	twice   bool
+}
 
 // Setting sets an environment variable for the service.
 func Setting(name, value string) Option {
-	return func(environ map[string]string) { environ[name] = value }
+	return func(o *options) { o.environ[name] = value }
 }
+
+// Twice makes the harness deliver every batch twice, the second time in reverse, before
+// anything settles. Handlers that are registered with inbox.Idempotent receive all of it.
+func Twice() Option { return func(o *options) { o.twice = true } }
 
 // Run runs test once on SQLite and, if TEST_DATABASE_URL is set, once on
 // PostgreSQL, each as a parallel sub-test with a fresh database.
 func Run(t *testing.T, s app.Service, test func(t *testing.T, h *Harness), o ...Option) {
 	t.Parallel()
-	environ := map[string]string{}
+	chosen := options{environ: map[string]string{"EVENTS_PUBLIC": "true"}} // a test sees all that is published
 	for _, set := range o {
-		set(environ)
+		set(&chosen)
 	}
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
-		test(t, start(t, s, db, environ))
+		test(t, start(t, s, db, chosen))
 	}, app.Migrations(s)...)
 }
 
@@ -54,19 +65,20 @@ type Harness struct {
 	signer    *auth.Signer
 	published *recorder
 	consumed  []event.Envelope
-	checked   int // how many of published the test has checked
+	checked   int  // how many of published the test has checked
+	twice     bool // every batch is delivered twice
 }
 
-func start(t *testing.T, s app.Service, db sqldb.DB, environ map[string]string) *Harness {
+func start(t *testing.T, s app.Service, db sqldb.DB, o options) *Harness {
 	t.Helper()
 	c := &clock{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)}
-	h := &Harness{DB: db, clock: c, ids: &idSource{now: c.Now}, published: &recorder{}}
+	h := &Harness{DB: db, clock: c, ids: &idSource{now: c.Now}, published: &recorder{}, twice: o.twice}
 	key, err := auth.NewPrivateKey()
 	require.NoError(t, err)
 	h.signer, err = auth.NewSigner(key)
 	require.NoError(t, err)
 	h.instance, err = app.NewInstance(s, app.Dependencies{
-		Environ: maps.Clone(environ), Version: "test", DB: db, Publisher: h.published,
+		Environ: maps.Clone(o.environ), Version: "test", DB: db, Publisher: h.published,
 		JWKS: h.signer.JWKS(), Peers: map[string]string{}, Transport: http.DefaultTransport,
 		Now: c.Now, NewID: h.ids.New, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
@@ -88,6 +100,16 @@ func (h *Harness) Now() time.Time { return h.clock.Now() }
 
 // Advance moves the service's time on.
 func (h *Harness) Advance(d time.Duration) { h.clock.advance(d) }
+
+// Elapse moves the service's time on while one of its workers runs, as often as its interval.
+func (h *Harness) Elapse(t *testing.T, d time.Duration, name string) {
+	t.Helper()
+	interval := h.worker(t, name).Interval
+	for ; d > 0; d -= interval {
+		h.Advance(min(d, interval))
+		h.Step(t, name)
+	}
+}
 
 type clock struct {
 	mu  sync.Mutex
@@ -122,4 +144,22 @@ func (h *Harness) Settle(t *testing.T) {
 		}
 	}
 	require.Fail(t, "the service's workers never run out of work")
+}
+
+// Step steps one worker of the service until it has nothing to do.
+func (h *Harness) Step(t *testing.T, name string) {
+	t.Helper()
+	w := h.worker(t, name)
+	for did := 1; did > 0; {
+		var err error
+		did, err = w.Step(t.Context())
+		require.NoError(t, err, "worker %s", name)
+	}
+}
+
+func (h *Harness) worker(t *testing.T, name string) worker.Worker {
+	t.Helper()
+	i := slices.IndexFunc(h.instance.Workers, func(w worker.Worker) bool { return w.Name == name })
+	require.GreaterOrEqual(t, i, 0, "the service has no worker %s", name)
+	return h.instance.Workers[i]
 }
