@@ -17,10 +17,11 @@ import (
 
 // Client calls one base URL as one user, or without a token as an anonymous caller.
 type Client struct {
-	Base  string // URL without a slash at the end
-	token string // "": anonymous
-	key   string // Idempotency-Key of every request; "": none
-	http  *http.Client
+	Base   string // URL without a slash at the end
+	token  string // "": anonymous
+	device string // token of the known device; "": none
+	key    string // Idempotency-Key of every request; "": none
+	http   *http.Client
 }
 
 // New returns an anonymous client of the API at base.
@@ -30,6 +31,15 @@ func New(base string) *Client {
 
 // Token returns the access token it calls with; "" if it is anonymous.
 func (c *Client) Token() string { return c.token }
+
+// DeviceToken returns the token that the sign-in returned, to be kept for the next
+// sign-in on this device; "" if there was none.
+func (c *Client) DeviceToken() string { return c.device }
+
+// WithToken returns a client that calls with an access token.
+func (c *Client) WithToken(token string) *Client {
+	return &Client{Base: c.Base, token: token, http: c.http}
+}
 
 // WithBase returns a client that calls another base URL as the same user.
 func (c *Client) WithBase(base string) *Client {
@@ -57,6 +67,11 @@ func (p *Problem) Error() string {
 // Get decodes the response for path into out.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
 	return c.do(ctx, http.MethodGet, path, "", nil, out)
+}
+
+// Delete deletes what is at path.
+func (c *Client) Delete(ctx context.Context, path string) error {
+	return c.do(ctx, http.MethodDelete, path, "", nil, nil)
 }
 
 // Post sends in as JSON (nil: no body) and decodes the response into out (nil: not at all).
@@ -91,15 +106,36 @@ func (c *Client) Register(ctx context.Context, email, password, name string) (*C
 
 // Login returns a client that calls as the user.
 func (c *Client) Login(ctx context.Context, email, password string) (*Client, error) {
-	form := url.Values{"grant_type": {"password"}, "username": {email}, "password": {password}}
+	return c.SignIn(ctx, SignIn{Email: email, Password: password})
+}
+
+// SignIn is what a user sends to sign in.
+type SignIn struct {
+	Email, Password string
+	// NewPassword is the password to set after the problem password_change_required; or "".
+	NewPassword string
+	// DeviceToken is that of an earlier sign-in on this device, so that failed attempts of
+	// others do not delay this one; or "".
+	DeviceToken string
+}
+
+// SignIn returns a client that calls as the user.
+func (c *Client) SignIn(ctx context.Context, s SignIn) (*Client, error) {
+	form := url.Values{"grant_type": {"password"}, "username": {s.Email}, "password": {s.Password}}
+	for name, value := range map[string]string{"new_password": s.NewPassword, "device_token": s.DeviceToken} {
+		if value != "" {
+			form.Set(name, value)
+		}
+	}
 	var token struct {
 		AccessToken string `json:"access_token"`
+		DeviceToken string `json:"device_token"`
 	}
 	err := c.do(ctx, http.MethodPost, "/token", "application/x-www-form-urlencoded", []byte(form.Encode()), &token)
 	if err != nil {
-		return nil, fmt.Errorf("log in as %s: %w", email, err)
+		return nil, fmt.Errorf("log in as %s: %w", s.Email, err)
 	}
-	return &Client{Base: c.Base, token: token.AccessToken, http: c.http}, nil
+	return &Client{Base: c.Base, token: token.AccessToken, device: token.DeviceToken, http: c.http}, nil
 }
 
 func (c *Client) do(ctx context.Context, method, path, contentType string, body []byte, out any) error {

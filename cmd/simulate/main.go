@@ -11,20 +11,19 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
+	"troupe/app"
 	"troupe/test/simulation"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, signals := app.HandleSignals()
 	plan, err := parse(os.Args[1:])
 	if err == nil {
 		err = simulate(ctx, plan, os.Stdout)
 	}
-	stop()
+	signals.Stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"troupe/client"
+	"troupe/platform/ascii"
 )
 
 type demoCommand struct {
@@ -93,7 +94,7 @@ func (c demoCommand) Run(ctx context.Context) error {
 
 // register registers a new customer, so that the demo can be repeated.
 func (c demoCommand) register(ctx context.Context) (*client.Client, string, error) {
-	email := strings.ToLower("demo-" + rand.Text()[:10] + "@example.com")
+	email := ascii.Lower("demo-" + rand.Text()[:10] + "@example.com")
 	customer, err := client.New(c.URL).Register(ctx, email, rand.Text(), "Demo Customer")
 	return customer, email, err
 }

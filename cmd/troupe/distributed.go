@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"troupe/app"
+	"troupe/platform/ascii"
 	"troupe/platform/sqldb"
 	"troupe/services"
 )
@@ -24,7 +25,10 @@ import (
 // The gateway starts first: it needs no database, so an error in the settings that all
 // services share is reported at once, and only once. It also stops first, so that no
 // request reaches a service that has stopped.
-func runDistributed(ctx context.Context, environ map[string]string, admin *admin) error {
+//
+// SIGHUP is passed on to the services, which reload. A second signal that ends this process
+// ends them at once too.
+func runDistributed(ctx context.Context, environ map[string]string, admin *admin, signals *app.Signals) error {
 	began := time.Now()
 	if environ["DATABASE_URL"] == "" || environ["AMQP_URL"] == "" {
 		return errors.New("--distributed needs servers: set DATABASE_URL=postgres://user:password@host/database and AMQP_URL=amqp://user:password@host/vhost")
@@ -36,10 +40,14 @@ func runDistributed(ctx context.Context, environ map[string]string, admin *admin
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	running := &processes{}
+	signals.BeforeExit(func() { running.signal(os.Kill) })
+	ctx, stop := running.forwardHangups(ctx)
+	defer stop()
 	group, front := errgroup.WithContext(ctx)
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx)) // the services behind the gateway
 	defer stopBehind()
-	gateway := newProcess(self, "gateway", environ, "")
+	gateway := running.add(newProcess(self, "gateway", environ, ""))
 	group.Go(func() error {
 		defer stopBehind()
 		return gateway.keepRunning(front)
@@ -54,7 +62,7 @@ func runDistributed(ctx context.Context, environ map[string]string, admin *admin
 		}
 		var others []*process
 		for _, name := range services.Names()[1:] {
-			p := newProcess(self, name, environ, urls[name])
+			p := running.add(newProcess(self, name, environ, urls[name]))
 			group.Go(func() error { return p.keepRunning(behind) })
 			others = append(others, p)
 		}
@@ -71,7 +79,7 @@ func runDistributed(ctx context.Context, environ map[string]string, admin *admin
 // already.
 func setPeerURLs(environ map[string]string) error {
 	for _, s := range services.All {
-		variable := strings.ToUpper(s.Name) + "_LISTEN"
+		variable := ascii.Upper(s.Name) + "_LISTEN"
 		_, port, err := net.SplitHostPort(s.ListenAddress(environ))
 		switch {
 		case err != nil:
@@ -79,7 +87,7 @@ func setPeerURLs(environ map[string]string) error {
 		case port == "0" || port == "":
 			return fmt.Errorf("%s is %q: with --distributed the other services must know the port; choose one", variable, environ[variable])
 		}
-		if at := strings.ToUpper(s.Name) + "_URL"; environ[at] == "" {
+		if at := ascii.Upper(s.Name) + "_URL"; environ[at] == "" {
 			environ[at] = localURL(environ)(s.Name)
 		}
 	}

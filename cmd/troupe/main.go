@@ -4,33 +4,41 @@ package main
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"syscall"
-	"time"
 
 	"github.com/alecthomas/kong"
+
+	"troupe/app"
 )
 
 type commands struct {
 	Up          upCommand          `cmd:"" help:"Run the whole system in this process."`
 	Demo        demoCommand        `cmd:"" help:"Place five orders in a running system and check how each ends."`
+	Load        loadCommand        `cmd:"" help:"Offer a running system orders at a rate, measure how they are answered, and check how each ends."`
 	Order       orderCommand       `cmd:"" help:"Show an order and everything that happened to it."`
 	DeadLetters deadLettersCommand `cmd:"" help:"List, show and replay events that a service could not handle."`
+	Republish   republishCommand   `cmd:"" help:"Publish again what a service owns, so that others can rebuild their copies of it."`
+	Queues      queuesCommand      `cmd:"" help:"Check the queues of RabbitMQ, or move events out of queues with other arguments."`
+	Deliveries  deliveriesCommand  `cmd:"" help:"List mails, pushes and deliveries to webhooks, and decide about them."`
+	Breakers    breakersCommand    `cmd:"" help:"List the gateway's circuit breakers, or force one open or closed."`
+	Notify      notifyCommand      `cmd:"" help:"Show and rotate what notifications are sent with."`
+	Password    passwordCommand    `cmd:"" help:"Set another password for the admin."`
+	Gateway     gatewayCommand     `cmd:"" help:"Check a configuration file of the gateway, or print the default one."`
+	New         newCommand         `cmd:"" help:"Add a service, an event or a handler to the source tree."`
+	Remove      removeCommand      `cmd:"" help:"Remove the example from the source tree."`
+	Relay       relayCommand       `cmd:"" help:"Publish the events of another program, such as a monolith, from an outbox table in its database."`
 	Serve       serveCommand       `cmd:"" help:"Run one service by itself, on the servers of DATABASE_URL and AMQP_URL."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// A second Ctrl-C stops at once. Some terminals send the first one twice, so only a
-	// signal after a second counts.
-	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
+	ctx, signals := app.HandleSignals()
+	defer signals.Stop()
+	app.TidyEnvironment()
 	cli := kong.Parse(&commands{},
 		kong.Name("troupe"),
 		kong.Description("An order back-end of six services that cooperate by events: a choreography saga."),
 		kong.ShortUsageOnError(),
+		kong.Bind(signals),
 		kong.BindTo(ctx, (*context.Context)(nil)))
 	cli.FatalIfErrorf(cli.Run())
 }

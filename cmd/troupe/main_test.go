@@ -2,9 +2,13 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,7 +27,9 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: freePorts,
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"ready": untilReady},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready": untilReady, "guess": guess, "hangup": hangup, "metric": untilMetric,
+		},
 	})
 }
 
@@ -40,6 +46,54 @@ func freePorts(env *testscript.Env) error {
 		env.Setenv(name, strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
 	}
 	return nil
+}
+
+// guess tries wrong passwords of the admin, until the gateway at a port has refused one
+// without a look: guess PORT AT-MOST.
+func guess(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: guess PORT AT-MOST")
+	}
+	most, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for range most {
+		response, err := http.PostForm("http://127.0.0.1:"+args[0]+"/token", url.Values{"username": {defaultAdmin}, "password": {"guess"}})
+		ts.Check(err)
+		ts.Check(response.Body.Close())
+		if response.StatusCode == http.StatusTooManyRequests {
+			return
+		}
+	}
+	ts.Fatalf("no guess was refused")
+}
+
+// hangup sends SIGHUP to the processes that run in the background.
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: hangup")
+	}
+	for _, command := range ts.BackgroundCmds() {
+		ts.Check(command.Process.Signal(syscall.SIGHUP))
+	}
+}
+
+// untilMetric waits until the gateway at a port has a line of metrics: metric PORT LINE.
+func untilMetric(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: metric PORT LINE")
+	}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%s/metrics", args[0]))
+		ts.Check(err)
+		text, err := io.ReadAll(response.Body)
+		ts.Check(err)
+		_ = response.Body.Close()
+		if strings.Contains(string(text), args[1]+"\n") {
+			return
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	ts.Fatalf("the metrics have no line %s", args[1])
 }
 
 // untilReady waits until the gateway at a port is ready: ready PORT.

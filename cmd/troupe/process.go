@@ -8,8 +8,11 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"troupe/app"
 )
 
 // process is the process of one service. It is restarted when it ends.
@@ -18,6 +21,7 @@ type process struct {
 	command []string
 	environ map[string]string
 	ready   readyWriter
+	running atomic.Pointer[os.Process] // nil until it was started
 }
 
 // newProcess returns a process that runs a service with this program, on a database of
@@ -99,5 +103,45 @@ func (p *process) run(ctx context.Context) error {
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 30 * time.Second
 	command.SysProcAttr = ownGroup()
-	return command.Run()
+	if err := command.Start(); err != nil {
+		return err
+	}
+	p.running.Store(command.Process)
+	return command.Wait()
+}
+
+// processes are the processes that this one has started.
+type processes struct {
+	mu  sync.Mutex
+	all []*process
+}
+
+func (ps *processes) add(p *process) *process {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.all = append(ps.all, p)
+	return p
+}
+
+// signal sends a signal to all of them that run.
+func (ps *processes) signal(s os.Signal) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, p := range ps.all {
+		if running := p.running.Load(); running != nil {
+			_ = running.Signal(s) // it may have ended
+		}
+	}
+}
+
+// forwardHangups passes SIGHUP on to the processes, which reload. It returns a context that
+// ends when the terminal closes.
+func (ps *processes) forwardHangups(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		if app.OnHangup(ctx, func() { ps.signal(syscall.SIGHUP) }) {
+			cancel()
+		}
+	}()
+	return ctx, cancel
 }

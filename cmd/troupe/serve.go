@@ -39,6 +39,9 @@ func (c serveCommand) Run(ctx context.Context) error {
 
 func (c serveCommand) serve(ctx context.Context) error {
 	system, err := app.StartOne(ctx, services.All, c.Service)
+	if errors.Is(err, app.ErrStoppedEarly) {
+		return nil
+	}
 	if taken, ok := errors.AsType[*app.PortTakenError](err); ok {
 		return fmt.Errorf("%w; use --port %s=PORT to listen elsewhere", err, taken.Service)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"troupe/app"
+	"troupe/platform/ascii"
 	"troupe/services"
 )
 
@@ -24,7 +25,7 @@ type upCommand struct {
 }
 
 // Run runs the system until ctx ends.
-func (c upCommand) Run(ctx context.Context) error {
+func (c upCommand) Run(ctx context.Context, signals *app.Signals) error {
 	environ := app.Environ(os.Environ())
 	environ["LOG_LEVEL"] = cmp.Or(environ["LOG_LEVEL"], "warn")
 	if err := c.applyPorts(environ); err != nil {
@@ -39,12 +40,9 @@ func (c upCommand) Run(ctx context.Context) error {
 		c.Data = dir
 	}
 	environ["TROUPE_DATA"] = c.Data
-	admin, err := ensureAdmin(c.Data, environ)
-	if err != nil {
-		return err
-	}
+	admin := ensureAdmin(c.Data, environ)
 	if c.Distributed {
-		return runDistributed(ctx, environ, admin)
+		return runDistributed(ctx, environ, admin, signals)
 	}
 	return c.runInProcess(ctx, environ, admin)
 }
@@ -53,7 +51,10 @@ func (c upCommand) Run(ctx context.Context) error {
 func (c upCommand) runInProcess(ctx context.Context, environ map[string]string, admin *admin) error {
 	began := time.Now()
 	environ["DATABASE_URL"], environ["AMQP_URL"] = "", ""
-	system, err := app.Start(ctx, app.Config{Services: services.All, Environ: environ, Version: app.Version})
+	system, err := app.Start(ctx, app.Config{Services: services.All, Environ: environ, Version: app.Version, ReloadOnHangup: true})
+	if errors.Is(err, app.ErrStoppedEarly) {
+		return nil
+	}
 	if taken, ok := errors.AsType[*app.PortTakenError](err); ok {
 		return fmt.Errorf("%w; use --port %s=PORT to listen elsewhere", err, taken.Service)
 	}
@@ -78,8 +79,8 @@ func (c upCommand) applyPorts(environ map[string]string) error {
 		if port == 0 && c.Distributed {
 			return fmt.Errorf("--port %s=0: with --distributed the other services must know the port; choose one", name)
 		}
-		environ[strings.ToUpper(name)+"_LISTEN"] = "127.0.0.1:" + strconv.Itoa(port)
-		delete(environ, strings.ToUpper(name)+"_URL") // it names another port
+		environ[ascii.Upper(name)+"_LISTEN"] = "127.0.0.1:" + strconv.Itoa(port)
+		delete(environ, ascii.Upper(name)+"_URL") // it names another port
 	}
 	return nil
 }
