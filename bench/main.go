@@ -1,84 +1,112 @@
 // Command bench measures the whole system from outside: it builds the real
 // program, runs it, loads it through the gateway, and reports orders per second,
-// CPU per order and memory. The load runs on the same machine and is included in
-// the figures.
+// CPU per order, latencies, what an order writes, and memory. The load runs on the
+// same machine; it is named in the figures.
 //
-//	go run ./bench                                  # one process on SQLite
-//	go run ./bench -database URL -amqp URL          # a process for each service, on PostgreSQL and RabbitMQ
+//	go run ./bench                      # one process on SQLite
+//	go run ./bench -apart               # a process for each service, on a PostgreSQL and a RabbitMQ of its own
+//	go run ./bench -compare v0.1.0      # beside another revision, in turns
+//	go run ./bench -grow 10000,100000   # with more and more orders in the databases
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
+
+	"troupe/app"
 )
 
 type options struct {
-	orders, clients, warmup int
-	database, amqp          string
+	orders, clients, customers, warmup, rounds int
+	apart                                      bool
+	database, amqp                             string // of given servers, instead of own ones
+	compare                                    string
+	half                                       time.Duration
+	grow                                       sizes
+	age                                        time.Duration
+	out, profile                               string
+	overload                                   time.Duration
+	times                                      float64
+}
+
+// sizes are numbers of orders, the smallest first.
+type sizes []int
+
+func (s *sizes) String() string { return fmt.Sprint(*s) }
+
+// Set implements flag.Value.
+func (s *sizes) Set(list string) error {
+	for word := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < seedOrders || len(*s) > 0 && n <= (*s)[len(*s)-1] {
+			return fmt.Errorf("give rising numbers of orders, from %d", seedOrders)
+		}
+		*s = append(*s, n)
+	}
+	return nil
 }
 
 func main() {
-	var o options
-	flag.IntVar(&o.orders, "orders", 20000, "how many orders to place")
-	flag.IntVar(&o.clients, "clients", 64, "how many clients place orders at the same time")
-	flag.IntVar(&o.warmup, "warmup", 1000, "orders placed before anything is measured")
-	flag.StringVar(&o.database, "database", "", "PostgreSQL URL: run a process for each service, each with a database of its own beside this one")
-	flag.StringVar(&o.amqp, "amqp", "", "RabbitMQ URL: needed with -database")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	o := flags()
+	ctx, signals := app.HandleSignals()
+	defer signals.Stop()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, o options) error {
-	fmt.Printf("%s, %d cores, load included\n\n", runtime.Version(), runtime.NumCPU())
-	if o.database != "" {
-		if err := rawLimits(ctx, o); err != nil {
-			return fmt.Errorf("raw limits: %w", err)
-		}
-	}
-	s, err := start(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer s.end()
-	fmt.Printf("ready after         %8d ms (first start)\n", s.startup.Milliseconds())
-	fmt.Printf("idle memory         %8.1f MB\n", s.memory("VmRSS"))
-	shop, err := openShop(ctx, s, int64(o.orders+o.warmup))
-	if err != nil {
-		return err
-	}
-	if _, err := shop.complete(ctx, o.warmup, o.clients); err != nil {
-		return fmt.Errorf("warm up: %w", err)
-	}
-	before := s.usage()
-	m, err := shop.complete(ctx, o.orders, o.clients)
-	if err != nil {
-		return err
-	}
-	report(o, m, s.usage().minus(before))
-	fmt.Printf("peak memory         %8.1f MB\n", s.memory("VmHWM"))
-	return nil
+func flags() (o options) {
+	flag.IntVar(&o.orders, "orders", 20000, "how many orders are placed in each round")
+	flag.IntVar(&o.clients, "clients", 64, "how many requests may wait for their answer at a time")
+	flag.IntVar(&o.customers, "customers", 20, "how many customers order in turns")
+	flag.IntVar(&o.warmup, "warmup", 1000, "orders placed before anything is measured")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often everything is measured, each time on fresh databases")
+	flag.BoolVar(&o.apart, "apart", false, "run a process for each service, on a PostgreSQL and a RabbitMQ that only the bench uses (scripts/servers)")
+	flag.StringVar(&o.database, "database", "", "PostgreSQL URL: with -amqp instead of own servers; each service gets a database beside it, which remains")
+	flag.StringVar(&o.amqp, "amqp", "", "RabbitMQ URL: needed with -database")
+	flag.StringVar(&o.compare, "compare", "", "another git revision, which is built and measured in turns with this one")
+	flag.DurationVar(&o.half, "half", 10*time.Second, "how long half of what can be carried is offered, to measure latencies; 0: not at all")
+	flag.Var(&o.grow, "grow", "instead, measure with so many orders in the databases, for example 10000,100000,1000000")
+	flag.DurationVar(&o.age, "age", 0, "with -grow: how old the copied orders are at least; more than the retention shows what it costs")
+	flag.StringVar(&o.out, "out", "bench/results", "folder of the results (JSON, SVG)")
+	flag.StringVar(&o.profile, "profile", "", "also write CPU profiles of all processes, of the last round, into this folder")
+	flag.DurationVar(&o.overload, "overload", 0, "instead, offer more orders than can be carried for that time; -orders measure the capacity")
+	flag.Float64Var(&o.times, "times", 3, "with -overload: the load as a multiple of the capacity")
+	flag.Parse()
+	return o
 }
 
-func report(o options, m measured, used usage) {
-	n := float64(o.orders)
-	fmt.Printf("accepted            %8.0f orders/s   (POST /orders, %d clients; p50 %s, p99 %s)\n",
-		n/m.accepted.Seconds(), o.clients, m.p50.Round(10*time.Microsecond), m.p99.Round(10*time.Microsecond))
-	fmt.Printf("completed           %8.0f orders/s   (accepted, held, authorized, captured, committed, paid)\n",
-		n/m.completed.Seconds())
-	fmt.Printf("CPU per order       %8.0f us\n", micros(used.total())/n)
-	for _, name := range used.names() {
-		fmt.Printf("  %-17s %8.0f us\n", name, micros(used[name])/n)
+func run(ctx context.Context, o options) error {
+	if (o.database == "") != (o.amqp == "") {
+		return errors.New("give -database and -amqp, or neither")
 	}
+	o.apart = o.apart || o.database != ""
+	logf("%s, %d cores, on which the load runs too", runtime.Version(), runtime.NumCPU())
+	candidates, err := build(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer candidates.remove()
+	switch {
+	case o.overload > 0:
+		return withSystem(ctx, o, candidates[0], func(s *system) error { return overload(ctx, s, o) })
+	case len(o.grow) > 0:
+		return measureGrowth(ctx, o, candidates)
+	}
+	return measureRounds(ctx, o, candidates)
+}
+
+// logf prints progress, apart from the results.
+func logf(format string, args ...any) {
+	fmt.Fprintln(os.Stderr, time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
