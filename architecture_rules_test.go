@@ -54,6 +54,10 @@ func TestABrokenRuleIsReported(t *testing.T) {
 	broken := map[string]struct {
 		rule, file, text, want string
 	}{
+		"a name folded beyond ASCII": {
+			"case is folded by ASCII alone", "platform/fault/code.go", "package fault\nimport \"strings\"\nfunc Code(s string) string { return strings.ToLower(s) }",
+			"platform/fault/code.go:3 calls strings.ToLower, which makes k of the Kelvin sign: use platform/ascii",
+		},
 		"a folder without a layer": {
 			"every top folder has a layer", "helpers/strings.go", "// Package helpers is documented.\npackage helpers",
 			"helpers/strings.go: the folder helpers has no layer: add it to mayImport",

@@ -22,39 +22,49 @@ const module = "troupe/"
 // mayImport lists for every top folder which top folders its packages may import
 // besides its own. The layers come first, from left to right.
 var mayImport = map[string][]string{
-	"cmd":      {"services", "app", "patterns", "platform", "client"},
+	"cmd":      {"services", "app", "patterns", "platform", "client", "loadgen", "scaffold"},
 	"services": {"app", "patterns", "platform", "events"},
 	"app":      {"patterns", "platform"},
 	"patterns": {"platform"},
 	"platform": {},
 
+	"scaffold": {"platform"}, // changes the source tree as text
+
 	"events": {},           // all that services share; it depends on nothing of ours
 	"client": {"platform"}, // calls the public API like any program outside; of ours it needs money alone
 
-	"docs":   {"services", "events"},                                          // documents generated from the code
-	"deploy": {"services", "app", "patterns", "platform"},                     // tests of the deployment files
-	"test":   {"services", "events", "app", "patterns", "platform", "client"}, // the whole system, from outside
-	"bench":  {"test", "services", "app", "patterns", "platform", "client"},   // measurements of it
-	"":       {},                                                              // the root: these rules
+	"loadgen": {"client", "platform"}, // offers load through the public API
+
+	"docs":   {"services", "events", "patterns", "platform"},                             // documents generated from the code
+	"deploy": {"services", "app", "patterns", "platform"},                                // tests of the deployment files
+	"test":   {"services", "events", "app", "patterns", "platform", "client", "loadgen"}, // the whole system, from outside
+	"bench":  {"test", "services", "app", "patterns", "platform", "client", "loadgen"},   // measurements of it
+	"":       {},                                                                         // the root: these rules
 }
 
 // testPrograms are commands that run tests, so they may import test packages.
-var testPrograms = []string{"cmd/simulate", "bench"}
+var testPrograms = []string{"cmd/simulate", "bench", "bench/gateway"}
 
 // homes lists for each third party the only packages that may import it, and why.
 var homes = map[string][]string{
-	"modernc.org/sqlite":               {"platform/sqldb"},                                           // one adapter for each database
-	"github.com/jackc/pgx/v5":          {"platform/sqldb", "platform/sqldb/sqldbtest", "bench"},      // likewise; databases for tests; bare clients to compare with
-	"github.com/pressly/goose/v3":      {"platform/sqldb"},                                           // migrations belong to the adapters
-	"github.com/rabbitmq/amqp091-go":   {"patterns/bus/rabbit", "bench"},                             // one session type owns every channel
-	"github.com/danielgtaylor/huma/v2": {"platform/httpapi"},                                         // so that it can be replaced in one place
-	"github.com/go-jose/go-jose/v4":    {"platform/auth"},                                            // one strict verifier
-	"github.com/alecthomas/kong":       {"cmd/troupe", "cmd/simulate"},                               // only commands have a command line
-	"github.com/caarlos0/env/v11":      {"app"},                                                      // services get Env.Settings
-	"go.opentelemetry.io/otel":         {"platform/telemetry", "platform/httpapi", "patterns/inbox"}, // a request and a consumed event are spans
-	"github.com/emersion/go-smtp":      {"services/notifications/internal/smtp"},                     // only notifications sends mail
-	"github.com/wneessen/go-mail":      {"services/notifications/internal/smtp"},
-	"golang.org/x/crypto/argon2":       {"services/users/internal/password"}, // only users stores passwords
+	"modernc.org/sqlite":                       {"platform/sqldb"},                                           // one adapter for each database
+	"github.com/jackc/pgx/v5":                  {"platform/sqldb", "platform/sqldb/sqldbtest", "bench"},      // likewise; databases for tests; bare clients to compare with
+	"github.com/pressly/goose/v3":              {"platform/sqldb"},                                           // migrations belong to the adapters
+	"github.com/rabbitmq/amqp091-go":           {"patterns/bus/rabbit", "bench"},                             // one session type owns every channel
+	"github.com/danielgtaylor/huma/v2":         {"platform/httpapi"},                                         // so that it can be replaced in one place
+	"github.com/go-jose/go-jose/v4":            {"platform/auth"},                                            // one strict verifier
+	"github.com/alecthomas/kong":               {"cmd/troupe", "cmd/simulate"},                               // only commands have a command line
+	"github.com/caarlos0/env/v11":              {"app"},                                                      // services get Env.Settings
+	"go.opentelemetry.io/otel":                 {"platform/telemetry", "platform/httpapi", "patterns/inbox"}, // a request and a consumed event are spans
+	"github.com/emersion/go-smtp":              {"services/notifications/internal/smtp"},                     // only notifications sends mail
+	"github.com/emersion/go-msgauth":           {"services/notifications/internal/dkim"},
+	"github.com/wneessen/go-mail":              {"services/notifications/internal/smtp"},
+	"github.com/santhosh-tekuri/jsonschema/v6": {"patterns/eventfeed"},                                                                                            // what programs outside publish
+	"go.yaml.in/yaml/v3":                       {"services/gateway/internal/config"},                                                                              // only the gateway reads a file
+	"github.com/HdrHistogram/hdrhistogram-go":  {"loadgen"},                                                                                                       // latencies of the load
+	"golang.org/x/crypto/argon2":               {"services/users/internal/password"},                                                                              // only users stores passwords
+	"golang.org/x/text/language":               {"services/users/internal/account", "services/notifications/internal/content", "services/orders/internal/postal"}, // tags of languages and countries
+	"golang.org/x/text/unicode/norm":           {"services/users/internal/password"},                                                                              // one password has several spellings
 }
 
 // everywhere lists the third parties that any product package may import. One that is
@@ -77,6 +87,7 @@ var rules = map[string]func([]source) []string{
 	"a third party without a home is for tests": unknownThirdPartiesAreForTests,
 	"a service keeps its packages internal":     servicesKeepPackagesInternal,
 	"every package has a documentation string":  packagesAreDocumented,
+	"case is folded by ASCII alone":             caseIsFoldedByASCII,
 }
 
 func foldersHaveALayer(tree []source) (breaches []string) {

@@ -45,8 +45,10 @@ func TestEachServiceIsKilledAtEachStep(t *testing.T) {
 	byPackage := failpointsByPackage("local")
 	shared := slices.Concat(byPackage["outbox"], byPackage["inbox"], byPackage["rabbit"])
 	publisher := append([]string{"rabbit: sent, not confirmed"}, byPackage["outbox"]...)
+	// What notifications publishes has no consumer, and so it never gets to these.
+	consumer := slices.DeleteFunc(slices.Clone(shared), func(point string) bool { return slices.Contains(publisher, point) })
 	for service, points := range map[string][]string{
-		"gateway": byPackage["gateway"], "users": publisher, "orders": shared, "inventory": shared, "payments": shared, "notifications": shared,
+		"gateway": byPackage["gateway"], "users": publisher, "orders": shared, "inventory": shared, "payments": shared, "notifications": consumer,
 	} {
 		if service != "gateway" {
 			points = slices.Concat(byPackage[service], points)
@@ -83,13 +85,16 @@ type killTest struct {
 	load      *load.Generator
 	databases invariants.Databases
 	smtp      *smtpServer // nil: the built-in mailbox
+	browsers  *browsers   // nil: no customer has subscribed one
 }
 
 // killSlots limit how many of these systems run at the same time, on top of the
 // cluster's own limit: those in one process are under load too.
 var killSlots = make(chan struct{}, 2)
 
-func newKillTest(t *testing.T, kind cluster.Kind, bySMTP bool) *killTest {
+// newKillTest starts a system. If everywhere is set, mails go to an SMTP server, and each
+// customer has a browser that receives pushes.
+func newKillTest(t *testing.T, kind cluster.Kind, everywhere bool) *killTest {
 	t.Helper()
 	killSlots <- struct{}{}
 	t.Cleanup(func() { <-killSlots })
@@ -97,13 +102,17 @@ func newKillTest(t *testing.T, kind cluster.Kind, bySMTP bool) *killTest {
 	require.NoError(t, err)
 	k := &killTest{}
 	settings := []string{"LOG_LEVEL=error"}
-	if bySMTP {
-		k.smtp = startSMTPServer(t)
+	if everywhere {
+		k.smtp, k.browsers = startSMTPServer(t), newBrowsers(t)
 		settings = append(settings, "NOTIFICATIONS_SMTP_URL=smtp://"+k.smtp.address)
+		settings = append(settings, k.browsers.service.Settings()...)
 	}
 	k.cluster = cluster.Start(t, cluster.Config{Kind: kind, Program: binary, Settings: settings})
 	k.databases = openDatabases(t, k.cluster)
 	k.load = newLoad(t, k.cluster, 8)
+	if k.browsers != nil {
+		k.load.Registered = k.browsers.subscribe
+	}
 	return k
 }
 
@@ -167,5 +176,6 @@ func (k *killTest) requireCompleted(t *testing.T) {
 	require.NoError(t, invariants.OrdersKept(t.Context(), k.databases, k.load.OrderIDs()))
 	if k.smtp != nil {
 		k.smtp.requireReceived(t, k.databases["notifications"])
+		k.browsers.requireReceived(t, k.databases["notifications"])
 	}
 }

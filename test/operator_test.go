@@ -42,6 +42,26 @@ func TestTheDemoShowsFiveEndings(t *testing.T) {
 	})
 }
 
+// While a service is repaired, its circuit is kept open, and the operator ends that.
+func TestTheOperatorKeepsACircuitOpenDuringARepair(t *testing.T) {
+	eachInstallation(t, nil, func(t *testing.T, s *installation) {
+		require.Regexp(t, `\npayments +CLOSED +no `, s.troupe(t, "breakers"))
+		require.Regexp(t, `\npayments +OPEN +yes .* set to forced_open by .*: repair\n`, s.troupe(t, "breakers", "open", "payments", "--reason", "repair"))
+		payments := rawRequest{method: "GET", path: "/payments", header: map[string]string{"Authorization": "Bearer " + s.admin.Token()}}
+		require.Equal(t, "circuit_open", s.send(t, payments).code)
+		require.Regexp(t, `\npayments +CLOSED +no `, s.troupe(t, "breakers", "auto", "payments"))
+		require.Equal(t, 200, s.send(t, payments).status)
+		var log struct {
+			Items []struct{ Action, Target, Detail, Actor, Role string }
+		}
+		require.NoError(t, s.admin.Get(t.Context(), "/audit/gateway", &log))
+		require.Len(t, log.Items, 2)
+		require.Equal(t, "force_breaker payments auto admin", log.Items[0].Action+" "+log.Items[0].Target+" "+log.Items[0].Detail+" "+log.Items[0].Role)
+		require.Equal(t, "forced_open", log.Items[1].Detail)
+		require.NotEmpty(t, log.Items[1].Actor)
+	})
+}
+
 // A password that RabbitMQ refuses ends `up --distributed` with an error, where it
 // could retry forever.
 func TestUpFailsWhenRabbitMQRefusesThePassword(t *testing.T) {
@@ -62,4 +82,25 @@ func TestUpFailsWhenRabbitMQRefusesThePassword(t *testing.T) {
 	require.Contains(t, string(out), "RabbitMQ refuses user or password: check AMQP_URL")
 	require.Contains(t, string(out), "gateway did not start")
 	require.NotContains(t, string(out), "another program")
+}
+
+// The operator lists what customers and other systems were sent, and decides about it.
+func TestTheOperatorDecidesAboutDeliveries(t *testing.T) {
+	eachInstallation(t, nil, func(t *testing.T, s *installation) {
+		s.newCustomer(t)
+		var listed string
+		require.Eventually(t, func() bool {
+			listed = s.troupe(t, "deliveries", "--kind", "user.registered", "--state", "sent")
+			return strings.Contains(listed, "user.registered")
+		}, timeout, 50*pollInterval)
+		id := regexp.MustCompile(`\n(\S+) +email +user\.registered +sent `).FindStringSubmatch(listed)[1]
+		require.Contains(t, s.troupe(t, "deliveries", "show", id), "state     sent after 1 attempts")
+		_, err := s.database(t, "notifications").Exec(t.Context(), "UPDATE deliveries SET state = 'rejected' WHERE id = $1", id)
+		require.NoError(t, err)
+		require.Contains(t, s.troupe(t, "deliveries", "retry", "--all", "rejected"), "1 deliveries are tried again")
+		require.Eventually(t, func() bool {
+			return strings.Contains(s.troupe(t, "deliveries", "show", id), "state     sent after 2 attempts")
+		},
+			timeout, 50*pollInterval)
+	})
 }

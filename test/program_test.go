@@ -38,6 +38,7 @@ func eachInstallation(t *testing.T, settings []string, scenario func(t *testing.
 func (s *installation) troupe(t *testing.T, args ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), s.program, args...)
+	command.Dir = t.TempDir() // for the data folder
 	command.Env = append(command.Environ(), "USERS_ADMIN_PASSWORD="+cluster.AdminPassword, "TROUPE_URL="+s.URL("gateway"))
 	for _, service := range cluster.Backends() {
 		command.Env = append(command.Env, strings.ToUpper(service)+"_URL="+s.URL(service))

@@ -2,6 +2,8 @@ package test
 
 import (
 	"context"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -54,6 +56,30 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	})
 	require.Zero(t, g.Retries(), "requests failed, the last one: %v", g.LastError())
 	awaitQuiet(t, openDatabases(t, s.Cluster))
+}
+
+func TestTheGatewayUsesTheReplicasThatAreThere(t *testing.T) {
+	t.Parallel()
+	s := startSystem(t, cluster.Config{Kind: cluster.Replicated, Replicas: 2})
+	targets := func() string {
+		return s.metric(t, `troupe_gateway_upstream_targets{state="healthy",upstream="inventory"}`)
+	}
+	require.Eventually(t, func() bool { return targets() == "2" }, timeout, pollInterval)
+	picks := regexp.MustCompile(`(?m)^troupe_gateway_upstream_picks_total\{target="127[^"]+",upstream="inventory"\} (\d+)$`)
+	for range 100 {
+		require.Equal(t, 200, s.send(t, rawRequest{method: "GET", path: "/products"}).status)
+	}
+	shares := picks.FindAllSubmatch(s.send(t, rawRequest{method: "GET", path: "/metrics"}).body, -1)
+	require.Len(t, shares, 2)
+	for _, share := range shares {
+		n, err := strconv.Atoi(string(share[1]))
+		require.NoError(t, err)
+		require.InDelta(t, 50, n, 30)
+	}
+	require.NoError(t, s.Stop("inventory/0"))
+	require.Eventually(t, func() bool { return targets() == "1" }, timeout, pollInterval, "it goes on with one")
+	require.NoError(t, s.Start(t.Context(), "inventory/0"))
+	require.Eventually(t, func() bool { return targets() == "2" }, timeout, pollInterval, "and finds the other again")
 }
 
 func TestAKilledReplicaLosesNothing(t *testing.T) {

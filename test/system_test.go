@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/client"
+	"troupe/platform/money"
 	"troupe/platform/sqldb"
 	"troupe/test/cluster"
 	"troupe/test/invariants"
@@ -41,6 +42,12 @@ type system struct {
 // eachShape runs a scenario against a fresh system in every shape that this process can hold.
 func eachShape(t *testing.T, scenario func(t *testing.T, s *system)) {
 	t.Helper()
+	eachShapeWith(t, nil, scenario)
+}
+
+// eachShapeWith is eachShape with settings beyond those that every test has.
+func eachShapeWith(t *testing.T, settings []string, scenario func(t *testing.T, s *system)) {
+	t.Helper()
 	t.Parallel()
 	for name, config := range map[string]cluster.Config{
 		"in one process": {Kind: cluster.InTest},
@@ -49,7 +56,7 @@ func eachShape(t *testing.T, scenario func(t *testing.T, s *system)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			faults := &faultyNetwork{}
-			config.Listen = faults.listen
+			config.Listen, config.Settings = faults.listen, settings
 			s := startSystem(t, config)
 			s.faults = faults
 			scenario(t, s)
@@ -137,7 +144,12 @@ func (s *system) newCustomer(t *testing.T) *client.Client {
 // addProduct creates and stocks a product, and waits until it can be ordered.
 func (s *system) addProduct(t *testing.T, sku string, cents, stock int64) {
 	t.Helper()
-	product := map[string]any{"name": "A " + sku, "price": map[string]any{"amount": cents, "currency": "EUR"}, "active": true}
+	s.addProductAt(t, sku, money.Money{Amount: cents, Currency: "EUR"}, stock)
+}
+
+func (s *system) addProductAt(t *testing.T, sku string, price money.Money, stock int64) {
+	t.Helper()
+	product := map[string]any{"name": "A " + sku, "price": price, "active": true}
 	require.NoError(t, s.admin.Put(t.Context(), "/products/"+sku, product, nil))
 	require.NoError(t, s.admin.Post(t.Context(), "/products/"+sku+"/stock", map[string]any{"delta": stock, "reason": "test"}, nil))
 	first := s.newCustomer(t)

@@ -58,6 +58,7 @@ type Config struct {
 	Server    string            // Distributed: the PostgreSQL database beside which the program creates one for each service
 	Databases map[string]string // ProcessPerService, Replicated: URLs by service
 	AMQP      string            // URL of RabbitMQ
+	Accounts  map[string]string // ProcessPerService, Replicated: URLs of RabbitMQ by service, in place of AMQP
 	Settings  []string          // "NAME=value", beyond those of this process and those that the cluster needs
 	Output    io.Writer         // of the nodes' logs
 	// Listen opens the ports of the services that run in this process; nil: net.Listen.
@@ -142,14 +143,17 @@ func (c *Cluster) Kill(name string) error { return c.node(name).kill() }
 
 // Ended returns a channel that is closed once a node's process has ended, until it
 // is started again.
-func (c *Cluster) Ended(name string) <-chan struct{} { return c.node(name).process.ended }
+func (c *Cluster) Ended(name string) <-chan struct{} { return c.node(name).latest().ended }
+
+// Exit returns how a node's process ended, once it has.
+func (c *Cluster) Exit(name string) error { return c.node(name).latest().err }
 
 // Killed reports whether a process that has ended was killed by SIGKILL, rather
 // than ended by itself, by an error or by a panic.
-func (c *Cluster) Killed(name string) bool { return c.node(name).process.killed() }
+func (c *Cluster) Killed(name string) bool { return c.node(name).latest().killed() }
 
 // PID returns the id of a node's process.
-func (c *Cluster) PID(name string) int { return c.node(name).process.command.Process.Pid }
+func (c *Cluster) PID(name string) int { return c.node(name).latest().command.Process.Pid }
 
 // URL returns where a service listens; if it has several replicas, the first one.
 func (c *Cluster) URL(service string) string {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"strconv"
@@ -14,17 +15,19 @@ import (
 func (n *node) environ() (environ []string) {
 	c := n.cluster
 	set := func(name, value string) { environ = append(environ, name+"="+value) }
+	set("NOTIFICATIONS_MAILS_PER_HOUR", "0") // a few customers place hundreds of orders
+	set("NOTIFICATIONS_PUSHES_PER_HOUR", "0")
 	switch c.Kind {
 	case InTest:
 		set("TROUPE_DATA", c.Data)
 	case OneProcess: // its arguments hold everything
-		return c.Settings
+		return append(environ, c.Settings...)
 	case Distributed:
 		set("DATABASE_URL", c.Server)
 		set("AMQP_URL", c.AMQP)
 	case ProcessPerService, Replicated:
 		set("DATABASE_URL", c.Databases[n.services[0]])
-		set("AMQP_URL", c.AMQP)
+		set("AMQP_URL", cmp.Or(c.Accounts[n.services[0]], c.AMQP))
 		for _, service := range services.Names() {
 			set(strings.ToUpper(service)+"_URL", "http://"+net.JoinHostPort(c.host(service), c.ports[service]))
 		}

@@ -142,6 +142,13 @@ func (n *node) stop() (err error) {
 	return nil
 }
 
+// latest returns the latest process. Another goroutine may be starting one.
+func (n *node) latest() *process {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.process
+}
+
 func (n *node) kill() error {
 	n.set(func() { n.serving = false })
 	return n.process.kill()

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"troupe/platform/sqldb"
 )
@@ -20,8 +21,9 @@ type Servers struct {
 	postgres, amqp int // ports
 }
 
-// StartServers starts them with their data in dir.
-func StartServers(ctx context.Context, dir string) (*Servers, error) {
+// StartServers starts them with their data in dir; given a command, such as start-postgres,
+// it does that instead.
+func StartServers(ctx context.Context, dir string, command ...string) (*Servers, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return nil, err
@@ -40,15 +42,18 @@ func StartServers(ctx context.Context, dir string) (*Servers, error) {
 			return nil, err
 		}
 	}
-	return s, s.Do(ctx, "start")
+	if len(command) == 0 {
+		command = []string{"start"}
+	}
+	return s, s.Do(ctx, command...)
 }
 
 // Do runs a command of scripts/servers, for example stop-rabbit or kill-postgres.
-func (s *Servers) Do(ctx context.Context, command string) error {
-	c := exec.CommandContext(ctx, s.script, command)
+func (s *Servers) Do(ctx context.Context, command ...string) error {
+	c := exec.CommandContext(ctx, s.script, command...)
 	c.Env = s.environ
 	if out, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("scripts/servers %s: %w: %s", command, err, out)
+		return fmt.Errorf("scripts/servers %s: %w: %s", strings.Join(command, " "), err, out)
 	}
 	return nil
 }
@@ -56,13 +61,14 @@ func (s *Servers) Do(ctx context.Context, command string) error {
 // AMQP returns the URL of RabbitMQ.
 func (s *Servers) AMQP() string { return fmt.Sprintf("amqp://guest:guest@127.0.0.1:%d/", s.amqp) }
 
-func (s *Servers) databaseURL(name string) string {
+// DatabaseURL returns the URL of a database of PostgreSQL.
+func (s *Servers) DatabaseURL(name string) string {
 	return fmt.Sprintf("postgres://troupe:troupe@127.0.0.1:%d/%s?sslmode=disable", s.postgres, name)
 }
 
 // CreateDatabases creates one for each service and returns their URLs.
 func (s *Servers) CreateDatabases(ctx context.Context) (map[string]string, error) {
-	db, err := sqldb.Open(ctx, s.databaseURL("postgres"), sqldb.Options{MaxConns: 1})
+	db, err := sqldb.Open(ctx, s.DatabaseURL("postgres"), sqldb.Options{MaxConns: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +78,7 @@ func (s *Servers) CreateDatabases(ctx context.Context) (map[string]string, error
 		if _, err := db.Exec(ctx, "CREATE DATABASE "+service); err != nil {
 			return nil, fmt.Errorf("create the database of %s: %w", service, err)
 		}
-		urls[service] = s.databaseURL(service)
+		urls[service] = s.DatabaseURL(service)
 	}
 	return urls, nil
 }

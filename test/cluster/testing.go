@@ -19,11 +19,13 @@ import (
 // testSettings make tests fast and patient.
 var testSettings = []string{
 	"USERS_ADMIN_EMAIL=" + AdminEmail, "USERS_ADMIN_PASSWORD=" + AdminPassword,
-	"USERS_PASSWORD_HASH_COST=insecure", "PAYMENTS_PROVIDER_DELAYS=false", "GATEWAY_RECOVERY=100ms",
+	"USERS_PASSWORD_HASH_COST=insecure", "USERS_REGISTRATIONS_PER_MINUTE=0", "PAYMENTS_PROVIDER_DELAYS=false", "GATEWAY_RECOVERY=100ms",
 	// The machine may be busy.
 	"GATEWAY_TIMEOUT=50s", "GATEWAY_TRY_TIMEOUT=20s", "GATEWAY_SLOW_TRY=20s", "GATEWAY_IN_FLIGHT=4096",
+	"GATEWAY_RATE_LIMITS=false", // all virtual users have one address
 	// Neither may clear away what got lost.
 	"ORDERS_DEADLINE=24h", "INVENTORY_HOLD_EXPIRY=48h",
+	"ORDERS_MAX_UNDECIDED_PER_CUSTOMER=0", // a few customers order by the hundred
 	"LOG_LEVEL=warn",
 }
 
@@ -60,7 +62,7 @@ func (c *Config) fillIn(t testing.TB) {
 	if c.Kind == InTest || c.Kind == OneProcess {
 		return
 	}
-	if c.AMQP == "" {
+	if c.AMQP == "" && c.Accounts == nil {
 		c.AMQP = rabbittest.URL(t)
 	}
 	switch {
@@ -116,16 +118,16 @@ func CreateDatabase(t testing.TB) string {
 	return rabbittest.At(t, server, func(u *url.URL) { u.Path = "/" + name })
 }
 
-// OwnServers starts a PostgreSQL and a RabbitMQ of the test's own, and stops them
-// when it ends.
-func OwnServers(t testing.TB) *Servers {
+// OwnServers starts a PostgreSQL and a RabbitMQ of the test's own, or only what the
+// command names, such as start-postgres. It stops them when the test ends.
+func OwnServers(t testing.TB, command ...string) *Servers {
 	t.Helper()
 	if !rabbittest.Available(t) {
 		t.Skipf("%s is not set, so the servers' packages may be missing: real servers are left out", rabbittest.Variable)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	s, err := StartServers(ctx, t.TempDir())
+	s, err := StartServers(ctx, t.TempDir(), command...)
 	if s != nil {
 		t.Cleanup(func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)

@@ -138,14 +138,15 @@ func empty(ctx context.Context, db sqldb.DB, service, table string) error {
 	return nil
 }
 
-// notifiedOnce checks that there is at most one mail of each kind about an order.
+// notifiedOnce checks that there is at most one mail of each kind about an order, and one
+// push to each browser.
 func notifiedOnce(ctx context.Context, db sqldb.DB) error {
 	twice, err := sqldb.All(ctx, db, func(r sqldb.Row) (s string, err error) {
 		var kind, orderID string
 		var n int
 		err = r.Scan(&kind, &orderID, &n)
 		return fmt.Sprintf("%d mails about %s of order %s", n, kind, orderID), err
-	}, `SELECT kind, order_id, count(*) FROM deliveries WHERE order_id <> '' GROUP BY kind, order_id, channel HAVING count(*) > 1`)
+	}, `SELECT kind, order_id, count(*) FROM deliveries WHERE order_id <> '' GROUP BY kind, order_id, channel, target HAVING count(*) > 1`)
 	if err != nil {
 		return fmt.Errorf("notifications: %w", err)
 	}

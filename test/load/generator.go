@@ -31,6 +31,8 @@ type Generator struct {
 	Users          int           // how many virtual users order at the same time
 	Interval       time.Duration // between two orders; 0: no wait
 	PaymentMethods []string      // taken in turns
+	// Registered is called for each new customer. It may be nil.
+	Registered func(ctx context.Context, customer *client.Client) error
 
 	admin *user
 
@@ -188,7 +190,10 @@ func (g *Generator) register(ctx context.Context) (*user, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register: %w", err)
 	}
-	return u, nil
+	if g.Registered == nil {
+		return u, nil
+	}
+	return u, u.call(ctx, func(api *client.Client) error { return g.Registered(ctx, api) })
 }
 
 // retryUntilAnswered calls until there is an answer.

@@ -25,8 +25,12 @@ type Bug struct {
 	Publish func(messages []bus.Message, errs []error)
 	// AckEarly acknowledges deliveries before they are handled.
 	AckEarly bool
+	// AckHalf acknowledges batches of which only the first half is handled.
+	AckHalf bool
 	// AckStale sends the acknowledgements of a broken session on the next session.
 	AckStale bool
+	// SleepsUnnoticed lets the clocks of the processes run while the machine sleeps.
+	SleepsUnnoticed bool
 }
 
 func (b *Bug) rewrite(service, sql string, args []any) (string, []any) {
@@ -58,4 +62,7 @@ func (b *Bug) published(messages []bus.Message, errs []error) {
 }
 
 func (b *Bug) acksEarly() bool { return b != nil && b.AckEarly }
+func (b *Bug) acksHalf() bool  { return b != nil && b.AckHalf }
 func (b *Bug) acksStale() bool { return b != nil && b.AckStale }
+
+func (b *Bug) sleepsUnnoticed() bool { return b != nil && b.SleepsUnnoticed }

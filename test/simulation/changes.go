@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"troupe/patterns/event"
 	"troupe/platform/sqldb"
 )
 
@@ -29,9 +30,10 @@ type trigger struct {
 // commonTriggers are those of every service.
 var commonTriggers = []trigger{
 	{"published", "INSERT ON outbox", "NEW.event_id", "''", "NEW.type", "NEW.body"},
-	{"relayed", "DELETE ON outbox", "OLD.event_id", "''", "OLD.type", "''"},
+	{"relayed", "DELETE ON outbox", "OLD.event_id", "''", "OLD.type", "OLD.body"},
 	{"handled", "INSERT ON inbox", "NEW.event_id", "''", "''", "''"},
 	{"handled", "UPDATE ON inbox", "NEW.event_id", "''", "''", "''"},
+	{"seen", "INSERT ON sim_seen", "NEW.event_id", "''", "''", "''"},
 	{"parked", "INSERT ON parked", "NEW.event_id", "''", "NEW.state", "NEW.last_error"},
 	{"parked", "UPDATE OF state ON parked", "NEW.event_id", "OLD.state", "NEW.state", "NEW.last_error"},
 	{"unparked", "DELETE ON parked", "OLD.event_id", "OLD.state", "''", "''"},
@@ -41,6 +43,7 @@ var commonTriggers = []trigger{
 var serviceTriggers = map[string][]trigger{
 	"orders": {
 		{"order", "INSERT ON orders", "NEW.id", "''", "NEW.status", "NEW.user_id || ' ' || NEW.deadline_at"},
+		{"order written", "UPDATE ON orders", "NEW.id", "''", "''", "''"},
 		{"order", "UPDATE OF status ON orders", "NEW.id", "OLD.status", "NEW.status", "NEW.user_id || ' ' || NEW.deadline_at"},
 	},
 	"inventory": {
@@ -60,8 +63,11 @@ const levels = "NEW.stocked || ' ' || NEW.available || ' ' || NEW.held || ' ' ||
 
 // createTriggers creates the triggers in a service's database.
 func createTriggers(ctx context.Context, db sqldb.DB, service string) error {
-	statements := []string{`CREATE TABLE sim_changes (n INTEGER PRIMARY KEY, what TEXT NOT NULL, id TEXT NOT NULL,
-		before TEXT NOT NULL, after TEXT NOT NULL, more TEXT NOT NULL)`}
+	statements := []string{
+		`CREATE TABLE sim_changes (n INTEGER PRIMARY KEY, what TEXT NOT NULL, id TEXT NOT NULL,
+		before TEXT NOT NULL, after TEXT NOT NULL, more TEXT NOT NULL)`,
+		"CREATE TABLE sim_seen (event_id TEXT PRIMARY KEY)",
+	}
 	for i, t := range slices.Concat(commonTriggers, serviceTriggers[service]) {
 		statements = append(statements, fmt.Sprintf(`CREATE TRIGGER sim_%d AFTER %s BEGIN
 			INSERT INTO sim_changes (what, id, before, after, more) VALUES ('%s', %s, %s, %s, %s); END`,
@@ -70,6 +76,19 @@ func createTriggers(ctx context.Context, db sqldb.DB, service string) error {
 	for _, s := range statements {
 		if _, err := db.Exec(ctx, s); err != nil {
 			return fmt.Errorf("create the triggers of %s: %w", service, err)
+		}
+	}
+	return nil
+}
+
+// recordSeen records the first time that an event was handled which has no row in inbox,
+// because its handler is idempotent.
+func recordSeen(ctx context.Context, tx sqldb.Tx, events []event.Envelope) error {
+	for _, e := range events {
+		_, err := tx.Exec(ctx, `INSERT INTO sim_seen (event_id) SELECT $1
+			WHERE NOT EXISTS (SELECT 1 FROM inbox WHERE event_id = $1) ON CONFLICT DO NOTHING`, e.ID)
+		if err != nil {
+			return err
 		}
 	}
 	return nil

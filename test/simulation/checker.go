@@ -3,8 +3,10 @@ package simulation
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"troupe/app"
 	"troupe/patterns/bus"
@@ -21,6 +23,7 @@ type checker struct {
 	published   map[string]*publishedEvent // by event id
 	accepted    map[string]bool            // event ids that the broker has accepted
 	handled     map[string]map[string]bool
+	repeatable  map[string]map[string]bool // handled by an idempotent handler, so perhaps again
 	parked      map[string]map[string]bool
 	transitions map[string]int // how often a reservation went from one state to another
 	parkCount   int            // how often an event was parked
@@ -32,6 +35,7 @@ type checker struct {
 	cancelled    map[string]bool    // orders of which inventory has handled the cancellation
 	charges      map[string]*charge // by payment id
 
+	slept      time.Duration // by the whole machine
 	violations []error
 }
 
@@ -48,19 +52,21 @@ type orderState struct {
 	eventTypes       []string // of all events about it
 	deadline         string   // in microseconds since 1970
 	paid             bool
-	payment          string // its payment's id, once there is one
-	paymentState     string // the payment's state
+	seen             time.Duration // for how long the machine had been awake when it was first seen; negative: it was not yet
+	lapsed           bool          // it was just cancelled because of its deadline
+	payment          string        // its payment's id, once there is one
+	paymentState     string        // the payment's state
 }
 
 func newChecker(topology bus.Topology, services []app.Service, l *labels) *checker {
 	c := &checker{
 		topology: topology, labels: l, published: map[string]*publishedEvent{}, transitions: map[string]int{}, accepted: map[string]bool{},
-		handled: map[string]map[string]bool{}, parked: map[string]map[string]bool{},
+		handled: map[string]map[string]bool{}, repeatable: map[string]map[string]bool{}, parked: map[string]map[string]bool{},
 		ordersByID: map[string]*orderState{}, stock: newStockLevels(),
 		reservations: map[string]*reservation{}, cancelled: map[string]bool{}, charges: map[string]*charge{},
 	}
 	for _, s := range services {
-		c.handled[s.Name], c.parked[s.Name] = map[string]bool{}, map[string]bool{}
+		c.handled[s.Name], c.repeatable[s.Name], c.parked[s.Name] = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	}
 	return c
 }
@@ -78,11 +84,11 @@ func (c *checker) check(service string, changes []change) {
 	touched := map[string]bool{}
 	for _, row := range changes {
 		switch row.what {
-		case "published":
-			c.eventPublished(service, row)
-		case "relayed":
-			c.eventRelayed(service, row)
+		case "published", "relayed": // see outboxChanged
 		case "handled":
+			c.eventHandled(service, row.id)
+		case "seen":
+			c.repeatable[service][row.id] = true
 			c.eventHandled(service, row.id)
 		case "parked":
 			c.eventParked(service, row)
@@ -102,6 +108,7 @@ func (c *checker) check(service string, changes []change) {
 			c.stock.set(row)
 		}
 	}
+	c.outboxChanged(service, changes)
 	for _, row := range changes {
 		if touched[row.id] {
 			delete(touched, row.id)
@@ -113,18 +120,40 @@ func (c *checker) check(service string, changes []change) {
 	}
 }
 
+// outboxChanged checks which events were added to an outbox and which have left it. A row
+// has the events of a transaction. When it is split, some of them come back in other rows.
+func (c *checker) outboxChanged(service string, changes []change) {
+	left := map[string]bool{}
+	for _, row := range changes {
+		if row.what != "published" && row.what != "relayed" {
+			continue
+		}
+		for body := range strings.SplitSeq(row.more, "\n") {
+			e, err := event.Decode([]byte(body))
+			switch {
+			case err != nil:
+				c.report("%s has an event in its outbox that cannot be read: %w", service, err)
+			case row.what == "relayed":
+				left[e.ID] = true
+			case left[e.ID]:
+				delete(left, e.ID)
+			default:
+				c.eventPublished(service, e, body)
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(left)) {
+		c.eventRelayed(service, id)
+	}
+}
+
 // eventPublished is called when an event was committed to an outbox.
-func (c *checker) eventPublished(service string, row change) {
-	if c.published[row.id] != nil {
-		c.report("%s published event %s twice", service, c.labels.short(row.id))
+func (c *checker) eventPublished(service string, e event.Envelope, body string) {
+	if c.published[e.ID] != nil {
+		c.report("%s published event %s twice", service, c.labels.short(e.ID))
 		return
 	}
-	e, err := event.Decode([]byte(row.more))
-	if err != nil {
-		c.report("%s published an event that cannot be read: %w", service, err)
-		return
-	}
-	p := &publishedEvent{Message: bus.Message{ID: row.id, Type: row.after, Body: []byte(row.more)}, about: e.CorrelationID, source: service}
+	p := &publishedEvent{Message: bus.Message{ID: e.ID, Type: e.Type, Body: []byte(body)}, about: e.CorrelationID, source: service}
 	c.add(p)
 	c.checkPreconditions(p, e)
 	if o := c.ordersByID[p.about]; o != nil {
@@ -141,9 +170,9 @@ func (c *checker) add(p *publishedEvent) {
 
 // eventRelayed is called when an event was deleted from its outbox: by now all its
 // consumers must be sure to get it.
-func (c *checker) eventRelayed(service string, row change) {
-	if !c.accepted[row.id] {
-		c.report("%s deleted %s from its outbox before the broker had accepted it", service, c.labels.event(c.published[row.id]))
+func (c *checker) eventRelayed(service, id string) {
+	if !c.accepted[id] {
+		c.report("%s deleted %s from its outbox before the broker had accepted it", service, c.labels.event(c.published[id]))
 	}
 }
 
@@ -163,7 +192,8 @@ func (c *checker) eventAcknowledged(service string, m bus.Message) {
 	}
 }
 
-// eventHandled is called when a service committed its inbox row for an event.
+// eventHandled is called when a service committed its inbox row for an event, or when an
+// idempotent handler has handled it for the first time.
 func (c *checker) eventHandled(service, id string) {
 	p := c.published[id]
 	switch {
@@ -171,7 +201,7 @@ func (c *checker) eventHandled(service, id string) {
 		c.report("%s handled event %s, which no service committed", service, c.labels.short(id))
 	case !slices.Contains(c.topology[p.Type], service):
 		c.report("%s handled %s, which it does not consume", service, c.labels.event(p))
-	case c.handled[service][id]:
+	case c.handled[service][id] && !c.repeatable[service][id]:
 		c.report("%s handled %s twice", service, c.labels.event(p))
 	}
 	c.handled[service][id] = true
@@ -192,7 +222,8 @@ func (c *checker) eventParked(service string, row change) {
 	c.parked[service][row.id] = true
 	c.parkCount++
 	c.markCancelled(service, row.id, false)
-	excused := strings.HasSuffix(row.more, "never acknowledged") || strings.Contains(row.more, errStorage.Error())
+	excused := strings.HasSuffix(row.more, "never acknowledged") || strings.Contains(row.more, errStorage.Error()) ||
+		strings.Contains(row.more, errFull.Error())
 	if row.after == "dead" || !excused {
 		c.report("%s could not handle %s, which is %s now: %s", service, c.labels.event(c.published[row.id]), row.after, row.more)
 	}
@@ -210,7 +241,7 @@ var orderTransitions = map[string][]string{
 func (c *checker) orderChanged(row change) {
 	o := c.ordersByID[row.id]
 	if o == nil {
-		o = &orderState{id: row.id}
+		o = &orderState{id: row.id, seen: -1}
 		o.user, o.deadline, _ = strings.Cut(row.more, " ")
 		c.ordersByID[row.id] = o
 		c.orders = append(c.orders, o)

@@ -39,7 +39,10 @@ func (r *run) choices() []choice {
 	choices = append(choices, choice{3, func() { r.advance(time.Duration(1+r.random.IntN(200)) * time.Millisecond) }},
 		choice{2, func() { r.advance(time.Duration(1+r.random.IntN(5)) * time.Second) }})
 	if r.active.has(longWaits) {
-		choices = append(choices, choice{1, func() { r.advance(time.Duration(10+r.random.IntN(140)) * time.Second) }})
+		choices = append(choices, choice{1, func() { r.wait(time.Duration(10+r.random.IntN(440)) * time.Second) }})
+	}
+	if r.active.has(sleeps) {
+		choices = append(choices, choice{1, r.sleep})
 	}
 	if r.active.has(duplicates) && len(r.checker.journal) > 0 {
 		choices = append(choices, choice{2, r.redeliver})
@@ -56,7 +59,7 @@ func (r *run) customerChoices() (choices []choice) {
 		choices = append(choices, choice{6, r.placeOrder})
 	}
 	return append(choices,
-		choice{1, r.cancelOrder}, choice{6, r.adminAction}, choice{1, r.changeProduct},
+		choice{1, r.cancelOrder}, choice{6, r.adminAction}, choice{1, r.changeProduct}, choice{1, r.republish},
 		choice{3, func() {
 			switch c := r.anyCustomer(); {
 			case c.deleted:
@@ -112,6 +115,12 @@ func (n *node) faultChoices(choices []choice) []choice {
 	case r.active.has(partitions) && r.maybe(30):
 		choices = append(choices, choice{1, n.partition})
 	}
+	switch {
+	case n.diskFull:
+		choices = append(choices, choice{2, n.clearDisk})
+	case r.active.has(fullDisks) && r.maybe(20):
+		choices = append(choices, choice{1, n.fillDisk})
+	}
 	if r.active.has(clockSkew) && r.maybe(20) {
 		choices = append(choices, choice{1, func() {
 			n.skew = r.randomSkew()
@@ -128,12 +137,6 @@ func (r *run) randomSkew() time.Duration {
 		skew *= 60
 	}
 	return skew
-}
-
-// advance lets time pass.
-func (r *run) advance(d time.Duration) {
-	r.now = r.now.Add(d)
-	r.history.wait(r.now.Sub(epoch), d)
 }
 
 // redeliver has the broker deliver an event again, however old it is.

@@ -49,6 +49,8 @@ func topologyWithCounter() bus.Topology {
 	for _, payload := range append(slices.Clip(countedEvents), events.SessionRevoked{}) { // as every service with a database must
 		topology[payload.EventType()] = append(slices.Clip(topology[payload.EventType()]), "counter")
 	}
+	requested := events.ProjectionRequested{}.EventType()
+	topology[requested] = slices.DeleteFunc(slices.Clone(topology[requested]), func(s string) bool { return s == "users" }) // it is not simulated
 	return topology
 }
 

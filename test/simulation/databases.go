@@ -57,6 +57,9 @@ func empty(ctx context.Context, db sqldb.DB) error {
 		if _, err := tx.Exec(ctx, "PRAGMA defer_foreign_keys = 1"); err != nil {
 			return err
 		}
+		if err := emptyAuditLog(ctx, tx); err != nil {
+			return err
+		}
 		for _, table := range append(tables, "sim_changes") { // again, because the triggers of the other tables wrote there
 			if slices.Contains(notEmptied, table) {
 				continue
@@ -67,6 +70,20 @@ func empty(ctx context.Context, db sqldb.DB) error {
 		}
 		return nil
 	})
+}
+
+// emptyAuditLog lets the retention of all entries end and deletes them.
+func emptyAuditLog(ctx context.Context, tx sqldb.Tx) error {
+	for _, statement := range []string{
+		"DELETE FROM audit_retention",
+		"INSERT INTO audit_retention (service, keep_from) SELECT DISTINCT service, 9223372036854775807 FROM audit_log",
+		"DELETE FROM audit_log",
+	} {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("empty the audit log: %w", err)
+		}
+	}
+	return nil
 }
 
 // Close closes the databases.

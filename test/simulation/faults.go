@@ -17,8 +17,10 @@ const (
 	lostConfirms                               // messages and confirmations get lost
 	duplicates                                 // messages are delivered again
 	lostProviderCalls                          // calls to the payment provider and its responses get lost
-	longWaits                                  // nothing happens for minutes
+	longWaits                                  // nothing happens for minutes but that time passes
 	clockSkew                                  // clocks differ and jump
+	sleeps                                     // the whole machine sleeps: nothing runs while time passes
+	fullDisks                                  // a database can be read but not written for a while
 )
 
 // faultRates are the percentages of runs that have each kind of fault.
@@ -38,6 +40,8 @@ var faultRates = []struct {
 	{lostProviderCalls, "lost provider calls", 50},
 	{longWaits, "long waits", 50},
 	{clockSkew, "skewed clocks", 40},
+	{sleeps, "sleeps", 40},
+	{fullDisks, "full disks", 30},
 }
 
 // drawProfile returns a random fault profile.

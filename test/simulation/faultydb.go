@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"troupe/platform/fault"
 	"troupe/platform/sqldb"
 )
 
@@ -12,6 +13,8 @@ var (
 	errCrashed = errors.New("the process has crashed")
 	errStorage = errors.New("the database fails for a moment")
 	errTimeout = errors.New("the provider does not answer")
+	// errFull is what a database returns that cannot store anything.
+	errFull = fault.New(fault.Unavailable, "storage_full", "no space left on the device")
 )
 
 // process is the fate of a service's process, counted in its operations: statements,
@@ -21,6 +24,7 @@ type process struct {
 	crashed    bool
 	untilError int    // operations until one fails without a crash
 	failure    string // what has failed without a crash
+	diskFull   bool   // the database can be read but not written
 }
 
 // forever is more operations than any simulation has.
@@ -43,6 +47,26 @@ func (p *process) operation() error {
 		return errStorage
 	}
 	return nil
+}
+
+// write is called before every statement that writes, and returns an error if it fails.
+func (p *process) write() error {
+	if !p.diskFull {
+		return nil
+	}
+	p.failure = errFull.Error()
+	return errFull
+}
+
+// fillDisk has every statement of the service fail that writes.
+func (n *node) fillDisk() {
+	n.run.record(n.name, "its disk is full")
+	n.diskFull, n.process.diskFull = true, true
+}
+
+func (n *node) clearDisk() {
+	n.run.record(n.name, "its disk has room again")
+	n.diskFull, n.process.diskFull = false, false
 }
 
 // faultyDB is a service's database with crashes and errors: the process may crash
@@ -147,6 +171,7 @@ func (t faultyTx) OnCommit(f func()) {
 
 func (t faultyTx) SkipLocked() string { return t.tx.SkipLocked() }
 func (t faultyTx) ForUpdate() string  { return t.tx.ForUpdate() }
+func (t faultyTx) ForShare() string   { return t.tx.ForShare() }
 
 func (t faultyTx) Run(ctx context.Context, b *sqldb.Batch) error { return sqldb.RunEach(ctx, t, b) }
 
@@ -161,6 +186,9 @@ type statements struct {
 func (s statements) ready(sql string) error {
 	if *s.failed == nil {
 		*s.failed = s.db.process.operation()
+	}
+	if *s.failed == nil && !strings.HasPrefix(strings.TrimLeft(sql, " \t\n("), "SELECT") {
+		*s.failed = s.db.process.write()
 	}
 	if *s.failed == nil && !*s.providerCalled && strings.Contains(sql, "provider_ledger") {
 		if *s.providerCalled = true; s.db.losesCall() {

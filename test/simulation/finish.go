@@ -49,14 +49,17 @@ func (r *run) checkDeadlines(ctx context.Context) error {
 	r.record("run", "only orders runs, without the broker")
 	orders := r.node("orders")
 	r.active = 0
+	if orders.diskFull {
+		orders.clearDisk()
+	}
 	if !orders.running() {
 		orders.restart()
 	}
 	if !orders.partitioned {
 		orders.partition()
 	}
-	for range 60 { // longer than any deadline, by any clock
-		r.advance(10 * time.Second)
+	for range 450 { // longer than any deadline, by any clock
+		r.advance(tick)
 		for _, l := range orders.loops {
 			for due, _ := l.due(r.now); due && orders.step(l) > 0; {
 			}
@@ -79,6 +82,9 @@ func (r *run) endFaults() {
 	r.active = 0
 	for _, n := range r.nodes {
 		n.crashingBatches = 0
+		if n.diskFull {
+			n.clearDisk()
+		}
 		if !n.running() {
 			n.restart()
 		}
@@ -113,7 +119,7 @@ func (r *run) settle(ctx context.Context) error {
 		default:
 			pause = min(2*pause, time.Minute)
 		}
-		r.advance(pause)
+		r.wait(pause)
 	}
 }
 
@@ -163,8 +169,10 @@ func (r *run) unfinished(ctx context.Context) error {
 		}
 	}
 	for _, c := range []struct{ service, what, sql string }{
-		{"payments", "open operations", "SELECT count(*) FROM payments WHERE due_at IS NOT NULL"},
-		{"notifications", "unsent mails", "SELECT count(*) FROM deliveries WHERE next_at IS NOT NULL"},
+		{"payments", "open operations", `SELECT count(*) FROM payments
+			WHERE due_at IS NOT NULL OR operations LIKE '%"status":"due"%' OR operations LIKE '%"status":"unknown"%'`},
+		{"payments", "leases", "SELECT count(*) FROM payment_leases"},
+		{"notifications", "unsent mails", "SELECT count(*) FROM deliveries WHERE next_at IS NOT NULL OR state = 'sending'"},
 		{"orders", "unprocessed facts", "SELECT count(*) FROM order_timeline WHERE pending"},
 		{"orders", "undecided orders", "SELECT count(*) FROM orders WHERE status = 'pending'"},
 	} {

@@ -12,6 +12,7 @@ import (
 	"troupe/app"
 	"troupe/patterns/bus"
 	"troupe/patterns/bus/sim"
+	"troupe/patterns/inbox"
 	"troupe/platform/sqldb"
 )
 
@@ -25,6 +26,7 @@ type node struct {
 	dirty       bool     // something was committed since
 	skew        time.Duration
 	partitioned bool // from the broker
+	diskFull    bool // the database can be read but not written
 
 	// The rest is lost with the process.
 	process         *process
@@ -57,15 +59,19 @@ func (n *node) now() time.Time { return n.run.now.Add(n.skew) }
 func (n *node) start() error {
 	r := n.run
 	n.process = newProcess()
+	n.process.diskFull = n.diskFull
 	db := faultyDB{DB: n.store, process: n.process, service: n.name, bug: r.bug, committed: &n.dirty, losesCall: n.losesCall}
 	service := n.service
 	service.Build = func(env app.Env) (app.Components, error) {
 		components, err := n.service.Build(env)
 		r.bug.edit(n.name, &components)
+		for i, h := range components.Handlers {
+			components.Handlers[i] = inbox.Then(h, recordSeen)
+		}
 		return components, err
 	}
 	instance, err := app.NewInstance(service, app.Dependencies{
-		Environ: map[string]string{"INVENTORY_DEMO_CATALOGUE": "false"}, Version: "simulation",
+		Environ: map[string]string{"INVENTORY_DEMO_CATALOGUE": "false", "NOTIFICATIONS_MAILS_PER_HOUR": "0", "NOTIFICATIONS_PUSHES_PER_HOUR": "0"}, Version: "simulation",
 		DB: db, Publisher: publisher{n, n.process}, JWKS: r.signer.JWKS(), Peers: map[string]string{},
 		Transport: http.DefaultTransport, Now: n.now, NewID: n.newID, Log: r.log,
 		After:  func(_ time.Duration, f func()) { n.responses = append(n.responses, f) },
@@ -186,6 +192,9 @@ func (n *node) consume() {
 	if n.crashingBatches > 0 {
 		n.crashingBatches--
 		n.process.untilCrash = r.random.IntN(3)
+	}
+	if r.bug.acksHalf() {
+		batch = batch[:(len(batch)+1)/2]
 	}
 	var err error
 	if !n.execute(func(ctx context.Context) { err = n.instance.Inbox.Consume(ctx, deliveries(batch)) }) {

@@ -38,7 +38,8 @@ func (c *checker) checkPreconditions(p *publishedEvent, e event.Envelope) {
 		if err := json.Unmarshal(e.Data, &cancelled); err != nil {
 			c.report("%s cannot be read: %w", c.labels.event(p), err)
 		}
-		if cancelled.Reason == "deadline" && !o.overdue(e) {
+		o.lapsed = cancelled.Reason == "deadline"
+		if o.lapsed && !o.overdue(e) {
 			c.report("%s is cancelled because of its deadline, which has not passed yet", c.labels.of(o.id))
 		}
 		if oneOf := cancelPreconditions[cancelled.Reason]; oneOf != nil {

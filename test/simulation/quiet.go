@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"troupe/platform/sqldb"
 )
 
 // checkQuiet checks what must hold when nothing is left to do.
 func (r *run) checkQuiet(ctx context.Context) error {
-	return errors.Join(r.checkOrders(), r.checkHandled(), r.checkCounts(ctx), r.checkAccounts(ctx), r.checkNotified(ctx), r.checkReconciled(ctx))
+	return errors.Join(r.checkOrders(), r.checkHandled(), r.checkTimelines(ctx), r.checkCounts(ctx), r.checkAccounts(ctx), r.checkNotified(ctx), r.checkReconciled(ctx))
 }
 
 // checkOrders checks that no request placed two orders.
@@ -31,6 +33,29 @@ func (r *run) checkHandled() error {
 		}
 	}
 	return nil
+}
+
+// checkTimelines checks that the timeline of every order has each event about it once: those
+// that orders has published, and those that it has consumed. The deletion of an account is
+// one more for each order of the customer that was there already.
+func (r *run) checkTimelines(ctx context.Context) error {
+	events := map[string]int{}
+	for _, p := range r.checker.journal {
+		if p.source == "orders" || slices.Contains(r.checker.topology[p.Type], "orders") {
+			events[p.about]++
+		}
+	}
+	var errs []error
+	_, err := sqldb.All(ctx, r.node("orders").store, func(row sqldb.Row) (none struct{}, err error) {
+		var id, timeline string
+		err = row.Scan(&id, &timeline)
+		entries := strings.Count(timeline, "\n") - strings.Count(timeline, "\tuser.deleted.v1\t")
+		if err == nil && entries != events[id] {
+			errs = append(errs, fmt.Errorf("the timeline of %s has %d entries about %d events", r.labels.of(id), entries, events[id]))
+		}
+		return none, err
+	}, "SELECT id, timeline FROM orders")
+	return errors.Join(append(errs, err)...)
 }
 
 // checkAccounts checks that notifications has the latest version of every account.

@@ -86,6 +86,11 @@ func (r *run) send(req *request) (status int, answer []byte) {
 	return status, answer
 }
 
+// republish has inventory publish all products again, which changes nothing.
+func (r *run) republish() {
+	r.send(&request{service: "inventory", method: http.MethodPost, path: "/republications", body: `{"projection":"products"}`, what: "has the products published again"})
+}
+
 // checkPlaced checks that a request places one order, however often it is sent.
 func (r *run) checkPlaced(req *request, answer []byte) {
 	var o struct{ ID string }

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -129,7 +130,7 @@ func (r *run) observe(ctx context.Context) error {
 		}
 		r.checker.check(n.name, cs)
 	}
-	return r.checker.err()
+	return errors.Join(r.checker.err(), r.checkSleep())
 }
 
 // ids makes UUIDv7s from the clock of the process that needs one and a counter.

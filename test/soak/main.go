@@ -9,24 +9,23 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"troupe/app"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, signals := app.HandleSignals()
 	o, err := parseOptions(os.Args[1:])
 	if err == nil {
 		err = soak(ctx, o, os.Stdout)
 	}
-	stop()
+	signals.Stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)

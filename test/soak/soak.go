@@ -95,8 +95,10 @@ func (r *run) start(ctx context.Context) (err error) {
 		return err
 	}
 	c := cluster.Config{Kind: cluster.OneProcess, Data: filepath.Join(r.dir, "data"), Output: r.log, Settings: []string{
-		"USERS_ADMIN_PASSWORD=" + cluster.AdminPassword, "LOG_LEVEL=warn", "USERS_PASSWORD_HASH_COST=insecure", "GATEWAY_RECOVERY=1s",
-		"ORDERS_DEADLINE=24h", "INVENTORY_HOLD_EXPIRY=48h", // neither may clear away what got lost
+		"USERS_ADMIN_PASSWORD=" + cluster.AdminPassword, "LOG_LEVEL=warn", "USERS_PASSWORD_HASH_COST=insecure", "USERS_REGISTRATIONS_PER_MINUTE=0",
+		"GATEWAY_RATE_LIMITS=false", "GATEWAY_RECOVERY=1s",
+		"GATEWAY_RECOVERY=1s",
+		"ORDERS_MAX_UNDECIDED_PER_CUSTOMER=0", "ORDERS_DEADLINE=24h", "INVENTORY_HOLD_EXPIRY=48h", // neither may clear away what got lost
 	}}
 	if c.Program, err = cluster.Build(ctx, r.dir); err != nil {
 		return err

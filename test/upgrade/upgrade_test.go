@@ -73,9 +73,9 @@ func TestDatabasesOfTheEarlierVersionAreUpgraded(t *testing.T) {
 func accountsAndSessionsAreKept(t *testing.T, s *upgraded) {
 	s.requireSame(t, s.grace, "/users/me", "me")
 	_, err := client.New(s.URL("gateway")).Login(t.Context(), "gone@example.com", password)
-	requireProblem(t, err, 401)
+	requireProblem(t, err, 400)
 
-	requireProblem(t, s.refresh(t, "ended-session"), 401)
+	requireProblem(t, s.refresh(t, "ended-session"), 400)
 	require.NoError(t, s.refresh(t, "session"), "an old session can be continued")
 	databases := s.open(t)
 	for _, service := range cluster.Backends() {
