@@ -5,8 +5,7 @@
 set -e
 
 if [ "$TROUPE_ENV" = production ]; then
-	# RABBITMQ_DEFAULT_PASS, as RabbitMQ's image calls it, is RABBITMQ_PASSWORD in .env.
-	known=$(env | sed -n 's/_DEFAULT_PASS=/_PASSWORD=/; s/^\([A-Z_]*_PASSWORD\)=.*development-only$/\1/p' | sort | tr '\n' ' ')
+	known=$(env | sed -n 's/^\([A-Z_]*_PASSWORD\)=.*development-only$/\1/p' | sort | tr '\n' ' ')
 	if [ -n "$known" ]; then
 		echo "The passwords in ${known% } are published with this project: choose your own for production in .env; see deploy/README.md" >&2
 		exit 1
