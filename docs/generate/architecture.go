@@ -39,13 +39,15 @@ func architectureDocument() ([]byte, error) {
 }
 
 func servicesTable() ([]byte, error) {
-	docs, err := readEvents("events")
+	docs, err := readEvents()
 	if err != nil {
 		return nil, err
 	}
 	published := map[string][]string{}
 	for _, d := range docs {
-		published[d.publisher] = append(published[d.publisher], d.eventType)
+		for _, publisher := range d.publishers {
+			published[publisher] = append(published[publisher], d.eventType)
+		}
 	}
 	var b bytes.Buffer
 	b.WriteString("| service | port | owns | publishes | consumes |\n|---|---|---|---|---|\n")

@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -18,17 +19,49 @@ import (
 // eventDoc is one event as its source describes it.
 type eventDoc struct {
 	eventType, publisher, meaning string
-	fields                        [][3]string // name, type, comment
+	fields                        []fieldDoc
+	publishers                    []string
+	structs                       map[string]structDoc // all that payloads contain, by their names
 }
+
+// requested is the file of the event that several services publish.
+const requested = "projections"
 
 const eventsIntro = `# Events
 
 Generated from ` + "`events/`" + ` by ` + "`make generate`" + `. Every event is a CloudEvents 1.0 JSON object in structured
 mode; the tables show its ` + "`data`" + `. Delivery is at least once and in any order.
+A time is RFC 3339 in UTC with six digits after the dot. The gateway
+shows all this at ` + "`/docs/events`" + `, with a JSON Schema of each payload (` + "`events/schemas`" + `) and an AsyncAPI 3 document
+(` + "`events/asyncapi.json`" + `).
+
+On RabbitMQ several events of one type may share a message to a service (CloudEvents' batched content mode, ` + "`EVENTS_PER_MESSAGE`" + `, ADR 13);
+a handler receives single events. An event that no service consumes is published only with ` + "`EVENTS_PUBLIC=true`" + `. Programs that are no services, in
+any language, read and publish events as [INTEGRATION.md](INTEGRATION.md) describes.
+
+## Consuming an event once
+
+The inbox records the id of each event in the transaction of its handler, so that a second delivery has no effect. A handler whose own
+key shows what it has handled (an upsert under the order's id) needs no such row: ` + "`inbox.Idempotent`" + `. A second delivery then reaches it, at any later
+time, and must change and publish nothing; test it with ` + "`servicetest.Twice`" + `. What fails is parked and retried in either case.
+
+## Changing an event
+
+**Add a field.** Within a major version a payload only gains optional fields, because earlier events are still in queues, in
+outboxes and among the dead letters, and consumers of an earlier version read events of this one. Consumers ignore members that they do not know.
+
+1. Add the field with ` + "`json:\"channel,omitempty\"`" + ` and a comment, and set it in ` + "`events/events_test.go`" + `.
+2. Run ` + "`go test ./events -update`" + `: it writes the next golden file, ` + "`order.paid.v1_2.json`" + `, beside the earlier ones, which stay as
+   they are and must remain readable.
+3. Run ` + "`make generate`" + `: it writes the schema. If the change is not additive, it writes nothing and names what would break.
+
+**Change anything else.** Add the type in its next major version (` + "`order.paid.v2`" + `) beside the old one, and publish it in its place.
+A consumer that moves to it takes events of the old type as well, from queues and from replicas of an earlier version, with an upcaster: a function
+from the old payload to the new one (` + "`inbox.Upcast`" + `). When no consumer is left, remove the old type from the topology.
 `
 
 func eventsDocument() ([]byte, error) {
-	docs, err := readEvents("events")
+	docs, err := readEvents()
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +74,11 @@ func eventsDocument() ([]byte, error) {
 	for _, d := range docs {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| field | type | |\n|---|---|---|\n", d.eventType, d.meaning)
 		for _, f := range d.fields {
-			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f[0], f[1], f[2])
+			meaning, err := f.meaning()
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", d.eventType, f.name, err)
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.name, f.typeName, meaning)
 		}
 	}
 	return b.Bytes(), nil
@@ -55,18 +92,27 @@ func consumers(eventType string) string {
 	return strings.Join(services, ", ")
 }
 
-func readEvents(dir string) ([]eventDoc, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+func readEvents() ([]eventDoc, error) {
+	files, err := filepath.Glob("events/*.go")
 	if err != nil {
 		return nil, err
 	}
 	var docs []eventDoc
+	structs := map[string]structDoc{}
 	for _, name := range files {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			return nil, err
 		}
 		docs = append(docs, eventsOf(file, strings.TrimSuffix(filepath.Base(name), ".go"))...)
+		maps.Copy(structs, structsOf(file))
+	}
+	for i := range docs {
+		docs[i].structs = structs
+		docs[i].publishers = []string{docs[i].publisher}
+		if docs[i].publisher == requested {
+			docs[i].publishers, docs[i].publisher = events.Requesters, strings.Join(events.Requesters, ", ")
+		}
 	}
 	slices.SortFunc(docs, func(a, b eventDoc) int { return strings.Compare(a.eventType, b.eventType) })
 	if len(docs) != len(events.Topology) {
@@ -84,20 +130,28 @@ func eventsOf(file *ast.File, publisher string) []eventDoc {
 		}
 	}
 	var docs []eventDoc
+	for name, s := range structsOf(file) {
+		if eventType, ok := types[name]; ok {
+			docs = append(docs, eventDoc{eventType: eventType, publisher: publisher, fields: s.fields, meaning: s.meaning})
+		}
+	}
+	return docs
+}
+
+// structsOf returns the structs of a file by their names.
+func structsOf(file *ast.File) map[string]structDoc {
+	structs := map[string]structDoc{}
 	for _, d := range file.Decls {
 		g, ok := d.(*ast.GenDecl)
 		if !ok || g.Tok != token.TYPE {
 			continue
 		}
 		spec := g.Specs[0].(*ast.TypeSpec)
-		if eventType, ok := types[spec.Name.Name]; ok {
-			docs = append(docs, eventDoc{
-				eventType: eventType, publisher: publisher, fields: fieldsOf(spec.Type.(*ast.StructType)),
-				meaning: meaningOf(oneLine(g.Doc), spec.Name.Name),
-			})
+		if s, ok := spec.Type.(*ast.StructType); ok && spec.Name.IsExported() && spec.Name.Name != "Time" {
+			structs[spec.Name.Name] = structDoc{meaning: meaningOf(oneLine(g.Doc), spec.Name.Name), fields: fieldsOf(s)}
 		}
 	}
-	return docs
+	return structs
 }
 
 // meaningOf returns the comment of an event type without the type's name, which it
@@ -120,11 +174,18 @@ func returned(f *ast.FuncDecl) string {
 	return text
 }
 
-func fieldsOf(s *ast.StructType) [][3]string {
-	var fields [][3]string
+func fieldsOf(s *ast.StructType) []fieldDoc {
+	var fields []fieldDoc
 	for _, f := range s.Fields.List {
-		name, _, _ := strings.Cut(reflect.StructTag(strings.Trim(f.Tag.Value, "`")).Get("json"), ",")
-		fields = append(fields, [3]string{name, typeName(f.Type), oneLine(f.Doc, f.Comment)})
+		tag := reflect.StructTag(strings.Trim(f.Tag.Value, "`"))
+		name, options, _ := strings.Cut(tag.Get("json"), ",")
+		comment := oneLine(f.Doc, f.Comment)
+		if text, ok := strings.CutPrefix(comment, f.Names[0].Name+" "); ok {
+			comment = strings.TrimPrefix(text, "is ")
+		}
+		fields = append(fields, fieldDoc{
+			name: name, typeName: typeName(f.Type), comment: comment, optional: options == "omitempty", expr: f.Type, tag: tag,
+		})
 	}
 	return fields
 }
@@ -132,6 +193,9 @@ func fieldsOf(s *ast.StructType) [][3]string {
 func typeName(e ast.Expr) string {
 	switch t := e.(type) {
 	case *ast.Ident:
+		if t.Name == "Time" {
+			return "time"
+		}
 		return t.Name
 	case *ast.ArrayType:
 		return "list of " + typeName(t.Elt)

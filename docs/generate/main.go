@@ -1,6 +1,7 @@
 // Command generate writes the documents that follow from the code: EVENTS.md,
-// SETTINGS.md and the table of services in ARCHITECTURE.md. With -check it writes
-// nothing and fails if one of them is stale.
+// SETTINGS.md, the schemas of the events, their AsyncAPI document and their page, the
+// table of services in ARCHITECTURE.md, and RabbitMQ's definitions.
+// With -check it writes nothing and fails if one of them is stale.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"go/ast"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -21,13 +23,39 @@ func main() {
 		"docs/ARCHITECTURE.md": architectureDocument,
 		"docs/EVENTS.md":       eventsDocument,
 		"docs/SETTINGS.md":     settingsDocument,
+
+		"deploy/rabbitmq/definitions.json":                definitionsDocument,
+		"events/asyncapi.json":                            asyncAPIDocument,
+		"services/gateway/internal/catalogue/events.html": catalogueDocument,
 	} {
 		errs = append(errs, generate(path, write, *check))
 	}
+	errs = append(errs, generateSchemas(*check))
 	if err := errors.Join(errs...); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
+}
+
+// generateSchemas writes the schemas of the events, if none of them breaks what was
+// published.
+func generateSchemas(check bool) error {
+	documents, err := schemaDocuments()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for path, document := range documents {
+		errs = append(errs, generate(path, func() ([]byte, error) { return document, nil }, check))
+	}
+	present, err := filepath.Glob(schemaFolder + "/*.json")
+	errs = append(errs, err)
+	for _, path := range present {
+		if documents[filepath.ToSlash(path)] == nil {
+			errs = append(errs, fmt.Errorf("%s: there is no such event: remove the file if no consumer or publisher is left", path))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func generate(path string, write func() ([]byte, error), check bool) error {

@@ -20,8 +20,18 @@ Generated from the structs that read them by ` + "`make generate`" + `. Settings
 one has a default that works, and a bad value stops the start with a sentence that names it. A setting that was renamed
 is still read by its former name, with a warning in the log.
 
+White space, line feeds and invisible characters at the ends of a value are removed, as they come with a secret that was made
+from a file; inside a value, control characters stop the start. A password that begins or ends with a blank is refused.
+
 Besides those below, each service listens on ` + "`NAME_LISTEN`" + ` (` + "`ORDERS_LISTEN=0.0.0.0:8002`" + `; default: its own port
 on 127.0.0.1) and is called at ` + "`NAME_URL`" + ` (` + "`ORDERS_URL=http://orders:8002`" + `; default: its own port on this host).
+
+` + "`NAME_METRICS_LISTEN`" + ` (` + "`GATEWAY_METRICS_LISTEN=0.0.0.0:9100`" + `) serves the metrics of a service on a port of its own, and
+` + "`/metrics`" + ` on its usual port is 404. With ` + "`NAME_DOCS=false`" + ` (` + "`GATEWAY_DOCS=false`" + `) so are ` + "`/docs`" + ` and ` + "`/openapi.json`" + `.
+
+` + "`NAME_TLS_CERT`" + ` and ` + "`NAME_TLS_KEY`" + ` are the paths of the PEM files of a certificate, with its chain, and of its private key. With
+both, the service speaks HTTPS, and HTTP/2 to clients that can. Files that are replaced are used for new connections.
+` + "`NAME_HOSTS`" + ` adds names to those of ` + "`TROUPE_HOSTS`" + ` for one service.
 `
 
 // settingsDocument returns a table of every struct field with an env tag, by folder.
