@@ -23,10 +23,11 @@ fmt: ## Format
 
 generate: ## Write the generated documents
 	$(GO) run ./docs/generate
+	$(GO) -C tools/console run .
 	$(GO) test ./services -run TestTheDocumentsBuiltIntoTheGatewayAreCurrent -update
 
 verify: generate ## Fail if a generated document is stale
-	git diff --exit-code -- docs deploy/rabbitmq events services/gateway/internal/catalogue services/gateway/internal/openapi/documents go.mod go.sum
+	git diff --exit-code -- docs deploy/rabbitmq events services/gateway/internal/catalogue services/gateway/internal/openapi/documents services/console/internal/ui/dist go.mod go.sum
 
 bench: ## Measure: orders per second, CPU per order, memory
 	$(GO) run ./bench
