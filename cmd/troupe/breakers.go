@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
-	"text/tabwriter"
 	"time"
 )
 
@@ -34,7 +31,10 @@ type circuitBreaker struct {
 	} `json:"history"`
 }
 
-type listBreakers struct{ operator }
+type listBreakers struct {
+	operator
+	listing
+}
 
 // Run lists the circuit breakers.
 func (c listBreakers) Run(ctx context.Context) error {
@@ -48,24 +48,23 @@ func (c listBreakers) Run(ctx context.Context) error {
 	if err := admin.Get(ctx, "/admin/breakers", &list); err != nil {
 		return err
 	}
-	return printBreakers(os.Stdout, list.Items)
+	return printBreakers(c.listing, list.Items)
 }
 
-func printBreakers(w io.Writer, breakers []circuitBreaker) error {
-	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "UPSTREAM\tSTATE\tFORCED\tCALLS\tFAILURES\tSLOW\tREFUSED\tSINCE\tREASON")
-	for _, b := range breakers {
-		forced, since, reason := "no", "the start", ""
-		if b.Forced {
-			forced = "yes"
-		}
-		if len(b.History) > 0 {
-			since, reason = b.Since.Format(time.RFC3339), b.History[0].Reason
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n",
-			b.Upstream, b.State, forced, b.Calls, b.Failures, b.Slow, b.Refused, since, reason)
+func printBreakers(l listing, breakers []circuitBreaker) error {
+	return printList(l, breakers, "the gateway has no circuit breakers",
+		"UPSTREAM\tSTATE\tFORCED\tCALLS\tFAILURES\tSLOW\tREFUSED\tSINCE\tREASON", circuitBreaker.row)
+}
+
+func (b circuitBreaker) row() string {
+	forced, since, reason := "no", "the start", ""
+	if b.Forced {
+		forced = "yes"
 	}
-	return table.Flush()
+	if len(b.History) > 0 {
+		since, reason = b.Since.Format(time.RFC3339), b.History[0].Reason
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s", b.Upstream, b.State, forced, b.Calls, b.Failures, b.Slow, b.Refused, since, reason)
 }
 
 // breakerFlags are the flags of commands that set one circuit breaker.
@@ -100,5 +99,5 @@ func (f breakerFlags) set(ctx context.Context, state string) error {
 	if err := admin.Put(ctx, "/admin/breakers/"+url.PathEscape(f.Upstream), body, &b); err != nil {
 		return err
 	}
-	return printBreakers(os.Stdout, []circuitBreaker{b})
+	return printBreakers(listing{}, []circuitBreaker{b})
 }

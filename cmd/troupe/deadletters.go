@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"troupe/app"
@@ -61,19 +60,25 @@ type parkedEvent struct {
 	Attempts    int       `json:"attempts"`
 	LastError   string    `json:"last_error"`
 	FirstFailed time.Time `json:"first_failed"`
-	NextTry     time.Time `json:"next_try"`
-	Body        string    `json:"body"`
+	NextTry     time.Time `json:"next_try,omitzero"`
+	Body        string    `json:"body,omitempty"`
 }
 
 type listDeadLetters struct {
 	deadLetterFlags
+	listing
 	State string `enum:"dead,retry,all" default:"dead" help:"dead: no more attempts; retry: waiting for the next attempt; all: both."`
+}
+
+// listedEvent is a parked event with the service that could not handle it.
+type listedEvent struct {
+	Service string `json:"service"`
+	parkedEvent
 }
 
 // Run lists the parked events and dead letters of every service.
 func (c listDeadLetters) Run(ctx context.Context) error {
-	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "SERVICE\tEVENT\tTYPE\tSTATE\tATTEMPTS\tSINCE\tERROR")
+	var all []listedEvent
 	for _, service := range consumers() {
 		api, err := c.client(ctx, service)
 		if err != nil {
@@ -85,12 +90,15 @@ func (c listDeadLetters) Run(ctx context.Context) error {
 		if err := api.Get(ctx, "/dead-letters?limit=1000&state="+strings.TrimPrefix(c.State, "all"), &list); err != nil {
 			return fmt.Errorf("%s: %w; if it listens elsewhere, add --at %s=URL", service, err, service)
 		}
-		for _, l := range list.Items {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
-				service, l.EventID, l.Type, l.State, l.Attempts, l.FirstFailed.Format(time.RFC3339), l.LastError)
+		for _, item := range list.Items {
+			all = append(all, listedEvent{service, item})
 		}
 	}
-	return table.Flush()
+	return printList(c.listing, all, "no event is parked in this state", "SERVICE\tEVENT\tTYPE\tSTATE\tATTEMPTS\tSINCE\tERROR", listedEvent.row)
+}
+
+func (l listedEvent) row() string {
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s\t%s", l.Service, l.EventID, l.Type, l.State, l.Attempts, l.FirstFailed.Format(time.RFC3339), l.LastError)
 }
 
 type showDeadLetter struct {

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"troupe/client"
@@ -27,25 +25,26 @@ type delivery struct {
 	ID        string    `json:"id"`
 	Kind      string    `json:"kind"`
 	Channel   string    `json:"channel"`
-	WebhookID string    `json:"webhook_id"`
-	UserID    string    `json:"user_id"`
-	OrderID   string    `json:"order_id"`
+	WebhookID string    `json:"webhook_id,omitempty"`
+	UserID    string    `json:"user_id,omitempty"`
+	OrderID   string    `json:"order_id,omitempty"`
 	State     string    `json:"state"`
 	Attempts  int       `json:"attempts"`
-	Reply     string    `json:"reply"`
-	NextAt    time.Time `json:"next_at"`
+	Reply     string    `json:"reply,omitempty"`
+	NextAt    time.Time `json:"next_at,omitzero"`
 	CreatedAt time.Time `json:"created_at"`
 	Log       []struct {
 		N       int       `json:"n"`
 		Phase   string    `json:"phase"`
 		State   string    `json:"state"`
-		Reply   string    `json:"reply"`
+		Reply   string    `json:"reply,omitempty"`
 		EndedAt time.Time `json:"ended_at"`
-	} `json:"log"`
+	} `json:"log,omitempty"`
 }
 
 type listDeliveries struct {
 	operator
+	listing
 	State   string `help:"Only those in this state: queued, waiting, sending, sent, deferred, unknown, rejected, expired, suppressed, superseded, bounced or complained."`
 	Channel string `enum:"email,push,webhook," default:"" help:"Only those of this channel: email, push or webhook."`
 	Kind    string `help:"Only those about this, such as order.paid; for webhooks order.paid.v1."`
@@ -60,8 +59,7 @@ func (c listDeliveries) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "DELIVERY\tCHANNEL\tKIND\tSTATE\tATTEMPTS\tCREATED\tORDER\tREPLY")
+	var all []delivery
 	query := url.Values{}
 	for name, value := range map[string]string{"state": c.State, "channel": c.Channel, "kind": c.Kind, "order_id": c.Order, "user_id": c.User} {
 		if value != "" {
@@ -77,16 +75,18 @@ func (c listDeliveries) Run(ctx context.Context) error {
 		if err := admin.Get(ctx, "/deliveries?"+query.Encode(), &page); err != nil {
 			return err
 		}
-		for _, d := range page.Items {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", d.ID, d.Channel, d.Kind, d.State, d.Attempts, d.CreatedAt.Format(time.RFC3339), d.OrderID, d.Reply)
-		}
+		all = append(all, page.Items...)
 		if page.NextCursor == "" {
 			break
 		}
 		left -= len(page.Items)
 		query.Set("cursor", page.NextCursor)
 	}
-	return table.Flush()
+	return printList(c.listing, all, "no delivery is like that", "DELIVERY\tCHANNEL\tKIND\tSTATE\tATTEMPTS\tCREATED\tORDER\tREPLY", delivery.row)
+}
+
+func (d delivery) row() string {
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s", d.ID, d.Channel, d.Kind, d.State, d.Attempts, d.CreatedAt.Format(time.RFC3339), d.OrderID, d.Reply)
 }
 
 type oneDelivery struct {

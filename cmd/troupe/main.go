@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/alecthomas/kong"
 
@@ -28,12 +29,18 @@ type commands struct {
 	Relay       relayCommand       `cmd:"" help:"Publish the events of another program, such as a monolith, from an outbox table in its database."`
 	Serve       serveCommand       `cmd:"" help:"Run one service by itself, on the servers of DATABASE_URL and AMQP_URL."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that lets a shell complete commands and flags."`
+	Complete    completeCommand    `cmd:"" hidden:""`
+	ShowVersion versionFlag        `name:"version" help:"Print the version and end."`
 }
 
 func main() {
 	ctx, signals := app.HandleSignals()
 	defer signals.Stop()
 	app.TidyEnvironment()
+	if os.Getenv("TROUPE_DATA") == "" {
+		_ = os.Unsetenv("TROUPE_DATA") // kong would take it for the current folder
+	}
 	cli := kong.Parse(&commands{},
 		kong.Name("troupe"),
 		kong.Description("An order back-end of six services that cooperate by events: a choreography saga."),

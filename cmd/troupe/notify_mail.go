@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -110,7 +108,10 @@ type suppression struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-type listSuppressions struct{ operator }
+type listSuppressions struct {
+	operator
+	listing
+}
 
 // Run lists the newest suppressions.
 func (c listSuppressions) Run(ctx context.Context) error {
@@ -118,8 +119,7 @@ func (c listSuppressions) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "ADDRESS\tREASON\tSINCE\tDETAIL")
+	var all []suppression
 	for cursor := ""; ; {
 		var page struct {
 			Items      []suppression `json:"items"`
@@ -128,13 +128,15 @@ func (c listSuppressions) Run(ctx context.Context) error {
 		if err := admin.Get(ctx, "/suppressions?limit=100&cursor="+url.QueryEscape(cursor), &page); err != nil {
 			return err
 		}
-		for _, s := range page.Items {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Address, s.Reason, s.CreatedAt.Format(time.RFC3339), s.Detail)
-		}
+		all = append(all, page.Items...)
 		if cursor = page.NextCursor; cursor == "" {
-			return table.Flush()
+			return printList(c.listing, all, "the suppression list is empty", "ADDRESS\tREASON\tSINCE\tDETAIL", suppression.row)
 		}
 	}
+}
+
+func (s suppression) row() string {
+	return fmt.Sprintf("%s\t%s\t%s\t%s", s.Address, s.Reason, s.CreatedAt.Format(time.RFC3339), s.Detail)
 }
 
 type addSuppression struct {

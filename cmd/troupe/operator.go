@@ -23,7 +23,7 @@ const (
 // operator holds the flags of commands that call a running system as its admin.
 type operator struct {
 	URL           string `default:"http://127.0.0.1:8000" env:"TROUPE_URL" help:"The gateway of the running system."`
-	Data          string `default:".troupe" type:"path" help:"Data folder of 'troupe up', where the admin's password is kept."`
+	Data          string `default:".troupe" env:"TROUPE_DATA" type:"path" help:"Data folder of 'troupe up', where the admin's password is kept."`
 	AdminEmail    string `default:"admin@troupe.local" env:"USERS_ADMIN_EMAIL,ADMIN_EMAIL" help:"The admin's address."`
 	AdminPassword string `env:"USERS_ADMIN_PASSWORD,ADMIN_PASSWORD" help:"The admin's password; default: the one kept in the data folder."`
 	Token         string `env:"TROUPE_TOKEN" help:"An admin's access token, instead of a password."`

@@ -12,7 +12,8 @@ import (
 
 type orderCommand struct {
 	operator
-	ID string `arg:"" help:"The order's id."`
+	ID   string `arg:"" help:"The order's id."`
+	JSON bool   `help:"Print JSON, for programs."`
 }
 
 // Run prints the order and its timeline.
@@ -28,6 +29,12 @@ func (c orderCommand) Run(ctx context.Context) error {
 	steps, err := api.Timeline(ctx, c.ID)
 	if err != nil {
 		return err
+	}
+	if c.JSON {
+		return writeJSON(os.Stdout, struct {
+			Order    client.Order           `json:"order"`
+			Timeline []client.TimelineEntry `json:"timeline"`
+		}{o, steps})
 	}
 	printOrder(os.Stdout, o)
 	printSteps(os.Stdout, o.CreatedAt, steps)

@@ -18,7 +18,7 @@ import (
 )
 
 type upCommand struct {
-	Data        string         `default:".troupe" type:"path" help:"Folder for the databases and the admin's password."`
+	Data        string         `default:".troupe" env:"TROUPE_DATA" type:"path" help:"Folder for the databases and the admin's password."`
 	Ephemeral   bool           `help:"Use a temporary folder and remove it at the end."`
 	Distributed bool           `help:"Run a process for each service on the servers of DATABASE_URL and AMQP_URL."`
 	Port        map[string]int `placeholder:"SERVICE=PORT" help:"Listen elsewhere, for example --port gateway=9000 (0: any free port)."`
@@ -27,6 +27,9 @@ type upCommand struct {
 // Run runs the system until ctx ends.
 func (c upCommand) Run(ctx context.Context, signals *app.Signals) error {
 	environ := app.Environ(os.Environ())
+	if err := c.refuseServers(environ); err != nil {
+		return err
+	}
 	environ["LOG_LEVEL"] = cmp.Or(environ["LOG_LEVEL"], "warn")
 	if err := c.applyPorts(environ); err != nil {
 		return err
@@ -47,10 +50,21 @@ func (c upCommand) Run(ctx context.Context, signals *app.Signals) error {
 	return c.runInProcess(ctx, environ, admin)
 }
 
+// refuseServers returns an error if a server is set that this process would not use: what
+// is stored in the data folder is not in the database that the operator named.
+func (c upCommand) refuseServers(environ map[string]string) error {
+	for _, name := range []string{"DATABASE_URL", "AMQP_URL"} {
+		if environ[name] != "" && !c.Distributed {
+			return fmt.Errorf("%s is set, but 'troupe up' runs everything in one process on SQLite files and would not use it: "+
+				"add --distributed to run a process for each service on your servers, run one service by itself with 'troupe serve NAME', or unset %s", name, name)
+		}
+	}
+	return nil
+}
+
 // runInProcess runs everything in this process, on SQLite.
 func (c upCommand) runInProcess(ctx context.Context, environ map[string]string, admin *admin) error {
 	began := time.Now()
-	environ["DATABASE_URL"], environ["AMQP_URL"] = "", ""
 	system, err := app.Start(ctx, app.Config{Services: services.All, Environ: environ, Version: app.Version, ReloadOnHangup: true})
 	if errors.Is(err, app.ErrStoppedEarly) {
 		return nil

@@ -104,7 +104,7 @@ func (b bound) check(r *http.Request) error {
 			return errIdempotencyKey
 		}
 	}
-	return b.checkRepetition(r.URL)
+	return b.checkQuery(r.URL)
 }
 
 const idempotencyKey = "Idempotency-Key"
@@ -113,21 +113,6 @@ const idempotencyKey = "Idempotency-Key"
 // none, and the repetition that it is to make harmless would place a second order.
 func isOneKey(values []string) bool {
 	return len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) != ""
-}
-
-// checkRepetition returns an error if the query has a parameter of the operation twice:
-// the gateway, this service and the client's author could each read another value.
-func (b bound) checkRepetition(u *url.URL) error {
-	if !strings.ContainsRune(u.RawQuery, '&') {
-		return nil
-	}
-	values := u.Query()
-	for _, name := range b.query {
-		if len(values[name]) > 1 {
-			return fault.New(fault.Malformed, "query_repeated", "the query has the parameter %s more than once; send it once", name)
-		}
-	}
-	return nil
 }
 
 func isStorable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }

@@ -24,7 +24,9 @@
 //     the required role is 403. So strangers learn nothing from the checks below. An
 //     operation that everybody may call ignores an invalid token.
 //  3. URL and headers. The path, the query and every header that the input binds
-//     must be UTF-8 text without U+0000 (400).
+//     must be UTF-8 text without U+0000 (400). A query parameter that is sent twice is
+//     400, and one that the operation does not have is 422, with the one that was
+//     probably meant.
 //  4. Content-Encoding and Content-Type. A body is JSON, or the media type in the
 //     contentType tag of Body; application/x-www-form-urlencoded becomes an object
 //     of strings, bound by their json names. PATCH takes merge patches (RFC 7396) too.
@@ -47,7 +49,7 @@
 //     form that is to ignore unknown members has a field
 //     `_ struct{} "additionalProperties:\"true\""`. JSON bodies must not have it,
 //     because encoding/json would then bind "Quantity" without validation. null
-//     for a list is 422 too. Unknown query parameters are ignored.
+//     for a list is 422 too.
 //
 // # What is answered
 //

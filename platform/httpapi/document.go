@@ -122,6 +122,19 @@ func documentMergePatch(op *huma.Operation) {
 	}
 }
 
+// documentGrants lists the values of grant_type. It is in the document alone, where huma
+// does not look when it validates: OAuth has an error code for another grant.
+func documentGrants(op *huma.Operation, schemas huma.Registry, grants []string) {
+	if grants == nil {
+		return
+	}
+	form := op.RequestBody.Content[formType].Schema
+	if form.Ref != "" {
+		form = schemas.SchemaFromRef(form.Ref)
+	}
+	form.Properties["grant_type"].Extensions = map[string]any{"enum": grants}
+}
+
 // forbidNullArrays removes null from the types of all lists, where huma puts it: null
 // would evade minItems, and clients would have to expect it in responses.
 func forbidNullArrays(document *huma.OpenAPI, op *huma.Operation) {

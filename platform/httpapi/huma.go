@@ -46,8 +46,8 @@ func (humaAPI) Transform(ctx huma.Context, _ string, v any) (any, error) {
 		v = validationProblem(ctx.Context(), m)
 	}
 	if p, ok := v.(*problem); ok {
-		if o, _ := ctx.Operation().Metadata[optionsKey].(operation); o.oauth {
-			p.OAuth = oauthError(p)
+		if o, _ := ctx.Operation().Metadata[optionsKey].(operation); o.grants != nil {
+			p.setOAuth()
 		}
 		_, w := humago.Unwrap(ctx)
 		recordCause(w, p)
@@ -67,6 +67,7 @@ func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
 	names := boundBy(op)
 	forbidNullArrays(d.api.huma.OpenAPI(), op)
 	documentMergePatch(op)
+	documentGrants(op, d.api.huma.OpenAPI().Components.Schemas, o.grants)
 	if o.described {
 		return
 	}
@@ -112,8 +113,8 @@ func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
 // operation is one of OAuth's.
 func (o operation) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(r.Context(), err)
-	if o.oauth {
-		p.OAuth = oauthError(p)
+	if o.grants != nil {
+		p.setOAuth()
 	}
 	writeProblem(w, p)
 }

@@ -93,7 +93,7 @@ func TestInputIsAcceptedOrRefusedWithACode(t *testing.T) {
 		"an empty form":               {signin, "", form, 400, "malformed_body", "needs a body"},
 		"the list":                    {"GET /orders?limit=5", "", "", 200, "", `"items":[],"next_cursor"`},
 		"a list with a body":          {"GET /orders", "{", "text/plain", 200, "", ""},
-		"an unknown query parameter":  {"GET /orders?utm=5", "", "", 200, "", ""},
+		"an unknown query parameter":  {"GET /orders?utm=5", "", "", 422, "query_unknown", `"location":"query.utm"`},
 		"a limit too large":           {"GET /orders?limit=101", "", "", 422, "validation_failed", `"location":"query.limit"`},
 		"a limit that is no number":   {"GET /orders?limit=all", "", "", 422, "validation_failed", `"location":"query.limit"`},
 		"a cursor of another list":    {"GET /orders?cursor=abc", "", "", 422, "cursor_invalid", `"location":"query.cursor"`},

@@ -62,7 +62,8 @@ func newTracedAPI() (*API, *tracetest.SpanRecorder) {
 	a := newTestAPI()
 	a.tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("")
 	Get(a, "/orders/{id}", func(_ context.Context, in *struct {
-		ID string `path:"id"`
+		ID     string `path:"id"`
+		Secret string `query:"secret"`
 	},
 	) (*nothing, error) {
 		if in.ID == "2" {

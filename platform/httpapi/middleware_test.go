@@ -70,7 +70,7 @@ func TestTheAccessLogHasEveryRequestAndNoSecret(t *testing.T) {
 	lines := s.logged(t)
 	require.Len(t, lines, 6)
 	require.Subset(t, lines[0], map[string]any{
-		"level": "INFO", "method": "GET", "path": "/orders/1", "status": 200.0, "request_id": "r1", "trace_id": trace,
+		"level": "INFO", "method": "GET", "path": "/orders/1", "status": 422.0, "request_id": "r1", "trace_id": trace,
 	})
 	require.Subset(t, lines[1], map[string]any{"level": "ERROR", "status": 500.0, "error": "the disk is on fire"})
 	require.NotEmpty(t, lines[1]["request_id"])

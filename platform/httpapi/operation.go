@@ -21,7 +21,7 @@ type operation struct {
 	role        auth.Role // "" for any
 	summary     string
 	status      int
-	oauth       bool
+	grants      []string                  // of OAuth 2.0, if the operation issues tokens
 	maxBody     int64                     // bytes
 	admit       func(*http.Request) error // nil: every request
 	described   bool                      // only in the document
@@ -50,9 +50,11 @@ func Summary(summary string) Option { return func(o *operation) { o.summary = su
 // an Out without a Body.
 func Status(code int) Option { return func(o *operation) { o.status = code } }
 
-// OAuthErrors adds the member "error" of RFC 6749, section 5.2, to the operation's problem
-// documents, so that OAuth clients can read them.
-func OAuthErrors() Option { return func(o *operation) { o.oauth = true } }
+// OAuthGrants is for the operation that issues tokens. It adds the members "error" and
+// "error_description" of RFC 6749, section 5.2, to its problem documents, so that OAuth
+// clients can read them, and lists the grants in the document. The operation itself refuses
+// others, by a code of its own.
+func OAuthGrants(types ...string) Option { return func(o *operation) { o.grants = types } }
 
 // BodyLimit sets the largest size of the operation's body, in bytes, up to [MaxBody].
 // The default is [DefaultBody].

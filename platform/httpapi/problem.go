@@ -38,14 +38,15 @@ var statuses = [...]int{
 
 // problem is a problem document (RFC 9457).
 type problem struct {
-	Type     string         `json:"type" doc:"urn:troupe:problem:<code>, or about:blank where there is no code"`
-	Title    string         `json:"title" doc:"The status in words"`
-	Status   int            `json:"status"`
-	Detail   string         `json:"detail" doc:"What is wrong with this request and what to do about it"`
-	Instance string         `json:"instance,omitempty" doc:"urn:troupe:request:<X-Request-Id>; name it when you ask for help"`
-	Code     string         `json:"code,omitempty" doc:"Stable, for programs" example:"validation_failed"`
-	Errors   []problemField `json:"errors,omitempty" doc:"The places that are wrong"`
-	OAuth    string         `json:"error,omitempty" doc:"Only of POST /token: the error code of OAuth 2.0 (RFC 6749, section 5.2)" example:"invalid_grant"`
+	Type      string         `json:"type" doc:"urn:troupe:problem:<code>, or about:blank where there is no code"`
+	Title     string         `json:"title" doc:"The status in words"`
+	Status    int            `json:"status"`
+	Detail    string         `json:"detail" doc:"What is wrong with this request and what to do about it"`
+	Instance  string         `json:"instance,omitempty" doc:"urn:troupe:request:<X-Request-Id>; name it when you ask for help"`
+	Code      string         `json:"code,omitempty" doc:"Stable, for programs" example:"validation_failed"`
+	Errors    []problemField `json:"errors,omitempty" doc:"The places that are wrong"`
+	OAuth     string         `json:"error,omitempty" doc:"Only of POST /token: the error code of OAuth 2.0 (RFC 6749, section 5.2)" example:"invalid_grant"`
+	OAuthText string         `json:"error_description,omitempty" doc:"Only of POST /token: the detail, in the characters that RFC 6749 allows"`
 
 	retryAfter time.Duration
 	cause      error
@@ -143,6 +144,20 @@ func oauthError(p *problem) string {
 		return "temporarily_unavailable"
 	}
 	return "invalid_request"
+}
+
+// setOAuth adds what OAuth clients read in the place of a problem's code and detail.
+func (p *problem) setOAuth() {
+	p.OAuth = oauthError(p)
+	p.OAuthText = strings.Map(func(r rune) rune {
+		switch {
+		case r == '"' || r == '\\':
+			return '\''
+		case r < ' ' || r > '~':
+			return '?'
+		}
+		return r
+	}, p.Detail)
 }
 
 // truncate shortens text that came from outside, before it is repeated in an answer,

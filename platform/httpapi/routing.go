@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -60,7 +61,7 @@ func (a *API) serveFallback(w http.ResponseWriter, r *http.Request) {
 	}
 	allow = inOrder(allow, a.allowedMethods(r))
 	if len(allow) == 0 {
-		WriteProblem(w, r, errRouteNotFound)
+		WriteProblem(w, r, a.routeNotFound(r))
 		return
 	}
 	if r.Method == http.MethodOptions {
@@ -70,6 +71,22 @@ func (a *API) serveFallback(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Allow", strings.Join(allow, ", "))
 	writeProblem(w, newProblem(r.Context(), http.StatusMethodNotAllowed, "method_not_allowed",
 		"this path does not support "+truncate(r.Method)+"; use "+strings.Join(allow, ", ")))
+}
+
+// routeNotFound returns the error of a path that does not exist. It names the path without
+// the slash at its end if that exists: paths of some frameworks have one.
+func (a *API) routeNotFound(r *http.Request) error {
+	path := strings.TrimRight(r.URL.Path, "/")
+	if path == "" || path == r.URL.Path {
+		return errRouteNotFound
+	}
+	without := r.Clone(r.Context())
+	without.URL = &url.URL{Path: path}
+	if h, allow := a.matchFallback(without); h == nil && len(allow) == 0 && len(a.allowedMethods(without)) == 0 {
+		return errRouteNotFound
+	}
+	return fault.New(fault.NotFound, "route_not_found",
+		"this path does not exist: paths have no slash at the end here; did you mean %s?", truncate(without.URL.EscapedPath()))
 }
 
 // writeOptions answers what a path supports (RFC 9110, section 9.3.7), and the media types

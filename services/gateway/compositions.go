@@ -81,10 +81,14 @@ func (f *forwarder) writeExpanded(w http.ResponseWriter, r *http.Request, caller
 		httpapi.WriteProblem(w, r, err)
 		return true
 	}
+	if !query.Has("expand") {
+		return false // another parameter, with that word in it
+	}
+	query.Del("expand") // it is the gateway's: the service does not know it
 	if len(names) == 0 {
+		r.URL.RawQuery = query.Encode()
 		return false
 	}
-	query.Del("expand")
 	to := f.choose(caller, r)
 	order := compose.Part{
 		Name: "order", Upstream: to.Upstream,

@@ -19,7 +19,7 @@ func (s *service) routes(api *httpapi.API) {
 	httpapi.Delete(api, "/users/me", s.deleteMe, httpapi.Summary("Delete my account"))
 	httpapi.Post(api, "/users/me/password", s.changeMyPassword, httpapi.Summary("Change my password and end my other sessions"))
 
-	httpapi.Post(api, "/token", s.issueToken, httpapi.Anonymous(), httpapi.OAuthErrors(), httpapi.Summary("Sign in, or refresh"))
+	httpapi.Post(api, "/token", s.issueToken, httpapi.Anonymous(), httpapi.OAuthGrants("password", "refresh_token"), httpapi.Summary("Sign in, or refresh"))
 	httpapi.Post(api, "/logout", s.logOut, httpapi.Summary("Sign out"))
 	httpapi.Get(api, "/.well-known/jwks.json", s.getJWKS, httpapi.Anonymous(), httpapi.Summary("Show the keys that sign access tokens"))
 

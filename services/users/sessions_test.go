@@ -215,6 +215,7 @@ func TestErrorsOfTheTokenRequestAreThoseOfOAuth(t *testing.T) {
 			response := form(h).Post(t, "/token", c.body)
 			require.Equal(t, "application/problem+json", response.Header("Content-Type"), name)
 			response.Want(t, c.status, "error", c.code)
+			require.NotEmpty(t, response.Field(t, "error_description"), name)
 		}
 		h.Anonymous().Post(t, "/token", map[string]any{}).Want(t, 415, "error", "invalid_request")
 		for range 5 {
