@@ -83,7 +83,7 @@ type OrderSummary struct {
 	UserID    string    `json:"user_id"`
 	Status    string    `json:"status" enum:"pending,confirmed,paid,shipped,delivered,cancelled"`
 	Verdict   string    `json:"verdict"`
-	Cause     string    `json:"cause,omitempty" enum:"card_declined,out_of_stock,deadline,customer,capture_failed,stuck,retrying,dead_letter"`
+	Cause     string    `json:"cause,omitempty" enum:"card_declined,out_of_stock,deadline,customer,admin,capture_failed,stuck,retrying,dead_letter"`
 	Total     Money     `json:"total"`
 	StartedAt time.Time `json:"started_at"`
 	UpdatedAt time.Time `json:"updated_at"`
@@ -107,6 +107,7 @@ type Order struct {
 	Spans    []Span   `json:"spans"`
 	Mails    []Mail   `json:"mails"`
 	Complete bool     `json:"complete" doc:"false if the journal has a gap in this order"`
+	Notes    []string `json:"notes,omitempty" doc:"what is missing or was left out, as sentences"`
 }
 
 // State is a state of the order.
@@ -131,7 +132,7 @@ type Step struct {
 	Error        string          `json:"error,omitempty"`
 	At           time.Time       `json:"at" doc:"the start; of a ghost, the time of its cause"`
 	Took         int64           `json:"took_us" doc:"of a handler, in microseconds"`
-	Waited       int64           `json:"waited_us" doc:"from published to handled, in microseconds"`
+	Waited       int64           `json:"waited_us" doc:"since the event was published, or since the attempt before, in microseconds"`
 	NextAt       *time.Time      `json:"next_at,omitempty" doc:"of the next attempt"`
 	Causes       []string        `json:"causes,omitempty" doc:"the ids of the steps that led to this one"`
 	Data         json.RawMessage `json:"data,omitempty" doc:"of the event, without what is secret or personal"`
