@@ -304,7 +304,7 @@ func (s selector) names() []string {
 	return s.MatchExpressions[0].Values
 }
 
-func TestOnlyTheGatewayReachesEveryServiceAndTheServicesReachOnlyUsers(t *testing.T) {
+func TestOnlyTheGatewayAndTheConsoleReachEveryServiceAndTheOthersReachOnlyUsers(t *testing.T) {
 	t.Parallel()
 	reaches := map[string][]string{} // by source, what the targets permit
 	leaves := map[string]bool{}      // the pods whose destinations are limited
@@ -326,6 +326,8 @@ func TestOnlyTheGatewayReachesEveryServiceAndTheServicesReachOnlyUsers(t *testin
 		switch name {
 		case "gateway":
 			want = withDatabase()
+		case "console":
+			want = []string{"users", "orders", "notifications", "inventory", "payments"}
 		case "users":
 			want = nil
 		}

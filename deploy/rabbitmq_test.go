@@ -177,6 +177,6 @@ func TestAUserWithoutAPasswordStopsRabbitMQ(t *testing.T) {
 	t.Parallel()
 	output, err := definitionsScript(t, []string{"RABBITMQ_PASSWORD=own"}, "echo", "started").CombinedOutput()
 	require.Error(t, err)
-	require.Contains(t, string(output), "definitions.sh: set USERS_RABBITMQ_PASSWORD")
+	require.Contains(t, string(output), "definitions.sh: set CONSOLE_RABBITMQ_PASSWORD")
 	require.NotContains(t, string(output), "started")
 }

@@ -4,6 +4,7 @@ package services
 
 import (
 	"troupe/app"
+	"troupe/services/console"
 	"troupe/services/gateway"
 	"troupe/services/inventory"
 	"troupe/services/notifications"
@@ -12,10 +13,10 @@ import (
 	"troupe/services/users"
 )
 
-// All lists every service. The gateway comes first: it calls the others, so it stops
-// before them, and its address is the one that users know.
+// All lists every service. The gateway comes first, and then the console: they call
+// the others, so they stop before them, and the gateway's address is the one that users know.
 var All = []app.Service{
-	gateway.Service, users.Service, orders.Service, notifications.Service, inventory.Service, payments.Service,
+	gateway.Service, console.Service, users.Service, orders.Service, notifications.Service, inventory.Service, payments.Service,
 }
 
 // Names returns the names of all services, in the order of All.

@@ -24,7 +24,7 @@ func definitionsDocument() ([]byte, error) {
 	}
 	accounts := []rabbit.Account{{Name: "troupe", Password: "$RABBITMQ_PASSWORD", Administrator: true}} //nolint:gosec // the name of a variable
 	for _, s := range services.All {
-		if s.Topology == nil {
+		if s.Migrations == nil {
 			continue
 		}
 		accounts = append(accounts, rabbit.Account{

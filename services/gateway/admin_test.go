@@ -62,7 +62,7 @@ func TestAnAdminSeesWhyACircuitOpened(t *testing.T) {
 	var list struct{ Items []breakerState }
 	require.NoError(t, json.Unmarshal(w.call(t, auth.Admin, "GET", "/admin/breakers", "").body, &list))
 	require.Len(t, list.Items, len(names))
-	require.Equal(t, "inventory", list.Items[0].Upstream)
+	require.Equal(t, "console", list.Items[0].Upstream)
 	require.Equal(t, "CLOSED", list.Items[0].State)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 
 	"troupe/app"
@@ -103,10 +104,22 @@ func (g *gateway) isExposed(service, method, path string) bool {
 // documented returns the URLs of the upstreams' API documents.
 func (g *gateway) documented() map[string]string {
 	urls := map[string]string{}
-	for name, u := range g.routing.Load().upstreams {
+	routing := g.routing.Load()
+	for name, u := range routing.upstreams {
+		if u.config.OpenAPI == "" && len(u.config.Targets) == 0 && !routing.hasOperations(name) {
+			continue
+		}
 		urls[name] = u.base + cmp.Or(u.config.OpenAPI, "/openapi.json")
 	}
 	return urls
+}
+
+// hasOperations reports whether a route leads to a single operation of a service, and not
+// to all that is below a path, as those of the console do.
+func (r *routing) hasOperations(upstream string) bool {
+	return slices.ContainsFunc(r.config.Routes, func(rule config.Route) bool {
+		return rule.Upstream == upstream && !strings.Contains(rule.Path, "...}")
+	})
 }
 
 // forwarder forwards the requests of one route and method.

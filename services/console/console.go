@@ -1,0 +1,89 @@
+// Package console shows people what happens in the system and why: the orders, the events
+// and the attempts to handle them, dead letters, services and traces. It keeps what the
+// journals of the services tell it, and asks the services for the rest.
+//
+// The console is optional. No service waits for it, and nothing is decided by what it has.
+package console
+
+import (
+	"fmt"
+
+	"troupe/app"
+	"troupe/patterns/journal"
+	"troupe/platform/httpapi"
+	"troupe/services/console/internal/store"
+	"troupe/services/console/internal/ui"
+)
+
+// Service is the console.
+var Service = app.Service{
+	Name:       "console",
+	Port:       8006,
+	Owns:       "what the journals of the services tell",
+	Migrations: store.Migrations,
+	Build:      build,
+}
+
+// The modes of the console.
+const (
+	modeOff      = "off"
+	modeReadOnly = "readonly"
+	modeFull     = "full"
+)
+
+type settings struct {
+	// What the console permits: full, readonly, or off, which serves nothing. Default: full, and readonly in production.
+	Mode string `env:"CONSOLE_MODE"`
+}
+
+// console is the service.
+type console struct {
+	app.Env
+	settings
+	// observers receive the records of the journals as they arrive, before they are kept.
+	// They must be quick, and keep what they want in memory.
+	observers []func([]journal.Record)
+}
+
+func build(env app.Env) (app.Components, error) {
+	c := &console{Env: env}
+	if err := c.readSettings(); err != nil {
+		return app.Components{}, err
+	}
+	if c.Mode == modeOff {
+		return app.Components{}, nil
+	}
+	return app.Components{Routes: c.routes}, nil
+}
+
+func (c *console) readSettings() error {
+	if err := c.Settings(&c.settings); err != nil {
+		return err
+	}
+	switch {
+	case c.Mode == "" && c.Production:
+		c.Mode = modeReadOnly
+	case c.Mode == "":
+		c.Mode = modeFull
+	case c.Mode != modeOff && c.Mode != modeReadOnly && c.Mode != modeFull:
+		return fmt.Errorf("CONSOLE_MODE is %q: it must be off, readonly or full", c.Mode)
+	}
+	return nil
+}
+
+// observe has f called with all records that arrive; see observers.
+func (c *console) observe(f func([]journal.Record)) { c.observers = append(c.observers, f) }
+
+// routes adds the pages and the API. Each area has a file of its own.
+func (c *console) routes(api *httpapi.API) {
+	api.Handle("GET /console/", ui.Handler())
+	api.Handle("GET /console", ui.Handler())
+	c.registerEvents(api)
+	c.registerOverview(api)
+	c.registerOrder(api)
+	c.registerDeadLetters(api)
+	c.registerServices(api)
+	c.registerTraces(api)
+	c.registerMails(api)
+	c.registerLab(api)
+}
