@@ -21,6 +21,7 @@ import (
 	"troupe/patterns/republish"
 	"troupe/patterns/worker"
 	"troupe/platform/auth"
+	"troupe/platform/chaos"
 	"troupe/platform/httpapi"
 	"troupe/platform/sqldb"
 )
@@ -79,6 +80,8 @@ type Env struct {
 	TransportKeeping func(keepAlive time.Duration) http.RoundTripper
 	// Lookup returns the addresses of the replicas behind a host; nil: by DNS.
 	Lookup func(ctx context.Context, host string) ([]string, error)
+	// Faults are those that the lab can cause; nil: there is no lab, as in production.
+	Faults *chaos.Faults
 	// Production refuses default secrets.
 	Production bool
 }

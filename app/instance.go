@@ -22,6 +22,7 @@ import (
 	"troupe/patterns/republish"
 	"troupe/patterns/worker"
 	"troupe/platform/auth"
+	"troupe/platform/chaos"
 	"troupe/platform/httpapi"
 	"troupe/platform/sqldb"
 )
@@ -54,6 +55,7 @@ type Dependencies struct {
 	Impaired         func() string               // returns why the bus cannot be used now, "" if it can; nil means that it always can
 	After            func(time.Duration, func()) // calls later; nil means time.AfterFunc
 	Jitter           func() float64              // spreads retries, in [0, 1); nil means at random
+	Faults           *chaos.Faults               // those that the lab can cause; nil means that there is no lab
 }
 
 // Instance is one service, wired but not running. Its handler can be called, its inbox
@@ -88,6 +90,7 @@ func NewInstance(s Service, w Dependencies) (*Instance, error) {
 		After: w.After, Log: w.Log, Registry: prometheus.NewRegistry(), Peers: w.Peers, Transport: w.Transport, Lookup: w.Lookup,
 		Settings:   func(into any) error { return parseEnv(w.Environ, w.Log, into) },
 		Production: settings.Environment == "production",
+		Faults:     w.Faults,
 	}
 	i.Env.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if i.Env.TransportKeeping = w.TransportKeeping; i.Env.TransportKeeping == nil {
@@ -190,6 +193,7 @@ func (i *Instance) newAPI(w Dependencies, settings Settings) error {
 	if i.Inbox != nil {
 		serveDeadLetters(i.API, i.Env, i.Inbox)
 	}
+	serveLab(i.API, i.Service, i.Env)
 	if i.Env.Audit != nil {
 		serveAuditLog(i.API, i.Service.Name, i.Env.Audit)
 		i.keepAuditOfOthers(w, settings)

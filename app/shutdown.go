@@ -49,6 +49,7 @@ func (l *goroutines) stop() {
 func (s *System) Stop() error {
 	s.ready.Store(false)
 	defer s.hangups.stop()
+	s.endFaults()
 	<-time.After(s.settings.DrainDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), s.settings.DrainLimit)
 	defer cancel()

@@ -69,6 +69,7 @@ type runningService struct {
 	limiter       *netlimit.Limiter
 	server        *http.Server // serves startup
 	db            sqldb.DB
+	seams         seams
 }
 
 // ErrStoppedEarly is the error of a start whose context ended before the system was ready.
@@ -116,6 +117,7 @@ func (s *System) start(ctx context.Context, c Config) error {
 		func() error { return s.bind(ctx, c) },
 		func() error { s.serveStartup(); return nil },
 		func() error { return s.openDatabases(ctx) },
+		func() error { s.prepareLab(); return nil },
 		func() error { return s.connectBus(ctx) },
 		func() error { return s.wire(ctx, c) },
 	}
@@ -190,9 +192,10 @@ func (s *System) wire(ctx context.Context, c Config) error {
 	for _, m := range s.services {
 		var err error
 		m.instance, err = NewInstance(m.service, Dependencies{
-			Environ: c.Environ, Version: c.Version, DB: m.db, Publisher: s.bus, Peers: urls, Transport: s.transport,
+			Environ: c.Environ, Version: c.Version, DB: m.db, Publisher: m.seams.withPublisher(s.bus), Peers: urls, Transport: s.transport,
 			TransportKeeping: s.transport.keeping, Lookup: c.Lookup,
 			Now: now, NewID: newID, Log: s.logOf(m), Ready: s.readiness, Live: s.live.reason, Impaired: s.bus.Impaired,
+			Faults: m.seams.faults,
 		})
 		if err != nil {
 			return err
@@ -236,7 +239,7 @@ func (s *System) run() {
 		if m.instance.eventFeed != nil {
 			m.server.RegisterOnShutdown(m.instance.eventFeed.Stop)
 		}
-		m.startup.open(s.closeConnectionsWhileDraining(m.instance.Handler))
+		m.startup.open(s.closeConnectionsWhileDraining(m.seams.withHandler(m.instance.Handler)))
 		if m.metrics != nil {
 			m.metricsServer = s.newMetricsServer(m)
 			s.servers.start(func(context.Context) { s.serveMetrics(m) })
@@ -249,7 +252,7 @@ func (s *System) run() {
 			m.instance.Workers = append(m.instance.Workers, m.tls.watcher(m.instance.Env.Log))
 		}
 		for _, w := range m.instance.Workers {
-			w = s.live.watch(w, m.service.Name)
+			w = s.live.watch(m.seams.withWorker(w), m.service.Name)
 			s.workers.start(func(ctx context.Context) { w.Run(ctx, m.instance.Env.Log) })
 		}
 	}
@@ -257,7 +260,7 @@ func (s *System) run() {
 }
 
 func (s *System) subscribe(ctx context.Context, m *runningService) {
-	err := s.bus.Subscribe(ctx, m.service.Name, s.live.watchHandler(m.instance.Inbox.Consume, m.service.Name))
+	err := s.bus.Subscribe(ctx, m.service.Name, s.live.watchHandler(m.seams.withConsumer(m.instance.Inbox.Consume), m.service.Name))
 	if err != nil && ctx.Err() == nil {
 		s.fail(fmt.Errorf("%s stopped consuming events: %w", m.service.Name, err))
 	}

@@ -159,6 +159,7 @@ func TestAParkedEventHoldsItsErrorAndBody(t *testing.T) {
 			EventID: batch[0].ID, Type: "order.placed.v1", State: "retry", Attempts: 1,
 			LastError:   "handle order.placed.v1: broken? ? badly",
 			FirstFailed: timestamp.Of(h.now), NextTry: timestamp.Of(h.now.Add(time.Second)), Body: string(batch[0].Body),
+			Cause: "handle order.placed.v1: broken? ? badly", Group: parked.Group, CorrelationID: "a",
 		}, parked)
 	})
 }

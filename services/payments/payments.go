@@ -7,6 +7,7 @@ import (
 	"troupe/events"
 	"troupe/patterns/inbox"
 	"troupe/patterns/worker"
+	"troupe/platform/sqldb"
 	"troupe/services/payments/internal/provider"
 	"troupe/services/payments/internal/store"
 )
@@ -63,9 +64,10 @@ func build(env app.Env) (app.Components, error) {
 }
 
 func newService(env app.Env) *service {
+	outage := env.Faults.Switch("provider", "the payment provider cannot be reached")
 	return &service{
 		Env:      env,
-		provider: &provider.Provider{DB: env.DB, Now: env.Now, After: env.After, Log: env.Log},
+		provider: &provider.Provider{DB: sqldb.Unreachable(env.DB, outage.On), Now: env.Now, After: env.After, Log: env.Log},
 		calls:    newCalls(),
 		auditor:  newAuditor(env.Registry),
 	}
