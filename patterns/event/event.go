@@ -49,6 +49,9 @@ type Pending struct {
 	// Recipient is the one consumer that the event is for; empty means all.
 	Recipient string
 	ID        string // the event's id, if the caller must know it beforehand; empty means a new one
+	// Traceparent is the W3C trace context of what publishes the event; empty means that of
+	// the context.
+	Traceparent string
 }
 
 // New returns an envelope with the payload. It fails if the payload cannot be

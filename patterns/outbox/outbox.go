@@ -145,6 +145,7 @@ func (o *Outbox) encodeEnvelope(p event.Pending, now time.Time, trace string) (e
 	if err := o.requireType(p.Payload.EventType()); err != nil {
 		return event.Envelope{}, nil, err
 	}
+	trace = cmp.Or(p.Traceparent, trace)
 	id := p.ID
 	if id == "" {
 		id = o.newID()

@@ -8,8 +8,8 @@ import (
 	"troupe/app"
 	"troupe/events"
 	"troupe/patterns/audit"
-	"troupe/patterns/event"
 	"troupe/patterns/feed"
+	"troupe/patterns/groupcommit"
 	"troupe/patterns/idempotency"
 	"troupe/patterns/republish"
 	"troupe/patterns/worker"
@@ -17,7 +17,6 @@ import (
 	"troupe/platform/sqldb"
 	"troupe/services/orders/internal/order"
 	"troupe/services/orders/internal/store"
-	"troupe/services/orders/internal/timeline"
 )
 
 const name = "orders"
@@ -61,12 +60,13 @@ type service struct {
 	metrics *metrics
 	backlog *backlog
 	quota   *quota
+	placing *groupcommit.Group[*placement]
 	waiting worker.Notifier // wakes the decider
 	changes *feed.Feed      // wakes the live streams of orders
 }
 
 func build(env app.Env) (app.Components, error) {
-	s := &service{Env: env, waiting: worker.NewNotifier()}
+	s := &service{Env: env, waiting: worker.NewNotifier(), placing: groupcommit.New[*placement](placedTogether, placingAtOnce)}
 	if err := env.Settings(&s.settings); err != nil {
 		return app.Components{}, err
 	}
@@ -121,77 +121,8 @@ func (s settings) check() error {
 	return nil
 }
 
-// place takes an order. It reads the prices before the transaction begins, to keep
-// the transaction short, but refuses the order only inside: a repeated request gets
-// its first answer even if a product has been withdrawn since.
-func (s *service) place(ctx context.Context, p order.PlaceOrder, key string, body any) (orderView, error) {
-	if err := p.ValidateItems(); err != nil {
-		return orderView{}, err
-	}
-	others, end := s.quota.begin(p.UserID)
-	defer end()
-	products, held, err := s.readForPlacing(ctx, p)
-	if err != nil {
-		return orderView{}, err
-	}
-	now := s.Now()
-	var view orderView
-	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		request := idempotency.Request{Caller: p.UserID, Operation: placeOperation, Key: key, Body: body}
-		view, _, err = idempotency.Once(ctx, tx, request, now, func() (orderView, error) {
-			if err := s.quota.check(p, held, others); err != nil {
-				return orderView{}, err
-			}
-			o, err := order.Place(s.NewID(), p, products, now, s.Deadline)
-			if err != nil {
-				return orderView{}, err
-			}
-			return storableViewOf(o), s.insert(ctx, tx, o, placedSentence(o, products))
-		})
-		return err
-	})
-	orderCommitted.Hit()
-	view.setAddress(p.ShipTo)                       // a repeated request has the same body
-	if to, invalid := p.Address(); invalid == nil { // an earlier version may have accepted what this one does not
-		view.setAddress(to)
-	}
-	return view, err
-}
-
-// readForPlacing reads the products of an order, and what the customer has set aside.
-func (s *service) readForPlacing(ctx context.Context, p order.PlaceOrder) (map[string]order.Product, held, error) {
-	var b sqldb.Batch
-	products := store.Products(&b, p.Items)
-	h := held{quantity: map[string]int64{}}
-	if s.MaxUndecided > 0 {
-		store.Undecided(&b, p.UserID, s.MaxUndecided, h.add)
-	}
-	if err := s.DB.Run(ctx, &b); err != nil {
-		return nil, held{}, fmt.Errorf("read prices: %w", err)
-	}
-	return products, h, nil
-}
-
 // eraseRests erases what is left of erased addresses.
 func (s *service) eraseRests(ctx context.Context) (int, error) { return store.EraseRests(ctx, s.DB) }
-
-// insert stores a new order with its first timeline entry, which has the sentence, and
-// publishes order.created.
-func (s *service) insert(ctx context.Context, tx sqldb.Tx, o *order.Order, sentence string) error {
-	payload := orderCreated(o)
-	e := timeline.Entry{EventID: s.NewID(), At: o.CreatedAt, Type: payload.EventType(), By: "customer", Detail: sentence}
-	o.Timeline.Add(e)
-	var b sqldb.Batch
-	if err := store.Insert(&b, o); err != nil {
-		return err
-	}
-	if err := tx.Run(ctx, &b); err != nil {
-		return fmt.Errorf("insert order %s: %w", o.ID, err)
-	}
-	orderStored.Hit()
-	tx.OnCommit(s.metrics.published.WithLabelValues(e.Type, "").Inc)
-	return s.Outbox.AddPending(ctx, tx, event.Pending{ID: e.EventID, Payload: payload})
-}
 
 // change applies m to an order for a caller, once per idempotency key.
 func (s *service) change(ctx context.Context, c auth.Caller, id, verb, key string, m mutation) (orderView, error) {

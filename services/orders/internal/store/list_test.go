@@ -26,9 +26,7 @@ func TestListsSelectByStatusCustomerAndPage(t *testing.T) {
 			ended("5", "ada", order.Confirmed, false), ended("6", "bob", order.Confirmed, true), ended("7", "ada", order.Delivered, true),
 			ended("8", "bob", order.Pending, false), ended("9", "ada", order.Shipped, true),
 		} {
-			var b sqldb.Batch
-			require.NoError(t, Insert(&b, o))
-			require.NoError(t, db.Run(ctx, &b))
+			require.NoError(t, Insert(ctx, db, []*order.Order{o}))
 		}
 		for want, f := range map[string]Filter{
 			"987654321": {}, "7654321": {Before: "8"}, "975431": {UserID: "ada"}, "81": {Status: order.Pending}, "1": {Status: order.Pending, Before: "8"},

@@ -33,14 +33,18 @@ const columns = "id, user_id, lines, amount, currency, payment_method, ship_to, 
 // changing are the columns of an order that is read to be changed.
 const changing = columns + ", timeline"
 
-// Insert adds to b the statement that inserts a new order.
-func Insert(b *sqldb.Batch, o *order.Order) error {
-	row, err := rowOf(o, o.Version)
-	if err != nil {
-		return err
+// Insert inserts new orders.
+func Insert(ctx context.Context, q sqldb.Querier, orders []*order.Order) error {
+	rows := make([][]any, len(orders))
+	for i, o := range orders {
+		var err error
+		if rows[i], err = rowOf(o, o.Version); err != nil {
+			return err
+		}
 	}
-	b.Exec(nil, "INSERT INTO orders ("+changing+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`, row...)
+	if err := sqldb.InsertRows(ctx, q, "INSERT INTO orders ("+changing+")", rows, "", nil); err != nil {
+		return fmt.Errorf("insert %d orders: %w", len(orders), err)
+	}
 	return nil
 }
 

@@ -32,9 +32,7 @@ func anOrder(id string) *order.Order {
 func onEach(t *testing.T, test func(ctx context.Context, t *testing.T, db sqldb.DB)) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
-		var b sqldb.Batch
-		require.NoError(t, Insert(&b, anOrder("1")))
-		require.NoError(t, db.Run(t.Context(), &b))
+		require.NoError(t, Insert(t.Context(), db, []*order.Order{anOrder("1")}))
 		test(t.Context(), t, db)
 	}, Migrations)
 }
@@ -134,9 +132,7 @@ func TestARecordedEventIsTakenOnce(t *testing.T) {
 func TestOrdersAreLockedInTheOrderOfTheirIDs(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
 		for _, id := range []string{"4", "2", "3"} {
-			var b sqldb.Batch
-			require.NoError(t, Insert(&b, anOrder(id)))
-			require.NoError(t, db.Run(ctx, &b))
+			require.NoError(t, Insert(ctx, db, []*order.Order{anOrder(id)}))
 		}
 		require.NoError(t, db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 			locked, err := LockAll(ctx, tx, []string{"3", "1", "5", "4"})
@@ -183,9 +179,7 @@ func TestAnOrderThatWasNotReadToBeChangedKeepsItsTimeline(t *testing.T) {
 	onEach(t, func(ctx context.Context, t *testing.T, db sqldb.DB) {
 		o := anOrder("2")
 		o.Timeline.Add(timeline.Entry{EventID: "a", At: noon, Type: "first"})
-		var b sqldb.Batch
-		require.NoError(t, Insert(&b, o))
-		require.NoError(t, db.Run(ctx, &b))
+		require.NoError(t, Insert(ctx, db, []*order.Order{o}))
 		read, err := Get(ctx, db, "2")
 		require.NoError(t, err)
 		require.NoError(t, save(ctx, db, read))
