@@ -47,16 +47,16 @@ var testPrograms = []string{"cmd/simulate", "bench", "bench/gateway"}
 
 // homes lists for each third party the only packages that may import it, and why.
 var homes = map[string][]string{
-	"modernc.org/sqlite":                       {"platform/sqldb"},                                           // one adapter for each database
-	"github.com/jackc/pgx/v5":                  {"platform/sqldb", "platform/sqldb/sqldbtest", "bench"},      // likewise; databases for tests; bare clients to compare with
-	"github.com/pressly/goose/v3":              {"platform/sqldb"},                                           // migrations belong to the adapters
-	"github.com/rabbitmq/amqp091-go":           {"patterns/bus/rabbit", "bench"},                             // one session type owns every channel
-	"github.com/danielgtaylor/huma/v2":         {"platform/httpapi"},                                         // so that it can be replaced in one place
-	"github.com/go-jose/go-jose/v4":            {"platform/auth"},                                            // one strict verifier
-	"github.com/alecthomas/kong":               {"cmd/troupe", "cmd/simulate"},                               // only commands have a command line
-	"github.com/caarlos0/env/v11":              {"app"},                                                      // services get Env.Settings
-	"go.opentelemetry.io/otel":                 {"platform/telemetry", "platform/httpapi", "patterns/inbox"}, // a request and a consumed event are spans
-	"github.com/emersion/go-smtp":              {"services/notifications/internal/smtp"},                     // only notifications sends mail
+	"modernc.org/sqlite":                       {"platform/sqldb"},                                      // one adapter for each database
+	"github.com/jackc/pgx/v5":                  {"platform/sqldb", "platform/sqldb/sqldbtest", "bench"}, // likewise; databases for tests; bare clients to compare with
+	"github.com/pressly/goose/v3":              {"platform/sqldb"},                                      // migrations belong to the adapters
+	"github.com/rabbitmq/amqp091-go":           {"patterns/bus/rabbit", "bench"},                        // one session type owns every channel
+	"github.com/danielgtaylor/huma/v2":         {"platform/httpapi"},                                    // so that it can be replaced in one place
+	"github.com/go-jose/go-jose/v4":            {"platform/auth"},                                       // one strict verifier
+	"github.com/alecthomas/kong":               {"cmd/troupe", "cmd/simulate"},                          // only commands have a command line
+	"github.com/caarlos0/env/v11":              {"app"},                                                 // services get Env.Settings
+	"go.opentelemetry.io/otel":                 {"platform/telemetry", "platform/httpapi"},              // all others have telemetry.StartSpan
+	"github.com/emersion/go-smtp":              {"services/notifications/internal/smtp"},                // only notifications sends mail
 	"github.com/emersion/go-msgauth":           {"services/notifications/internal/dkim"},
 	"github.com/wneessen/go-mail":              {"services/notifications/internal/smtp"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"patterns/eventfeed"},                                                                                            // what programs outside publish

@@ -66,7 +66,11 @@ func (s *System) openAndMigrate(ctx context.Context, m *runningService) error {
 			return err
 		}
 	}
-	return sqldb.Migrate(ctx, m.db, Migrations(m.service)...)
+	if err := sqldb.Migrate(ctx, m.db, Migrations(m.service)...); err != nil {
+		return err
+	}
+	m.db = sqldb.Traced(m.db, m.service.Name)
+	return nil
 }
 
 func hasDatabase(m *runningService) bool { return m.service.Migrations != nil }

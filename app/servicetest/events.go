@@ -25,6 +25,15 @@ func (h *Harness) Consumes(t *testing.T, payloads ...event.Payload) {
 	h.Settle(t)
 }
 
+// ConsumesInTrace delivers a payload as part of a trace, then settles.
+func (h *Harness) ConsumesInTrace(t *testing.T, traceparent string, payload event.Payload) {
+	t.Helper()
+	e := h.envelope(t, payload)
+	e.Traceparent = traceparent
+	h.deliver(t, e)
+	h.Settle(t)
+}
+
 // ConsumesBatch delivers payloads in one batch, then settles.
 func (h *Harness) ConsumesBatch(t *testing.T, payloads ...event.Payload) {
 	t.Helper()

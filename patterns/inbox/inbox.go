@@ -10,13 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
 	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
-	"troupe/platform/telemetry"
 )
 
 // Migrations create the tables inbox and parked; versions 201 to 299.
@@ -42,7 +39,6 @@ type Inbox struct {
 	now      func() time.Time
 	log      *slog.Logger
 	jitter   func() float64
-	tracer   trace.Tracer
 	metrics  *metrics
 }
 
@@ -53,7 +49,7 @@ func New(c Config) *Inbox {
 	}
 	i := &Inbox{
 		service: c.Service, db: c.DB, handlers: make(map[string]*Handler, len(c.Handlers)),
-		now: c.Now, log: c.Log, jitter: c.Jitter, tracer: telemetry.Tracer(c.Service), metrics: newMetrics(),
+		now: c.Now, log: c.Log, jitter: c.Jitter, metrics: newMetrics(),
 	}
 	for _, h := range c.Handlers {
 		if i.handlers[h.Type] != nil {
@@ -106,7 +102,7 @@ func isRedelivery(batch []bus.Delivery) bool {
 
 // handle handles the events in one transaction: all of them take effect, or none.
 func (i *Inbox) handle(ctx context.Context, events []decoded) (err error) {
-	end := i.startSpans(ctx, events)
+	ctx, end := i.startSpans(ctx, events, false)
 	defer func() { end(err) }()
 	var fresh []decoded
 	err = i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {

@@ -85,7 +85,7 @@ func TestOneBadEventAmong256IsFoundByHalving(t *testing.T) {
 }
 
 func TestAHandlerReceivesItsCauseAndTrace(t *testing.T) {
-	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
 	eachDatabase(t, func(t *testing.T, h *harness) {
 		var cause *event.Envelope
 		var traceparent string

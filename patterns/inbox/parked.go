@@ -194,7 +194,7 @@ func (i *Inbox) try(ctx context.Context, f failure) (err error) {
 	if f.handler == nil {
 		return retry.Permanent(fmt.Errorf("%s has no handler for %s", i.service, f.Type))
 	}
-	end := i.startSpans(ctx, []decoded{f.decoded})
+	ctx, end := i.startSpans(ctx, []decoded{f.decoded}, i.isLate(f))
 	defer func() { end(err) }()
 	err = i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		n, err := tx.Exec(ctx, "DELETE FROM parked WHERE event_id = $1 AND consumer = $2", f.ID, i.service)

@@ -2,61 +2,80 @@ package inbox
 
 import (
 	"context"
-
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
+	"time"
 
 	"troupe/patterns/bus"
 	"troupe/platform/telemetry"
 )
 
+// lateRetry is the age from which on an event that is retried begins a trace of its own,
+// linked to that of its publisher: a trace that lasts for minutes can not be read.
+const lateRetry = 30 * time.Second
+
 // startSpans starts a consumer span for each event that carries a trace and puts
-// it into the event's envelope, so that what the handler causes becomes its child.
-// The returned function ends the spans.
+// it into the event's envelope, so that what the handler causes becomes its child. The
+// spans of a batch are linked to the first of them. Work done with the returned context
+// is part of all their traces. The returned function ends the spans.
 //
 // Names and attributes follow OpenTelemetry's conventions for messaging spans and
 // for CloudEvents. The attribute messaging.system is left out, because the inbox
 // does not know which bus delivered the event.
-func (i *Inbox) startSpans(ctx context.Context, events []decoded) (end func(error)) {
-	var spans []trace.Span
-	queue := bus.QueueName(i.service)
+func (i *Inbox) startSpans(ctx context.Context, events []decoded, anew bool) (_ context.Context, end func(error)) {
+	if !telemetry.Recording() {
+		return ctx, func(error) {}
+	}
+	var spans []*telemetry.Span
 	for _, e := range events {
 		if e.Traceparent == "" {
 			continue
 		}
-		ctx, span := i.tracer.Start(telemetry.WithTraceparent(ctx, e.Traceparent), "process "+queue,
-			trace.WithSpanKind(trace.SpanKindConsumer))
-		if !span.IsRecording() {
+		span := i.startSpan(ctx, e, anew)
+		if span == nil {
 			continue
 		}
-		span.SetAttributes(spanAttributes(e, queue, len(events))...)
-		e.received.envelope().Traceparent = telemetry.Traceparent(ctx)
+		i.describe(span, e, len(events))
+		e.received.envelope().Traceparent = span.Traceparent()
 		spans = append(spans, span)
+		span.LinkTo(spans[0])
 	}
-	return func(err error) {
+	return telemetry.Together(ctx, spans...), func(err error) {
 		for _, span := range spans {
 			if err != nil {
-				span.SetStatus(codes.Error, err.Error())
+				span.Fail("handler_failed", err.Error())
 			}
 			span.End()
 		}
 	}
 }
 
-func spanAttributes(e decoded, queue string, batch int) []attribute.KeyValue {
-	attributes := []attribute.KeyValue{
-		attribute.String("messaging.operation.name", "process"),
-		attribute.String("messaging.operation.type", "process"),
-		attribute.String("messaging.destination.name", queue),
-		attribute.String("messaging.message.id", e.ID),
-		attribute.String("messaging.message.conversation_id", e.CorrelationID),
-		attribute.String("cloudevents.event_id", e.ID),
-		attribute.String("cloudevents.event_source", e.Source),
-		attribute.String("cloudevents.event_type", e.Type),
+// startSpan starts the span of one event, nil if its trace is not recorded. If anew is set, the
+// span begins a trace.
+func (i *Inbox) startSpan(ctx context.Context, e decoded, anew bool) (span *telemetry.Span) {
+	name := "process " + bus.QueueName(i.service)
+	if anew {
+		_, span = telemetry.NewTrace(ctx, i.service, telemetry.Consumer, name, e.Traceparent)
+		return span
 	}
+	_, span = telemetry.ContinueSpans(ctx, i.service, telemetry.Consumer, name, e.Traceparent)
+	return span
+}
+
+func (i *Inbox) describe(span *telemetry.Span, e decoded, batch int) {
+	span.Set("messaging.operation.name", "process")
+	span.Set("messaging.operation.type", "process")
+	span.Set("messaging.destination.name", bus.QueueName(i.service))
+	span.Set("messaging.message.id", e.ID)
+	span.Set("messaging.message.conversation_id", e.CorrelationID)
+	span.Set("cloudevents.event_id", e.ID)
+	span.Set("cloudevents.event_source", e.Source)
+	span.Set("cloudevents.event_type", e.Type)
 	if batch > 1 { // the events of one transaction; the span lasts as long as they take together
-		attributes = append(attributes, attribute.Int("messaging.batch.message_count", batch))
+		span.SetInt("messaging.batch.message_count", batch)
 	}
-	return attributes
+}
+
+// isLate reports whether an attempt to handle a parked event begins a new trace: an operator
+// has replayed the event, or it was published long ago.
+func (i *Inbox) isLate(f failure) bool {
+	return f.attempts <= 1 || i.now().Sub(f.Time) > lateRetry
 }

@@ -134,7 +134,9 @@ func (o *Outbox) publish(ctx context.Context, batch []packet) (r result) {
 	for _, p := range batch {
 		all = append(all, p.messages...)
 	}
+	span := o.startSpan(ctx, all)
 	errs := o.publisher.Publish(ctx, all)
+	endSpan(span, errs)
 	for _, p := range batch {
 		r.add(p, errs[:len(p.messages)])
 		errs = errs[len(p.messages):]

@@ -2,7 +2,9 @@ package telemetry
 
 import (
 	"sync"
+	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -16,7 +18,8 @@ import (
 type providers struct {
 	embedded.TracerProvider
 	service, version string
-	spans            sdktrace.SpanProcessor
+	spans            sdktrace.SpanProcessor // exports; nil if nothing is exported
+	sampler          sdktrace.Sampler       // nil: that of the standard variables
 
 	mu     sync.Mutex
 	byName map[string]trace.TracerProvider
@@ -36,12 +39,24 @@ func (p *providers) Tracer(service string, o ...trace.TracerOption) trace.Tracer
 	defer p.mu.Unlock()
 	own, ok := p.byName[service]
 	if !ok {
-		own = sdktrace.NewTracerProvider(
-			sdktrace.WithSpanProcessor(p.spans),
-			sdktrace.WithResource(describe(service, p.version)))
+		own = p.newProvider(service)
 		p.byName[service] = own
 	}
 	return own.Tracer("troupe", o...)
+}
+
+func (p *providers) newProvider(service string) trace.TracerProvider {
+	o := []sdktrace.TracerProviderOption{
+		sdktrace.WithResource(describe(service, p.version)),
+		sdktrace.WithSpanProcessor(endedSpans{service}),
+	}
+	if p.spans != nil {
+		o = append(o, sdktrace.WithSpanProcessor(p.spans))
+	}
+	if p.sampler != nil {
+		o = append(o, sdktrace.WithSampler(p.sampler))
+	}
+	return sdktrace.NewTracerProvider(o...)
 }
 
 // describe returns the resource attributes of a service, named after OpenTelemetry's
@@ -51,4 +66,49 @@ func describe(service, version string) *resource.Resource {
 		attribute.String("service.namespace", "troupe"),
 		attribute.String("service.name", service),
 		attribute.String("service.version", version))
+}
+
+// installed is what the process records spans with.
+var installed struct {
+	mu      sync.Mutex
+	version string // of the program
+	exports bool
+	own     bool // the provider of the listeners is installed
+}
+
+// rememberVersion stores the version of the program for spans.
+func rememberVersion(version string) {
+	installed.mu.Lock()
+	defer installed.mu.Unlock()
+	installed.version = version
+}
+
+// install makes p, which exports spans, the provider of the process.
+func install(p *providers, sampledByParent bool) {
+	installed.mu.Lock()
+	defer installed.mu.Unlock()
+	otel.SetTracerProvider(p)
+	parentDecides.Store(sampledByParent)
+	installed.exports = true
+	recording.Store(true)
+}
+
+// recordForListeners has spans recorded while there are listeners, if they are not recorded
+// to be exported.
+func recordForListeners() {
+	installed.mu.Lock()
+	defer installed.mu.Unlock()
+	if installed.exports {
+		return
+	}
+	if !installed.own {
+		p := newProviders("troupe", installed.version, nil)
+		p.sampler = sdktrace.ParentBased(&someTraces{now: time.Now})
+		otel.SetTracerProvider(p)
+		parentDecides.Store(true)
+		installed.own = true
+	}
+	listeners.mu.RLock()
+	defer listeners.mu.RUnlock()
+	recording.Store(len(listeners.all) > 0)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ const flushLimit = 2 * time.Second
 // look for the provider and the propagator nowhere else.
 func Start(ctx context.Context, service, version string, getenv func(string) string, log *slog.Logger) (shutdown func(context.Context), err error) {
 	otel.SetTextMapPropagator(propagation.TraceContext{})
+	rememberVersion(version)
 	endpoint, err := endpointOf(getenv)
 	if err != nil {
 		return nil, err
@@ -45,8 +47,8 @@ func Start(ctx context.Context, service, version string, getenv func(string) str
 	}
 	warnings := &exportWarnings{log: log, endpoint: endpoint, now: time.Now}
 	otel.SetErrorHandler(warnings)
-	otel.SetTracerProvider(p)
-	exporting.Store(true)
+	sampler := getenv(samplerVariable)
+	install(p, sampler == "" || strings.HasPrefix(sampler, "parentbased"))
 	return func(ctx context.Context) { p.flush(ctx, warnings) }, nil
 }
 

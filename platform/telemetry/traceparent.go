@@ -14,15 +14,7 @@ func Traceparent(ctx context.Context) string {
 	if !sc.IsValid() {
 		return ""
 	}
-	id, span := sc.TraceID(), sc.SpanID()
-	b := make([]byte, 0, 55)
-	b = append(b, "00-"...)
-	b = hex.AppendEncode(b, id[:])
-	b = append(b, '-')
-	b = hex.AppendEncode(b, span[:])
-	b = append(b, '-')
-	b = hex.AppendEncode(b, []byte{byte(sc.TraceFlags() & trace.FlagsSampled)})
-	return string(b)
+	return format(sc)
 }
 
 // WithTraceparent is the reverse of Traceparent: work done with the returned

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"troupe/platform/ascii"
+	"troupe/platform/telemetry"
 	"troupe/services/notifications/internal/content"
 	"troupe/services/notifications/internal/delivery"
 	"troupe/services/notifications/internal/preferences"
@@ -117,8 +118,10 @@ func (s *service) render(j *job, r store.Recipient, order *content.Order) {
 }
 
 // storeInMailbox marks all mails that are ready as sent; settle stores them in the
-// built-in mailbox.
-func storeInMailbox(jobs []*job, now time.Time) {
+// built-in mailbox. The returned function ends their spans.
+func (s *service) storeInMailbox(ctx context.Context, jobs []*job) (end func()) {
+	now := s.Now()
+	var spans []*telemetry.Span
 	for _, j := range jobs {
 		switch {
 		case !j.ready:
@@ -126,6 +129,15 @@ func storeInMailbox(jobs []*job, now time.Time) {
 			j.release(now)
 		default:
 			j.State, j.NextAt = delivery.Sent, time.Time{}
+			_, span := s.startAttempt(ctx, "send mail", j.Delivery)
+			span.Set("server.address", "mailbox")
+			span.Set("troupe.notification.state", string(j.State))
+			spans = append(spans, span)
+		}
+	}
+	return func() {
+		for _, span := range spans {
+			span.End()
 		}
 	}
 }

@@ -196,6 +196,9 @@ func (s *service) submitPushes(ctx context.Context, jobs []*pushJob) {
 
 func (s *service) submitPush(ctx context.Context, j *pushJob, unreachable *hosts) {
 	host := hostOf(j.subscription.Endpoint)
+	ctx, span := s.startAttempt(ctx, "send push", j.Delivery)
+	span.Set("server.address", host)
+	defer func() { endAttempt(span, j.attempt) }()
 	if reason, down := unreachable.reason(host); down {
 		j.end(delivery.Attempt{Phase: delivery.Connect, State: delivery.Deferred, Reply: reason}, s.Now(), 0)
 		return

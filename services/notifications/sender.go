@@ -54,7 +54,7 @@ func (s *service) sendDue(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if s.servers == nil {
-		storeInMailbox(batch.jobs, s.Now())
+		defer s.storeInMailbox(ctx, batch.jobs)()
 	} else {
 		s.submit(ctx, batch)
 	}

@@ -7,6 +7,7 @@ import (
 	"troupe/platform/sqldb"
 	"troupe/services/notifications/internal/delivery"
 	"troupe/services/notifications/internal/store"
+	"troupe/services/notifications/internal/submission"
 )
 
 var errLeaseLost = errors.New("another sender has leased this mail")
@@ -26,7 +27,7 @@ func (s *service) submit(ctx context.Context, of leased) {
 			j.release(s.Now())
 			continue
 		}
-		r := batch.Send(ctx, j.mail, func() error { return s.markDot(ctx, j.ID, of.lease) })
+		r := s.submitOne(ctx, batch, j, of.lease)
 		stopped = r.Stop
 		if !r.Tried {
 			j.release(r.Again)
@@ -38,6 +39,18 @@ func (s *service) submit(ctx context.Context, of leased) {
 		}
 		j.end(r.Attempt, s.Now())
 	}
+}
+
+// submitOne makes one attempt to send a mail.
+func (s *service) submitOne(ctx context.Context, batch *submission.Batch, j *job, leaseID string) submission.Result {
+	ctx, span := s.startAttempt(ctx, "send mail", j.Delivery)
+	r := batch.Send(ctx, j.mail, func() error { return s.markDot(ctx, j.ID, leaseID) })
+	if r.Tried {
+		endAttempt(span, &r.Attempt)
+	} else {
+		endAttempt(span, nil)
+	}
+	return r
 }
 
 // markDot commits that the final dot is about to be sent. It returns errLeaseLost if the

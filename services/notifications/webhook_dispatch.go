@@ -150,9 +150,11 @@ func (s *service) attemptWebhook(w store.Webhook, d store.WebhookDelivery, lease
 	now := s.Now()
 	result := breaker.Ignored
 	defer func() { s.webhooks.give(w.ID, permit, result); s.webhooks.ended.Notify(); s.webhooks.due.Notify() }()
-	response := webhook.Send(s.webhooks.ctx, s.webhooks.client, webhook.Message{
+	ctx, span := s.startWebhook(d)
+	response := webhook.Send(ctx, s.webhooks.client, webhook.Message{
 		ID: d.EventID, Time: now, Body: []byte(d.Body), URL: w.URL, Secrets: w.Secrets(now),
 	})
+	endWebhook(span, response)
 	if s.webhooks.ctx.Err() != nil {
 		return
 	}

@@ -115,6 +115,7 @@ func (c *changeset) decide(o *order.Order, by string, cause *event.Envelope) {
 			return
 		}
 		payload, sentence := announcement(o, outcome)
+		recordDecision(o, payload.EventType(), cause)
 		c.publish(o, payload, sentence, by, cause)
 		waited := max(0, c.now.Sub(o.CreatedAt))
 		if undecided {

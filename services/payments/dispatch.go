@@ -41,7 +41,9 @@ func (s *service) dispatch(ctx context.Context) (did int, err error) {
 	for i, c := range calls {
 		requests[i] = c.request
 	}
+	ctx, spans := startSpans(ctx, calls)
 	s.provider.Submit(ctx, requests, func(i int, r provider.Response) {
+		endSpan(spans[i], r)
 		s.calls.put(answered{calls[i], payment.Response{Outcome: outcomes[r.Outcome], Code: r.Code}})
 	})
 	return len(calls), errors.Join(err, failed)

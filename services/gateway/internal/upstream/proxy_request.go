@@ -13,6 +13,7 @@ import (
 
 	"troupe/patterns/breaker"
 	"troupe/platform/httpapi"
+	"troupe/platform/telemetry"
 	"troupe/services/gateway/internal/balance"
 )
 
@@ -27,6 +28,7 @@ type proxyRequest struct {
 	isReader bool       // counts as a reader of client's
 	hasSlot  bool       // counts as in flight
 
+	span    *telemetry.Span // of the present attempt; nil if it is not recorded
 	tried   tried
 	tries   int
 	target  *balance.Target // of the present attempt; nil between attempts
@@ -61,6 +63,7 @@ func (x *proxyRequest) close() {
 	x.timer.cancel(nil)
 	x.body.close()
 	x.u.breaker.Done(x.permit, breaker.Ignored) // a panic in the transport has left it
+	x.span.End()
 	x.releaseTarget()
 	x.releaseReader()
 	x.releaseSlot()
@@ -89,6 +92,7 @@ func (x *proxyRequest) timeLeft() time.Duration { return time.Until(x.deadline) 
 
 // attempt sends the request once, to the target of this attempt.
 func (x *proxyRequest) attempt() (*http.Response, *failure) {
+	x.startSpan()
 	began := x.u.config.Now()
 	res, err := x.roundTrip()
 	took := x.u.config.Now().Sub(began)
@@ -102,6 +106,7 @@ func (x *proxyRequest) attempt() (*http.Response, *failure) {
 	x.u.metrics.observe(x.outcome, took)
 	x.adapt(res, f, took)
 	x.report(x.outcome, res)
+	x.endSpan(res, f)
 	return res, f
 }
 
@@ -167,6 +172,9 @@ func (x *proxyRequest) outbound() *http.Request {
 	}
 	out.URL.Scheme, out.URL.Host, out.Host = x.target.Scheme, x.target.Address, x.target.Host
 	x.announceDeadline(out)
+	if x.span != nil {
+		out.Header["Traceparent"] = []string{x.span.Traceparent()}
+	}
 	out.Body, out.GetBody = x.body.reader()
 	x.askForUpgrade(out.Header)
 	out.Trailer = nil // an intermediary may drop a request's trailers, and no service reads them

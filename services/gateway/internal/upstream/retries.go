@@ -15,7 +15,9 @@ import (
 // not help or is not allowed.
 func (x *proxyRequest) attemptWithRetries() (*http.Response, *Error) {
 	if err := x.enter(); err != nil {
-		return nil, circuitOpen(err)
+		failed := circuitOpen(err)
+		x.recordRefusal(failed)
+		return nil, failed
 	}
 	for {
 		res, failure := x.attempt()
@@ -25,6 +27,7 @@ func (x *proxyRequest) attemptWithRetries() (*http.Response, *Error) {
 			return res, failure.toError()
 		}
 		if err := x.enter(); err != nil {
+			x.recordRefusal(circuitOpen(err))
 			return res, failure.toError() // more specific than "the circuit is open"
 		}
 		x.u.metrics.retries.Inc()

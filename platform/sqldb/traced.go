@@ -1,0 +1,186 @@
+package sqldb
+
+import (
+	"context"
+	"strings"
+
+	"troupe/platform/telemetry"
+)
+
+// Traced returns db with a span for each transaction that runs on behalf of a recorded span.
+// name names the database in the spans. The span lists what the statements do and to which
+// tables ("INSERT outbox"), never a value.
+func Traced(db DB, name string) DB {
+	system := "sqlite"
+	if _, ok := db.(*postgresDB); ok {
+		system = "postgresql"
+	}
+	return &tracedDB{DB: db, name: name, system: system}
+}
+
+type tracedDB struct {
+	DB
+	name, system string
+}
+
+func (d *tracedDB) start(ctx context.Context) *telemetry.Span {
+	_, span := telemetry.StartSpan(ctx, telemetry.Client, "transaction "+d.name)
+	if span != nil {
+		span.Set("db.system.name", d.system)
+		span.Set("db.namespace", d.name)
+	}
+	return span
+}
+
+// Tx implements DB.
+func (d *tracedDB) Tx(ctx context.Context, fn func(context.Context, Tx) error) error {
+	return d.transact(ctx, d.DB.Tx, fn)
+}
+
+// TxRelaxed implements DB.
+func (d *tracedDB) TxRelaxed(ctx context.Context, fn func(context.Context, Tx) error) error {
+	return d.transact(ctx, d.DB.TxRelaxed, fn)
+}
+
+// transact runs a transaction. Its function gets the caller's context, so that what it
+// publishes continues the caller's span and not this one.
+func (d *tracedDB) transact(ctx context.Context, run func(context.Context, func(context.Context, Tx) error) error, fn func(context.Context, Tx) error) error {
+	if !telemetry.Recording() {
+		return run(ctx, fn)
+	}
+	span := d.start(ctx)
+	if span == nil {
+		return run(ctx, fn)
+	}
+	var statements summary
+	attempts := 0
+	err := run(ctx, func(ctx context.Context, tx Tx) error {
+		statements = summary{}
+		attempts++
+		return fn(ctx, tracedTx{tx, &statements})
+	})
+	if attempts > 1 {
+		span.SetInt("troupe.db.attempts", attempts)
+	}
+	end(span, statements.String(), err)
+	return err
+}
+
+// Exec implements DB.
+func (d *tracedDB) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	span := d.start(ctx)
+	n, err := d.DB.Exec(ctx, sql, args...)
+	end(span, summaryOf(span, sql), err)
+	return n, err
+}
+
+// Run implements DB.
+func (d *tracedDB) Run(ctx context.Context, b *Batch) error {
+	span := d.start(ctx)
+	err := d.DB.Run(ctx, b)
+	if span != nil {
+		var statements summary
+		statements.addAll(b)
+		end(span, statements.String(), err)
+	}
+	return err
+}
+
+// Query implements DB. The span ends when the database has begun to answer.
+func (d *tracedDB) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
+	span := d.start(ctx)
+	rows, err := d.DB.Query(ctx, sql, args...)
+	end(span, summaryOf(span, sql), err)
+	return rows, err
+}
+
+// QueryRow implements DB.
+func (d *tracedDB) QueryRow(ctx context.Context, sql string, args ...any) Row {
+	rows, err := d.Query(ctx, sql, args...)
+	return row{rows, err}
+}
+
+// end ends the span. Only what kind of error it was is recorded: the text of one may name
+// what is personal.
+func end(span *telemetry.Span, summary string, err error) {
+	if span == nil {
+		return
+	}
+	span.Set("db.query.summary", summary)
+	if err != nil {
+		span.Fail("transaction_failed", "rolled back")
+	}
+	span.End()
+}
+
+// tracedTx is a transaction that notes its statements.
+type tracedTx struct {
+	Tx
+	statements *summary
+}
+
+func (t tracedTx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	t.statements.add(sql)
+	return t.Tx.Exec(ctx, sql, args...)
+}
+
+func (t tracedTx) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
+	t.statements.add(sql)
+	return t.Tx.Query(ctx, sql, args...)
+}
+
+func (t tracedTx) QueryRow(ctx context.Context, sql string, args ...any) Row {
+	t.statements.add(sql)
+	return t.Tx.QueryRow(ctx, sql, args...)
+}
+
+func (t tracedTx) Run(ctx context.Context, b *Batch) error {
+	t.statements.addAll(b)
+	return t.Tx.Run(ctx, b)
+}
+
+// summary lists statements, as the attribute db.query.summary does.
+type summary struct {
+	strings.Builder
+}
+
+// longestSummary is the length that OpenTelemetry recommends at most.
+const longestSummary = 255
+
+func summaryOf(span *telemetry.Span, sql string) string {
+	if span == nil {
+		return ""
+	}
+	var s summary
+	s.add(sql)
+	return s.String()
+}
+
+func (s *summary) addAll(b *Batch) {
+	for _, item := range b.items {
+		s.add(item.sql)
+	}
+}
+
+// add adds the verb and the first table of a statement.
+func (s *summary) add(sql string) {
+	words := strings.Fields(sql)
+	if len(words) == 0 {
+		return
+	}
+	verb := words[0]
+	table := ""
+	for i, w := range words[:len(words)-1] {
+		if w == "FROM" || w == "INTO" || w == "UPDATE" {
+			table = " " + strings.TrimFunc(words[i+1], func(r rune) bool { return strings.ContainsRune("(),;", r) })
+			break
+		}
+	}
+	if s.Len()+len(verb)+len(table)+1 > longestSummary {
+		return
+	}
+	if s.Len() > 0 {
+		s.WriteByte(' ')
+	}
+	s.WriteString(verb + table)
+}

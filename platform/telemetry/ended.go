@@ -1,0 +1,98 @@
+package telemetry
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// Ended is a span that has ended.
+type Ended struct {
+	Service    string
+	TraceID    string
+	SpanID     string
+	ParentID   string   // "" for the first span of a trace
+	Links      []string // the ids of other traces, or of this one
+	Name       string
+	Kind       string // internal, server, client, producer, consumer
+	StartedAt  time.Time
+	EndedAt    time.Time
+	Error      string
+	Attributes map[string]string
+}
+
+// OnEnd has f called with every recorded span of this process when it ends, until the
+// returned function is called. f must be quick. If spans are not exported, it makes some be
+// recorded: the whole of up to newTraces new traces each second.
+func OnEnd(f func(Ended)) (remove func()) {
+	listener := &f
+	listeners.mu.Lock()
+	listeners.all = append(slices.Clone(listeners.all), listener)
+	listeners.mu.Unlock()
+	recordForListeners()
+	return func() {
+		listeners.mu.Lock()
+		listeners.all = slices.DeleteFunc(slices.Clone(listeners.all), func(l *func(Ended)) bool { return l == listener })
+		listeners.mu.Unlock()
+		recordForListeners()
+	}
+}
+
+// listeners are the functions that OnEnd was given. The list is never changed in place.
+var listeners struct {
+	mu  sync.RWMutex
+	all []*func(Ended)
+}
+
+// endedSpans is a span processor that passes on the spans of one service.
+type endedSpans struct{ service string }
+
+func (endedSpans) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+
+func (p endedSpans) OnEnd(span sdktrace.ReadOnlySpan) {
+	listeners.mu.RLock()
+	all := listeners.all
+	listeners.mu.RUnlock()
+	if len(all) == 0 || !span.SpanContext().IsSampled() {
+		return
+	}
+	e := endedOf(p.service, span)
+	for _, f := range all {
+		(*f)(e)
+	}
+}
+
+func (endedSpans) Shutdown(context.Context) error { return nil }
+
+func (endedSpans) ForceFlush(context.Context) error { return nil }
+
+func endedOf(service string, span sdktrace.ReadOnlySpan) Ended {
+	e := Ended{
+		Service: service, TraceID: span.SpanContext().TraceID().String(), SpanID: span.SpanContext().SpanID().String(),
+		Name: span.Name(), Kind: strings.TrimSpace(span.SpanKind().String()), StartedAt: span.StartTime(), EndedAt: span.EndTime(),
+	}
+	if span.Parent().SpanID().IsValid() {
+		e.ParentID = span.Parent().SpanID().String()
+	}
+	for _, link := range span.Links() {
+		e.Links = append(e.Links, link.SpanContext.TraceID().String())
+	}
+	if status := span.Status(); status.Code == codes.Error {
+		e.Error = status.Description
+		if e.Error == "" {
+			e.Error = "failed"
+		}
+	}
+	if attributes := span.Attributes(); len(attributes) > 0 {
+		e.Attributes = make(map[string]string, len(attributes))
+		for _, a := range attributes {
+			e.Attributes[string(a.Key)] = a.Value.String()
+		}
+	}
+	return e
+}
