@@ -1,14 +1,17 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"troupe/events"
@@ -55,7 +58,10 @@ func startMailSystem(t *testing.T) *mailSystem {
 	s.broker, err = rabbit.Open(t.Context(), rabbit.Config{URL: broker, Name: "test", Topology: events.Topology, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.broker.Close()) })
-	s.db, err = sqldb.Open(t.Context(), database, sqldb.Options{MaxConns: 2})
+	own, err := url.Parse(database)
+	require.NoError(t, err)
+	own.RawQuery = own.Query().Encode() + "&application_name=" + thisTest
+	s.db, err = sqldb.Open(t.Context(), own.String(), sqldb.Options{MaxConns: 2})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.db.Close()) })
 	return s
@@ -84,12 +90,28 @@ func (s *mailSystem) count(t *testing.T, condition string) (n int) {
 	return n
 }
 
-// restart kills the process, ends the leases that it held, and starts it again.
+// thisTest is the application_name of the test's own connections to PostgreSQL.
+const thisTest = "mails_test"
+
+// restart kills the process, ends the leases that it held, and starts it again. PostgreSQL
+// may still commit for a while what the process has sent, and so lease mails.
 func (s *mailSystem) restart(t *testing.T) {
 	t.Helper()
 	require.NoError(t, s.cluster.Kill("notifications"))
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.Empty(c, s.sessions(c)) }, 3*time.Minute, 10*time.Millisecond)
 	require.NoError(t, invariants.ExpireDeliveries(t.Context(), s.db))
 	require.NoError(t, s.cluster.Start(t.Context(), "notifications"))
+}
+
+// sessions ends the sessions of the service in PostgreSQL, and returns what they did.
+func (s *mailSystem) sessions(t require.TestingT) []string {
+	sessions, err := sqldb.All(context.Background(), s.db, func(r sqldb.Row) (session string, err error) {
+		err = r.Scan(&session)
+		return session, err
+	}, `SELECT concat_ws(' ', pg_terminate_backend(pid), state, state_change, wait_event, query) FROM pg_stat_activity
+		WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> $1`, thisTest)
+	require.NoError(t, err)
+	return sessions
 }
 
 // mailKills returns how many events the test below publishes, and how often it kills.
@@ -120,8 +142,7 @@ func TestKillsAndCutConnectionsLoseNoMail(t *testing.T) {
 		if round%2 == 0 {
 			s.proxy.Cut()
 		}
-		// at a random moment of the round's work. A transaction of the killed process may have been
-		// committed after the leases were ended; its mails wait until its lease ends.
+		// at a random moment of the round's work
 		moment := 1 + round*len(payloads) + rand.IntN(len(payloads))
 		require.Eventually(t, func() bool { return s.count(t, ended) >= moment }, 3*time.Minute, time.Millisecond)
 		s.restart(t)

@@ -90,7 +90,7 @@ func TestAPanicReleasesThoseWhoWait(t *testing.T) {
 	s := newShop(4, 1)
 	var wait sync.WaitGroup
 	wait.Go(func() {
-		defer func() { recover() }() //nolint:errcheck // the panic is the case
+		defer func() { recover() }()
 		s.group.Do(0, func(batch []int) {
 			s.run(batch)
 			panic("the process is about to crash")

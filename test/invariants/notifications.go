@@ -83,9 +83,13 @@ func ExpireLeases(ctx context.Context, d Databases) error {
 	return ExpireDeliveries(ctx, d["notifications"])
 }
 
-// ExpireDeliveries is ExpireLeases for the database of notifications alone.
+// ExpireDeliveries is ExpireLeases for the database of notifications alone. A mail whose
+// final dot was sent would be left alone until the server's reply can no longer come, which
+// is minutes later.
 func ExpireDeliveries(ctx context.Context, db sqldb.DB) error {
-	if err := run(ctx, db, "UPDATE deliveries SET next_at = 1 WHERE next_at > 1", "UPDATE delivery_leases SET ends_at = 1"); err != nil {
+	err := run(ctx, db, "UPDATE deliveries SET next_at = 1 WHERE next_at > 1 OR next_at IS NULL AND phase = 'dot'",
+		"UPDATE delivery_leases SET ends_at = 1")
+	if err != nil {
 		return fmt.Errorf("notifications: %w", err)
 	}
 	return nil
