@@ -39,10 +39,8 @@ func (completeCommand) Run(k *kong.Kong) error {
 	if at, err := strconv.Atoi(os.Getenv("COMP_POINT")); err == nil && at >= 0 && at < len(line) {
 		line = line[:at]
 	}
-	for _, word := range completions(k.Model.Node, line) {
-		fmt.Println(word)
-	}
-	return nil
+	_, err := fmt.Println(strings.Join(completions(k.Model.Node, line), "\n"))
+	return err
 }
 
 // completions returns the commands, flags and values that may stand at the end of a line

@@ -1,6 +1,6 @@
 // Command generate writes the documents that follow from the code: EVENTS.md,
 // SETTINGS.md, the schemas of the events, their AsyncAPI document and their page, the
-// table of services in ARCHITECTURE.md, and RabbitMQ's definitions.
+// table of services in ARCHITECTURE.md, the checksums of the migrations, and RabbitMQ's definitions.
 // With -check it writes nothing and fails if one of them is stale.
 package main
 
@@ -23,6 +23,7 @@ func main() {
 		"docs/ARCHITECTURE.md": architectureDocument,
 		"docs/EVENTS.md":       eventsDocument,
 		"docs/SETTINGS.md":     settingsDocument,
+		migrationSums:          migrationsDocument,
 
 		"deploy/rabbitmq/definitions.json":                definitionsDocument,
 		"events/asyncapi.json":                            asyncAPIDocument,

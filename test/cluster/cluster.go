@@ -35,6 +35,8 @@ const (
 	Distributed
 	// ProcessPerService is a `troupe serve` for each service, on PostgreSQL and RabbitMQ.
 	ProcessPerService
+	// FilePerService is ProcessPerService on a SQLite file for each service.
+	FilePerService
 	// Replicated runs several replicas of each service on PostgreSQL and RabbitMQ,
 	// as an orchestrator does. The one gateway is in this process.
 	Replicated
@@ -54,7 +56,7 @@ type Config struct {
 	Kind      Kind
 	Program   string            // the built program; Replicated: "" runs the replicas in this process
 	Replicas  int               // Replicated: how many of each service behind the gateway; 0 means 1
-	Data      string            // InTest, OneProcess: the folder of the SQLite files; it outlives the processes
+	Data      string            // InTest, OneProcess, FilePerService: the folder of the SQLite files; it outlives the processes
 	Server    string            // Distributed: the PostgreSQL database beside which the program creates one for each service
 	Databases map[string]string // ProcessPerService, Replicated: URLs by service
 	AMQP      string            // URL of RabbitMQ
@@ -83,7 +85,7 @@ func New(c Config) (*Cluster, error) {
 	switch c.Kind {
 	case InTest, OneProcess, Distributed:
 		s.nodes = []*node{{cluster: s, name: AllInOne, services: services.Names()}}
-	case ProcessPerService, Replicated:
+	case ProcessPerService, FilePerService, Replicated:
 		s.nodes = []*node{{cluster: s, name: gatewayName, services: []string{gatewayName}}}
 		for _, service := range Backends() {
 			for replica := range c.Replicas {
@@ -168,6 +170,8 @@ func (c *Cluster) Database(service string) string {
 	switch c.Kind {
 	case InTest, OneProcess:
 		return "sqlite://" + filepath.Join(c.Data, service+".db")
+	case FilePerService:
+		return "sqlite://" + filepath.Join(c.folder(service), service+".db")
 	case Distributed:
 		u, err := url.Parse(c.Server)
 		if err != nil {
@@ -179,6 +183,9 @@ func (c *Cluster) Database(service string) string {
 	}
 	return c.Databases[service]
 }
+
+// folder returns the data folder of a service that has one of its own.
+func (c *Cluster) folder(service string) string { return filepath.Join(c.Data, service) }
 
 // OpenDatabases opens the databases of all services, to look at them from outside.
 func (c *Cluster) OpenDatabases(ctx context.Context) (invariants.Databases, error) {

@@ -25,7 +25,10 @@ func (n *node) environ() (environ []string) {
 	case Distributed:
 		set("DATABASE_URL", c.Server)
 		set("AMQP_URL", c.AMQP)
-	case ProcessPerService, Replicated:
+	case ProcessPerService, FilePerService, Replicated:
+		if c.Kind == FilePerService {
+			set("TROUPE_DATA", c.folder(n.services[0]))
+		}
 		set("DATABASE_URL", c.Databases[n.services[0]])
 		set("AMQP_URL", cmp.Or(c.Accounts[n.services[0]], c.AMQP))
 		for _, service := range services.Names() {

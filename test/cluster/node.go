@@ -70,7 +70,7 @@ func (n *node) isProcess() bool {
 		return false
 	case Replicated:
 		return n.cluster.Program != "" && n.name != gatewayName
-	case OneProcess, Distributed, ProcessPerService:
+	case OneProcess, Distributed, ProcessPerService, FilePerService:
 	}
 	return true
 }
@@ -107,7 +107,7 @@ func (n *node) arguments() []string {
 		return args
 	case Distributed:
 		return []string{"up", "--distributed", "--data", c.Data}
-	case InTest, ProcessPerService, Replicated:
+	case InTest, ProcessPerService, FilePerService, Replicated:
 	}
 	return []string{"serve", "--with-stdin", n.services[0]} // it ends when this process does
 }

@@ -68,7 +68,7 @@ func (c *Config) fillIn(t testing.TB) {
 	switch {
 	case c.Kind == Distributed && c.Server == "":
 		c.Server = CreateDatabase(t)
-	case c.Kind != Distributed && c.Databases == nil:
+	case c.Kind != Distributed && c.Kind != FilePerService && c.Databases == nil:
 		c.Databases = databases(t)
 	}
 	if c.Kind == Replicated {

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"troupe/app"
+	"troupe/services"
+)
+
+// backupPatience is how long a backup waits for a moment in which no service writes.
+const backupPatience = 2 * time.Minute
+
+type backupCommand struct {
+	To   string `arg:"" type:"path" help:"A folder that does not exist, or a file that ends in .tar.gz."`
+	Data string `default:".troupe" env:"TROUPE_DATA" type:"path" help:"The data folder of the system, which may run."`
+}
+
+// Run copies the databases of the data folder.
+func (c backupCommand) Run(ctx context.Context) error {
+	dir := c.To
+	if isArchive(c.To) {
+		if _, err := os.Lstat(c.To); err == nil {
+			return fmt.Errorf("%s exists already: name a file that does not exist", c.To)
+		}
+		temporary, err := os.MkdirTemp(filepath.Dir(c.To), ".troupe-backup-")
+		if err != nil {
+			return fmt.Errorf("make a folder beside the file: %w", err)
+		}
+		defer os.RemoveAll(temporary)
+		dir = filepath.Join(temporary, "backup")
+	}
+	bounded, cancel := context.WithTimeout(ctx, backupPatience)
+	defer cancel()
+	fmt.Fprintln(os.Stderr, "copying the databases in", c.Data)
+	manifest, err := app.Backup(bounded, services.All, c.Data, dir)
+	if err != nil {
+		return err
+	}
+	if isArchive(c.To) {
+		fmt.Fprintln(os.Stderr, "packing", len(manifest.Files), "files")
+		if err := pack(dir, append(manifest.Names(), "backup.json"), c.To); err != nil {
+			return errors.Join(err, os.Remove(c.To))
+		}
+	}
+	fmt.Printf("%s has %s as of one moment, %.1f MB; it contains password hashes and signing keys: keep it as you keep those\n",
+		c.To, strings.Join(manifest.Names(), ", "), float64(manifest.Size())/1e6)
+	return nil
+}
+
+type restoreCommand struct {
+	From string `arg:"" type:"existingpath" help:"What 'troupe backup' has made."`
+	Data string `default:".troupe" env:"TROUPE_DATA" type:"path" help:"A data folder without databases."`
+}
+
+// Run copies a backup into the data folder.
+func (c restoreCommand) Run(ctx context.Context) error {
+	dir := c.From
+	if isArchive(c.From) {
+		temporary, err := os.MkdirTemp(filepath.Dir(c.Data), ".troupe-restore-")
+		if err != nil {
+			return fmt.Errorf("make a folder beside the data folder: %w", err)
+		}
+		defer os.RemoveAll(temporary)
+		fmt.Fprintln(os.Stderr, "unpacking", c.From)
+		if err := unpack(c.From, temporary); err != nil {
+			return fmt.Errorf("%s: %w", c.From, err)
+		}
+		dir = temporary
+	}
+	manifest, err := app.Restore(ctx, dir, c.Data)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s has %s as of %s; start the system with 'troupe up --data %s'\n",
+		c.Data, strings.Join(manifest.Names(), ", "), manifest.MadeAt.Format(time.RFC3339), c.Data)
+	return nil
+}
+
+func isArchive(path string) bool {
+	return strings.HasSuffix(path, ".tar.gz") || strings.HasSuffix(path, ".tgz")
+}
+
+// pack writes files of a folder into an archive that only its owner may read.
+func pack(dir string, names []string, to string) error {
+	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	compressed := gzip.NewWriter(file)
+	archive := tar.NewWriter(compressed)
+	for _, name := range names {
+		if err = packFile(archive, filepath.Join(dir, name)); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, archive.Close(), compressed.Close(), file.Sync(), file.Close())
+}
+
+func packFile(archive *tar.Writer, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	header, err := tar.FileInfoHeader(info, "")
+	if err != nil {
+		return err
+	}
+	if err := archive.WriteHeader(header); err != nil {
+		return err
+	}
+	_, err = io.Copy(archive, file)
+	return err
+}
+
+// unpack writes the files of an archive into a folder. Names with folders are refused.
+func unpack(from, dir string) error {
+	file, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	compressed, err := gzip.NewReader(file)
+	if err != nil {
+		return fmt.Errorf("it is not an archive of 'troupe backup': %w", err)
+	}
+	archive := tar.NewReader(compressed)
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("it is damaged: %w", err)
+		}
+		if filepath.Base(header.Name) != header.Name || header.Typeflag != tar.TypeReg {
+			return fmt.Errorf("it has %q, which no backup has", header.Name)
+		}
+		if err := unpackFile(archive, filepath.Join(dir, header.Name)); err != nil { //nolint:gosec // the name has no folder
+			return err
+		}
+	}
+}
+
+func unpackFile(from io.Reader, to string) error {
+	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, from)
+	return errors.Join(err, file.Close())
+}
