@@ -181,7 +181,7 @@ type timelineResponse struct{ Body timelineOutputBody }
 
 // timelineOutputBody is named after its schema in the API document.
 type timelineOutputBody struct {
-	Items []timelineEntry `json:"items" doc:"Oldest first"`
+	Items []timelineEntry `json:"items" doc:"Oldest first; none if the order was finished longer ago than timelines are kept"`
 }
 
 func (s *service) getTimeline(ctx context.Context, in *getOrderRequest) (*timelineResponse, error) {

@@ -48,6 +48,9 @@ type settings struct {
 	// How much of one product a customer may have in undecided orders; also the largest
 	// quantity in one order.
 	MaxQuantity int64 `env:"ORDERS_MAX_UNDECIDED_QUANTITY" envDefault:"1000"`
+	// How long the timeline of an order is kept after the order was finished; 0 means as long as
+	// the order.
+	TimelineKeep time.Duration `env:"ORDERS_TIMELINE_KEEP" envDefault:"8760h"`
 	// How many live streams of orders each replica has at a time.
 	Streams int `env:"ORDERS_STREAMS" envDefault:"1000"`
 	// How many of them one user has on a replica: one for each order that a page shows.
@@ -63,6 +66,8 @@ type service struct {
 	placing *groupcommit.Group[*placement]
 	waiting worker.Notifier // wakes the decider
 	changes *feed.Feed      // wakes the live streams of orders
+
+	retention retention
 }
 
 func build(env app.Env) (app.Components, error) {
@@ -94,6 +99,7 @@ func build(env app.Env) (app.Components, error) {
 			{Name: "deadlines", Step: s.cancelOverdue, Interval: time.Second},
 			{Name: "backlog", Step: s.measureBacklog, Interval: 250 * time.Millisecond},
 			{Name: "erasure", Step: s.eraseRests, Interval: time.Hour},
+			{Name: "retention", Step: s.forgetTimelines, Interval: retentionEvery},
 			s.changes.Worker(feedEvery),
 		},
 		Stopping: s.changes.Stop,
@@ -111,6 +117,8 @@ func (s settings) check() error {
 		return fmt.Errorf("ORDERS_ADMISSION_FIRST is %d: it must be at least 1, for example 1000", s.AdmissionFirst)
 	case s.MaxUndecided < 0:
 		return fmt.Errorf("ORDERS_MAX_UNDECIDED_PER_CUSTOMER is %d: it must be at least 1, or 0 for any number", s.MaxUndecided)
+	case s.TimelineKeep != 0 && s.TimelineKeep < 24*time.Hour:
+		return fmt.Errorf("ORDERS_TIMELINE_KEEP is %s: it must be at least 24h, for example 8760h, or 0 for as long as the order", s.TimelineKeep)
 	case s.Streams < 1:
 		return fmt.Errorf("ORDERS_STREAMS is %d: it must be at least 1, for example 1000", s.Streams)
 	case s.StreamsPerUser < 1:
