@@ -1,12 +1,15 @@
 package app
 
 import (
+	"context"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"troupe/patterns/event"
 	"troupe/platform/telemetry"
 )
 
@@ -25,8 +28,32 @@ func logToStandardError(s Settings) (*slog.Logger, *telemetry.LogWriter) {
 	writer := telemetry.NewLogWriter(os.Stderr, longestLog, func(lines int) {
 		log.Warn("log lines were dropped, because standard error did not take them", "lines", lines)
 	})
-	log = telemetry.Logger(writer, s.LogLevel, s.LogFormat.On(os.Stderr))
+	log = telemetry.Logger(writer, s.LogLevel, s.LogFormat.On(os.Stderr), eventOf)
 	return log, writer
+}
+
+// eventOf returns the ids of the event that the line is about, if it is written while the
+// event is handled, and of the order that the event is about.
+func eventOf(ctx context.Context) []slog.Attr {
+	e := event.CauseFrom(ctx)
+	if e == nil {
+		return nil
+	}
+	attrs := []slog.Attr{slog.String("event_id", e.ID), slog.String("event_type", e.Type)}
+	if isAboutOrder(e.Type) {
+		attrs = append(attrs, slog.String("order_id", e.CorrelationID))
+	}
+	return attrs
+}
+
+// isAboutOrder reports whether what an event of this type is about, its correlation id, is an order.
+func isAboutOrder(eventType string) bool {
+	for _, prefix := range []string{"order.", "payment.", "stock.reserved", "stock.rejected", "stock.committed", "stock.released"} {
+		if strings.HasPrefix(eventType, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // registerLogMetrics adds the number of log lines that were dropped.

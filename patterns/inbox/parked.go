@@ -13,6 +13,7 @@ import (
 	"troupe/patterns/retry"
 	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
+	"troupe/platform/telemetry"
 )
 
 const (
@@ -89,7 +90,7 @@ func (i *Inbox) park(ctx context.Context, f failure) error {
 		return fmt.Errorf("park event %s: %w", f.ID, err)
 	}
 	if parked {
-		i.report(f, state)
+		i.report(ctx, f, state)
 	}
 	return nil
 }
@@ -108,15 +109,16 @@ func (i *Inbox) parkIn(ctx context.Context, tx sqldb.Tx, f failure, state string
 }
 
 // report counts and logs a failure.
-func (i *Inbox) report(f failure, state string) {
-	log := i.log.With("event_id", f.ID, "type", f.Type, "attempts", f.attempts, "error", f.err)
+func (i *Inbox) report(ctx context.Context, f failure, state string) {
+	ctx = telemetry.WithTraceparent(ctx, f.Traceparent)
+	log := i.log.With("event_id", f.ID, "type", f.Type, "correlation_id", f.CorrelationID, "attempts", f.attempts, "error", f.err)
 	if state == stateDead {
 		i.metrics.dead.Inc()
-		log.Error("event is a dead letter: replay it when the cause is fixed")
+		log.ErrorContext(ctx, "event is a dead letter: replay it when the cause is fixed")
 		return
 	}
 	i.metrics.failed.Inc()
-	log.Warn("event failed and will be retried")
+	log.WarnContext(ctx, "event failed and will be retried")
 }
 
 // RetryWorker returns the worker that repeats Step.
@@ -219,7 +221,7 @@ func (i *Inbox) recordFailure(ctx context.Context, f failure) error {
 		WHERE event_id = $3 AND consumer = $4 AND attempts = $5`,
 		state, cleanText(f.err.Error()), f.ID, i.service, f.attempts)
 	if err == nil && n == 1 {
-		i.report(f, state)
+		i.report(ctx, f, state)
 	}
 	return err
 }

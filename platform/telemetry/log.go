@@ -31,13 +31,13 @@ func (f *Format) UnmarshalText(text []byte) error {
 }
 
 // Logger returns a logger that writes lines of the given level and above to w. A
-// line logged with a context carries the context's request_id, trace_id and span_id.
-func Logger(w io.Writer, level slog.Leveler, format Format) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
+// line logged with a context carries the context's request_id, trace_id and span_id, and what
+// the functions more return for it.
+func Logger(w io.Writer, level slog.Leveler, format Format, more ...func(context.Context) []slog.Attr) *slog.Logger {
 	if format.On(w) == Text {
-		return slog.New(contextual{slog.NewTextHandler(w, o)})
+		return slog.New(contextual{newHumanHandler(w, level), more})
 	}
-	return slog.New(contextual{slog.NewJSONHandler(w, o)})
+	return slog.New(contextual{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}), more})
 }
 
 // On returns the format for lines written to w: Text or JSON.
@@ -59,7 +59,10 @@ func isTerminal(w io.Writer) bool {
 }
 
 // contextual is a slog.Handler that adds the ids in the context to each record.
-type contextual struct{ slog.Handler }
+type contextual struct {
+	slog.Handler
+	more []func(context.Context) []slog.Attr
+}
 
 func (h contextual) Handle(ctx context.Context, r slog.Record) error {
 	if id := RequestID(ctx); id != "" {
@@ -68,15 +71,18 @@ func (h contextual) Handle(ctx context.Context, r slog.Record) error {
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
 		r.AddAttrs(slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String()))
 	}
+	for _, attrs := range h.more {
+		r.AddAttrs(attrs(ctx)...)
+	}
 	return h.Handler.Handle(ctx, r)
 }
 
 func (h contextual) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return contextual{h.Handler.WithAttrs(attrs)}
+	return contextual{h.Handler.WithAttrs(attrs), h.more}
 }
 
 func (h contextual) WithGroup(name string) slog.Handler {
-	return contextual{h.Handler.WithGroup(name)}
+	return contextual{h.Handler.WithGroup(name), h.more}
 }
 
 type requestIDKey struct{}

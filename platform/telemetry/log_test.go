@@ -2,10 +2,12 @@ package telemetry
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,7 +33,22 @@ func TestALogLineWithoutAContextCarriesNoIDs(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	Logger(&out, slog.LevelInfo, Text).WithGroup("g").Info("hello", "n", 1)
-	require.Contains(t, out.String(), "msg=hello g.n=1\n")
+	require.Contains(t, out.String(), "hello g.n=1\n")
+}
+
+// A person at a terminal finds the service and what happened in the same columns of each line.
+func TestALineOnATerminalIsForAPerson(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	event := func(context.Context) []slog.Attr { return []slog.Attr{slog.String("order_id", "o1")} }
+	log := Logger(&out, slog.LevelInfo, Text, event).With("service", "orders", "replica", 2)
+	log.Debug("below the level")
+	log.Info("request", "path", "/orders", "status", 201)
+	log.Error("two\nlines", "error", "broken \x1b[31m")
+	lines := strings.Split(out.String(), "\n")
+	require.Len(t, lines, 3)
+	require.Regexp(t, `^\d\d:\d\d:\d\d\.\d{3} INFO  orders        request replica=2 path=/orders status=201 order_id=o1$`, lines[0])
+	require.Regexp(t, `^\S+ ERROR orders        two lines replica=2 error="broken \\x1b\[31m" order_id=o1$`, lines[1])
 }
 
 func TestLogsToAFileAreJSON(t *testing.T) {
