@@ -169,6 +169,8 @@ type Mail struct {
 	State   string    `json:"state"`
 	Subject string    `json:"subject,omitempty"`
 	Text    string    `json:"text,omitempty"`
+	HTML    string    `json:"html,omitempty" doc:"only of one mail"`
+	Source  string    `json:"source,omitempty" doc:"only of one delivery: what the server has answered, and when"`
 	At      time.Time `json:"at"`
 }
 
@@ -204,11 +206,14 @@ type DeadLetterGroup struct {
 	First    time.Time `json:"first"`
 	Last     time.Time `json:"last"`
 	Returned int       `json:"returned" doc:"how many were replayed and failed again"`
+	// Compensation is whether they undo something: then they are never given up.
+	Compensation bool `json:"compensation,omitempty"`
 }
 
 // DeadLetterGroups lists them, the largest first.
 type DeadLetterGroups struct {
-	Items []DeadLetterGroup `json:"items"`
+	Items       []DeadLetterGroup `json:"items"`
+	Unreachable []string          `json:"unreachable,omitempty" doc:"services that did not answer"`
 }
 
 // DeadLetter is one event that could not be handled.
@@ -234,7 +239,10 @@ type DeadLetters struct {
 type Replayed struct {
 	DryRun bool `json:"dry_run"`
 	Count  int  `json:"count" doc:"how many it is, or would be"`
-	Failed int  `json:"failed"`
+	Failed int  `json:"failed" doc:"how many services did not do their part"`
+	Kept   int  `json:"kept,omitempty" doc:"compensations that a discard has left"`
+	// Problems has a sentence for each service that did not do its part.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // Service is a service as the console sees it.
@@ -325,6 +333,7 @@ type Fault struct {
 	Active  bool       `json:"active"`
 	EndsAt  *time.Time `json:"ends_at,omitempty"`
 	OrderID string     `json:"order_id,omitempty" doc:"the order that the last run placed"`
+	Problem string     `json:"problem,omitempty" doc:"why the last run shows less than it should"`
 }
 
 // Lab lists the faults.
