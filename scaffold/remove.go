@@ -32,7 +32,7 @@ var shopFiles = []string{
 
 // keptDocuments are those that are not about the shop.
 var keptDocuments = []string{
-	"ARCHITECTURE.md", "DEPENDENCIES.md", "EVENTS.md", "GATEWAY.md", "GLOSSARY.md", "RELEASE.md", "SECURITY-MODEL.md", "SETTINGS.md",
+	"ARCHITECTURE.md", "DEPENDENCIES.md", "EVENTS.md", "GATEWAY.md", "GLOSSARY.md", "OPERATIONS.md", "RELEASE.md", "SECURITY-MODEL.md", "SETTINGS.md",
 	"0002-outbox-without-a-cursor.md", "0004-sql-once-for-two-databases.md",
 }
 

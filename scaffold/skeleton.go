@@ -47,6 +47,7 @@ var skeletonEdits = map[string]func(string) string{
 	"docs/EVENTS.md":          without(` as \[INTEGRATION\.md\]\(INTEGRATION\.md\) describes`),
 	"SECURITY.md":             without(`\[docs/GUARANTEES\.md\]\(docs/GUARANTEES\.md\) and `),
 	"docs/SECURITY-MODEL.md":  without(`\[GUARANTEES\.md\]\(GUARANTEES\.md\), `),
+	"docs/OPERATIONS.md":      without(" `test\\.Test\\w+` (?:runs|does) [^.]*\\."),
 	"docs/RELEASE.md":         without("(?m)^`test/upgrade`.*\n"),
 	"docs/GATEWAY.md":         without(` \[TUTORIAL\.md\]\(TUTORIAL\.md\).*`),
 	"docs/GLOSSARY.md":        without("(?m)^\\|.*`(?:services/" + anyShop + "|test|bench|loadgen).*\n"),
