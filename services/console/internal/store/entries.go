@@ -24,7 +24,7 @@ type Filter struct{ Type, Service, Order, Outcome string }
 // numbers for itself until it ends, so that entries become visible in their order.
 func Add(ctx context.Context, tx sqldb.Tx, records []journal.Record) (int64, error) {
 	var last int64
-	err := tx.QueryRow(ctx, "UPDATE last_entry SET seq = seq + $1 WHERE only = 1 RETURNING seq", int64(len(records))).Scan(&last)
+	err := tx.QueryRow(ctx, "UPDATE last_entry SET seq = seq + $1 WHERE id = 1 RETURNING seq", int64(len(records))).Scan(&last)
 	if err != nil {
 		return 0, fmt.Errorf("number %d entries: %w", len(records), err)
 	}

@@ -48,11 +48,15 @@ func checkGolden(t *testing.T, name string, value any) {
 	if name == "order-500" {
 		marshal = json.Marshal // as it is long
 	}
+	checkFile(t, filepath.Join(goldenFolder, name+".json"), value, marshal)
+}
+
+func checkFile(t *testing.T, file string, value any, marshal func(any) ([]byte, error)) {
+	t.Helper()
 	got, err := marshal(value)
 	require.NoError(t, err)
-	file := filepath.Join(goldenFolder, name+".json")
 	if *update {
-		require.NoError(t, os.MkdirAll(goldenFolder, 0o755))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		require.NoError(t, os.WriteFile(file, append(got, '\n'), 0o644))
 	}
 	want, err := os.ReadFile(file)
@@ -163,4 +167,10 @@ func goldenOverview() view.Overview {
 		o.Tiles = append(o.Tiles, view.Tile{ID: id, Title: title, Value: series[59], Unit: []string{"/min", "/min", "ms", "events"}[i], Series: series})
 	}
 	return o
+}
+
+// The records of an order, as they are kept, are a golden file too: tests of the API use it.
+func TestTheRecordsOfAnOrderAreAGoldenFile(t *testing.T) {
+	t.Parallel()
+	checkFile(t, "../../testdata/declined-records.json", declinedOrder().records, json.Marshal)
 }

@@ -17,10 +17,10 @@ CREATE INDEX entries_by_age ON entries (at);
 -- The number of the last entry. A transaction locks its row before it adds entries, so that
 -- they become visible in the order of their numbers: live streams continue after a number.
 CREATE TABLE last_entry (
-    only BIGINT PRIMARY KEY,
+    id   BIGINT PRIMARY KEY,
     seq  BIGINT NOT NULL
 );
-INSERT INTO last_entry (only, seq) VALUES (1, 0);
+INSERT INTO last_entry (id, seq) VALUES (1, 0);
 
 -- The list of orders: what the entries of each mean.
 CREATE TABLE orders (

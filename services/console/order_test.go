@@ -1,0 +1,104 @@
+package console_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app/servicetest"
+	"troupe/patterns/journal"
+	"troupe/platform/auth"
+	"troupe/platform/sqldb"
+	"troupe/services/console"
+	"troupe/services/console/internal/store"
+)
+
+const declinedOrder = "0198b4c2-7b19-7000-8000-3f1e0c9a4b77"
+
+// declinedRecords are those of an order whose card was declined.
+func declinedRecords(t *testing.T) (records []journal.Record) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/declined-records.json")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &records))
+	return records
+}
+
+func keepRecords(t *testing.T, h *servicetest.Harness, records []journal.Record) {
+	t.Helper()
+	require.NoError(t, h.DB.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+		_, err := store.Add(ctx, tx, records)
+		return err
+	}))
+}
+
+const declinedVerdict = "Cancelled after 1.2 s: the card was declined. Stock was released, nothing was charged, and the customer was told by mail."
+
+func TestAnOrderIsShownWithItsVerdict(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		keepRecords(t, h, declinedRecords(t))
+		h.Anonymous().Get(t, "/console/api/orders/"+declinedOrder).Problem(t, 401, "token_missing")
+		h.As("ann", auth.User).Get(t, "/console/api/orders/"+declinedOrder).Problem(t, 403, "role_required")
+		h.As("ada", auth.Admin).Get(t, "/console/api/orders/"+declinedOrder).Want(t, 200,
+			"verdict", declinedVerdict, "status", "cancelled", "cause", "card_declined", "complete", true, "lanes.0", "orders")
+	})
+}
+
+func TestAnOrderThatIsNotKnownIsAskedForAtTheOrdersService(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.As("ada", auth.Admin).Get(t, "/console/api/orders/"+declinedOrder).Problem(t, 503, "service_unavailable")
+	})
+}
+
+func TestAnExportedOrderIsShownElsewhere(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		keepRecords(t, h, declinedRecords(t))
+		ada := h.As("ada", auth.Admin)
+		exported := ada.Get(t, "/console/api/orders/"+declinedOrder+"/bundle").Want(t, 200, "version", 1, "story.verdict", declinedVerdict)
+		require.Contains(t, exported.Header("Content-Disposition"), "order-"+declinedOrder+".json")
+		var file map[string]any
+		exported.JSON(t, &file)
+
+		_, err := h.DB.Exec(t.Context(), "DELETE FROM entries")
+		require.NoError(t, err)
+		ada.Post(t, "/console/api/bundle", file).Want(t, 200, "verdict", declinedVerdict, "id", declinedOrder)
+
+		file["version"] = 2
+		ada.Post(t, "/console/api/bundle", file).Problem(t, 422, "bundle_version_unknown")
+		file["version"], file["records"] = 1, []any{"a word"}
+		ada.Post(t, "/console/api/bundle", file).Problem(t, 422, "bundle_invalid")
+		file["records"] = []any{}
+		ada.Post(t, "/console/api/bundle", file).Problem(t, 422, "bundle_empty")
+	})
+}
+
+func TestAConsoleThatOnlyShowsPlacesNoOrders(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.As("ada", auth.Admin).Post(t, "/console/api/sample-order", map[string]string{"kind": "paid"}).Problem(t, 403, "console_readonly")
+	}, servicetest.Setting("CONSOLE_MODE", "readonly"))
+}
+
+func TestTheOverviewStatesWhatNeedsAttention(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		ada := h.As("ada", auth.Admin)
+		ada.Get(t, "/console/api/overview").Want(t, 200, "attention", []any{}, "topology.nodes.0.name", "gateway", "topology.nodes.0.state", "unknown",
+			"tiles.0.id", "orders", "tiles.3.id", "backlog")
+
+		h.Advance(time.Minute)
+		keepRecords(t, h, []journal.Record{{
+			Kind: journal.Published, At: h.Now(), Service: "notifications", OrderID: "o1", Event: &journal.Event{ID: "e1", Type: "notification.failed.v1"},
+		}})
+		waiting := h.Now().Add(-6 * time.Minute).UnixMicro()
+		_, err := h.DB.Exec(t.Context(), fmt.Sprintf(`INSERT INTO orders (id, user_id, status, cause, verdict, amount, currency, attempts, failures, started_at, updated_at)
+			VALUES ('o1', 'u1', 'pending', '', '', 1299, 'EUR', 1, 0, %d, %d)`, waiting, waiting))
+		require.NoError(t, err)
+		ada.Get(t, "/console/api/overview").Want(t, 200, "orders", 1,
+			"attention.0.kind", "stuck_orders", "attention.0.title", "1 order has waited for longer than 5 minutes",
+			"attention.1.kind", "deliveries", "attention.1.title", "1 message to customers failed in the last 15 minutes")
+	})
+}
