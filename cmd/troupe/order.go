@@ -16,11 +16,18 @@ type orderCommand struct {
 	JSON bool   `help:"Print JSON, for programs."`
 }
 
-// Run prints the order and its timeline.
+// Run prints the order as the console shows it, with a column for each service. Without a
+// console it prints the timeline that the orders service keeps.
 func (c orderCommand) Run(ctx context.Context) error {
 	api, err := c.login(ctx)
 	if err != nil {
 		return err
+	}
+	if !c.JSON {
+		if story, err := api.Story(ctx, c.ID); err == nil {
+			printStory(paperOf(os.Stdout), story)
+			return nil
+		}
 	}
 	o, err := api.Order(ctx, c.ID)
 	if err != nil {

@@ -11,22 +11,13 @@ import (
 	"troupe/services/console/internal/view"
 )
 
-// eventFilter selects entries of the journal.
-type eventFilter struct {
+type listEventsRequest struct {
 	Type    string `query:"type" maxLength:"100" doc:"The type of the event, such as order.created.v1"`
 	Service string `query:"service" maxLength:"100"`
 	Order   string `query:"order" maxLength:"100" doc:"The id of an order"`
 	Outcome string `query:"outcome" enum:"ok,duplicate,retry,dead," doc:"Of attempts to handle an event"`
-}
-
-func (f eventFilter) filter() store.Filter {
-	return store.Filter{Type: f.Type, Service: f.Service, Order: f.Order, Outcome: f.Outcome}
-}
-
-type listEventsRequest struct {
-	eventFilter
-	After int64 `query:"after" minimum:"0" doc:"Only entries with a higher seq; 0 begins with the newest"`
-	Limit int   `query:"limit" minimum:"1" maximum:"500" default:"100"`
+	After   int64  `query:"after" minimum:"0" doc:"Only entries with a higher seq; 0 begins with the newest"`
+	Limit   int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
 }
 
 type entriesResponse struct{ Body view.Entries }
@@ -38,7 +29,7 @@ func (c *console) registerEvents(api *httpapi.API) {
 
 // listEvents returns the entries that follow one, or the newest.
 func (c *console) listEvents(ctx context.Context, in *listEventsRequest) (*entriesResponse, error) {
-	entries, err := store.Entries(ctx, c.DB, in.filter(), in.After, in.Limit)
+	entries, err := store.Entries(ctx, c.DB, store.Filter{Type: in.Type, Service: in.Service, Order: in.Order, Outcome: in.Outcome}, in.After, in.Limit)
 	if err != nil {
 		return nil, err
 	}

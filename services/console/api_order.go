@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"net/url"
-	"time"
 
 	"troupe/patterns/journal"
 	"troupe/platform/auth"
 	"troupe/platform/fault"
 	"troupe/platform/httpapi"
+	"troupe/platform/timestamp"
 	"troupe/services/console/internal/store"
 	"troupe/services/console/internal/story"
 	"troupe/services/console/internal/view"
@@ -22,8 +22,8 @@ const (
 )
 
 type getOrderRequest struct {
-	byAdmin
-	ID string `path:"id" maxLength:"100" doc:"The order's id"`
+	Authorization string `header:"Authorization" hidden:"true"` // other services are asked with the admin's own token
+	ID            string `path:"id" maxLength:"100" doc:"The order's id"`
 }
 
 type orderResponse struct{ Body view.Order }
@@ -32,7 +32,7 @@ type orderResponse struct{ Body view.Order }
 // another console.
 type bundle struct {
 	Version    int               `json:"version" enum:"1" doc:"Of the form of the file"`
-	ExportedAt time.Time         `json:"exported_at"`
+	ExportedAt timestamp.Time    `json:"exported_at"`
 	Story      view.Order        `json:"story"`
 	Records    []json.RawMessage `json:"records" maxItems:"20000" doc:"The records of the journal"`
 }
@@ -45,7 +45,7 @@ type bundleResponse struct {
 // bundleFile is what of a bundle is read.
 type bundleFile struct {
 	Version    int               `json:"version" doc:"Of the form of the file: 1"`
-	ExportedAt time.Time         `json:"exported_at" doc:"The story is told as of then"`
+	ExportedAt timestamp.Time    `json:"exported_at" doc:"The story is as of then"`
 	Records    []json.RawMessage `json:"records" maxItems:"20000" doc:"The records of the journal"`
 	Story      json.RawMessage   `json:"story,omitempty" doc:"Is not read: the story is made anew from the records"`
 }
@@ -89,8 +89,7 @@ func (c *console) order(ctx context.Context, id, authorization string) (view.Ord
 		case err == nil:
 			records = story.Complete(records, known)
 			o = story.Build(records, c.Now())
-			o.Complete = false
-			o.Notes = append(o.Notes, "The journal has not all of this order; its steps are completed from the orders service, without the attempts to handle them.")
+			o.Notes = append(o.Notes, "Its steps are completed from what the orders service keeps.")
 		}
 	}
 	o.Mails = c.mailsOf(ctx, id, authorization)
@@ -103,7 +102,7 @@ func (c *console) mailsOf(ctx context.Context, orderID, authorization string) []
 	var page struct {
 		Items []struct {
 			ID, Channel, Kind, State, Reply string
-			CreatedAt                       time.Time `json:"created_at"`
+			CreatedAt                       timestamp.Time `json:"created_at"`
 		}
 	}
 	mails := []view.Mail{}
@@ -111,7 +110,7 @@ func (c *console) mailsOf(ctx context.Context, orderID, authorization string) []
 		return mails
 	}
 	for _, d := range page.Items {
-		mails = append(mails, view.Mail{ID: d.ID, OrderID: orderID, Channel: d.Channel, Kind: d.Kind, State: d.State, Text: d.Reply, At: d.CreatedAt})
+		mails = append(mails, view.Mail{ID: d.ID, OrderID: orderID, Channel: d.Channel, Kind: d.Kind, State: d.State, Text: d.Reply, At: d.CreatedAt.Time})
 	}
 	return mails
 }
@@ -121,7 +120,7 @@ func (c *console) getBundle(ctx context.Context, in *getOrderRequest) (*bundleRe
 	if err != nil {
 		return nil, err
 	}
-	b := bundle{Version: bundleVersion, ExportedAt: c.Now(), Story: o, Records: make([]json.RawMessage, len(records))}
+	b := bundle{Version: bundleVersion, ExportedAt: timestamp.Of(c.Now()), Story: o, Records: make([]json.RawMessage, len(records))}
 	for i, r := range records {
 		if b.Records[i], err = json.Marshal(r); err != nil {
 			return nil, err
@@ -143,5 +142,5 @@ func (c *console) renderBundle(_ context.Context, in *renderBundleRequest) (*ord
 	if len(records) == 0 {
 		return nil, fault.New(fault.Invalid, "bundle_empty", "the file has no records; export the order again")
 	}
-	return &orderResponse{story.Build(records, in.Body.ExportedAt)}, nil
+	return &orderResponse{story.Build(records, in.Body.ExportedAt.Time)}, nil
 }

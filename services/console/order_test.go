@@ -102,3 +102,13 @@ func TestTheOverviewStatesWhatNeedsAttention(t *testing.T) {
 			"attention.1.kind", "deliveries", "attention.1.title", "1 message to customers failed in the last 15 minutes")
 	})
 }
+
+func TestTheTailIsFiltered(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		keepRecords(t, h, declinedRecords(t))
+		var page struct{ Items []struct{ Type string } }
+		h.As("ada", auth.Admin).Get(t, "/console/api/events?type=order.cancelled.v1&service=inventory&outcome=ok&order="+declinedOrder).JSON(t, &page)
+		require.Len(t, page.Items, 1)
+		require.Equal(t, "order.cancelled.v1", page.Items[0].Type)
+	})
+}

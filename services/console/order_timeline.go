@@ -6,10 +6,10 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"time"
 
 	"troupe/platform/fault"
 	"troupe/platform/money"
+	"troupe/platform/timestamp"
 	"troupe/services/console/internal/story"
 )
 
@@ -27,10 +27,10 @@ func (c *console) fromTimeline(ctx context.Context, id, authorization string) (s
 	}
 	var timeline struct {
 		Items []struct {
-			At          time.Time `json:"at"`
-			What        string    `json:"what"`
-			EventID     string    `json:"event_id"`
-			CausationID string    `json:"causation_id"`
+			At          timestamp.Time `json:"at"`
+			What        string         `json:"what"`
+			EventID     string         `json:"event_id"`
+			CausationID string         `json:"causation_id"`
 		} `json:"items"`
 	}
 	if err := c.getPeer(ctx, "orders", path+"/timeline", authorization, &timeline); err != nil {
@@ -42,7 +42,7 @@ func (c *console) fromTimeline(ctx context.Context, id, authorization string) (s
 	}
 	known := story.Timeline{OrderID: id, Data: data}
 	for _, e := range timeline.Items {
-		known.Entries = append(known.Entries, story.TimelineEntry{At: e.At, Type: e.What, EventID: e.EventID, CausationID: e.CausationID})
+		known.Entries = append(known.Entries, story.TimelineEntry{At: e.At.Time, Type: e.What, EventID: e.EventID, CausationID: e.CausationID})
 	}
 	return known, nil
 }

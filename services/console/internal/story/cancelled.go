@@ -107,7 +107,9 @@ func (k *knowledge) moneyEnd() string {
 	switch {
 	case k.happened(refunded):
 		var data events.PaymentRefunded
-		_ = json.Unmarshal(k.firstOf(refunded).Data, &data)
+		if json.Unmarshal(k.firstOf(refunded).Data, &data) != nil || data.Amount.Amount == 0 {
+			return "the money was refunded"
+		}
 		return money.Money(data.Amount).String() + " was refunded"
 	case k.happened(declined, voided):
 		return "nothing was charged"

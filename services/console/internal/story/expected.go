@@ -97,7 +97,7 @@ func (h *history) owesHandling(e *step, consumer string) (owed, bool) {
 	attempts := h.deliveries[delivery{e.EventID, consumer}]
 	o := owed{service: consumer, types: []string{e.Type}, handle: true, cause: e, since: e.At, attempts: len(attempts)}
 	if len(attempts) == 0 {
-		return o, !h.hasEffect(e.EventID, consumer)
+		return o, h.complete() && !h.hasEffect(e.EventID, consumer)
 	}
 	if slices.ContainsFunc(attempts, handled) {
 		return o, false
@@ -125,6 +125,9 @@ func (h *history) owesAnswer(a answer) (cause *step) {
 	}
 	for _, eventType := range a.to {
 		learned := h.handledFirst(eventType, a.service)
+		if learned == nil && !h.complete() { // that it was handled may be among what is missing
+			learned = h.firstOf(eventType)
+		}
 		if learned == nil {
 			return nil
 		}

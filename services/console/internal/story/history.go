@@ -218,7 +218,7 @@ func (h *history) notes() (notes []string) {
 		notes = append(notes, fmt.Sprintf("This order has %d more steps than are shown: those in the middle are left out.", h.cut))
 	}
 	if h.lost > 0 {
-		notes = append(notes, "The journal had no room for some records of that time, so steps may be missing.")
+		notes = append(notes, "Records of this order are not in the journal, so steps may be missing.")
 	}
 	if h.unlinked {
 		notes = append(notes, "Steps that led to those shown are not in the journal.")

@@ -24,7 +24,8 @@ type TimelineEntry struct {
 	CausationID string
 }
 
-// Complete returns the records with those that the timeline adds to them.
+// Complete returns the records with those that the timeline adds to them. A gap is among
+// them: what other services have handled is not in the timeline.
 func Complete(records []journal.Record, t Timeline) []journal.Record {
 	known := map[string]bool{}
 	for _, r := range records {
@@ -35,7 +36,7 @@ func Complete(records []journal.Record, t Timeline) []journal.Record {
 			known["orders "+r.Attempt.EventID] = true
 		}
 	}
-	completed := slices.Clone(records)
+	completed := append(slices.Clone(records), journal.Record{Kind: journal.Dropped, Service: "orders", OrderID: t.OrderID, Lost: 1})
 	for _, e := range t.Entries {
 		publisher := publisherOf(e.Type)
 		if !known[e.EventID] {

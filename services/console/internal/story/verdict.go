@@ -136,7 +136,7 @@ func whoAndWhat(held []owed) (services []string, what string) {
 	switch first := held[0]; {
 	case len(unreached) == 1 && !slices.ContainsFunc(held, func(o owed) bool { return !o.handle }):
 		return services, short(first.types[0]) + " has not reached " + it
-	case len(held) == 1 && first.service == "payments":
+	case len(held) == 1 && first.service == "payments" && first.cause.Kind == "handle":
 		return services, "the payment provider has not answered"
 	case len(held) == 1 && first.service == "orders":
 		return services, "it has not decided yet"
