@@ -17,6 +17,7 @@ import (
 	"troupe/patterns/audit"
 	"troupe/patterns/bus"
 	"troupe/patterns/inbox"
+	"troupe/patterns/journal"
 	"troupe/patterns/outbox"
 	"troupe/patterns/republish"
 	"troupe/patterns/worker"
@@ -66,6 +67,7 @@ type Env struct {
 	NewID       func() string               // UUIDv7
 	After       func(time.Duration, func()) // calls the function later, from another goroutine, or at once
 	Log         *slog.Logger
+	Journal     *journal.Recorder // records for the console; nil if that is switched off
 	Registry    *prometheus.Registry
 	// Settings fills a struct with caarlos0/env tags. A bad value is an error
 	// that names it.
@@ -110,6 +112,11 @@ type Components struct {
 	// Verifier replaces Env.Verifier for the service's own API. The service that
 	// issues the access tokens sets it, because it has the keys.
 	Verifier *auth.Verifier
+	// Journaled receives what the journals of all services record, if it is set. An error
+	// means that it is lost.
+	Journaled func(ctx context.Context, records []journal.Record) error
+	// Middleware wraps the handler of Routes, if it is set.
+	Middleware func(http.Handler) http.Handler
 	// Reload reads again what the service has read from files, without an interruption. It
 	// is called on SIGHUP. If it fails, the service goes on as before. It may be nil.
 	Reload func(context.Context) error

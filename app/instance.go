@@ -18,6 +18,7 @@ import (
 	"troupe/patterns/eventfeed"
 	"troupe/patterns/idempotency"
 	"troupe/patterns/inbox"
+	"troupe/patterns/journal"
 	"troupe/patterns/outbox"
 	"troupe/patterns/republish"
 	"troupe/patterns/worker"
@@ -34,7 +35,7 @@ func Migrations(s Service) []fs.FS {
 }
 
 // Dependencies are what an Instance needs from its surroundings. Everything but DB,
-// JWKS, Lookup, TransportKeeping, Ready, Live, After and Jitter is required.
+// JWKS, Journal, Lookup, TransportKeeping, Ready, Live, After and Jitter is required.
 type Dependencies struct {
 	Environ   map[string]string
 	Version   string
@@ -50,6 +51,7 @@ type Dependencies struct {
 	Now              func() time.Time
 	NewID            func() string
 	Log              *slog.Logger
+	Journal          *journal.Journal // nil: nothing is recorded
 	Ready            func(context.Context) error
 	Live             func() string               // returns why the process has to be restarted, or ""; nil means that it never has
 	Impaired         func() string               // returns why the bus cannot be used now, "" if it can; nil means that it always can
@@ -87,7 +89,7 @@ func NewInstance(s Service, w Dependencies) (*Instance, error) {
 	}
 	i.Env = Env{
 		DB: w.DB, Now: w.Now, NewID: w.NewID,
-		After: w.After, Log: w.Log, Registry: prometheus.NewRegistry(), Peers: w.Peers, Transport: w.Transport, Lookup: w.Lookup,
+		After: w.After, Log: w.Log, Journal: w.Journal.Recorder(s.Name), Registry: prometheus.NewRegistry(), Peers: w.Peers, Transport: w.Transport, Lookup: w.Lookup,
 		Settings:   func(into any) error { return parseEnv(w.Environ, w.Log, into) },
 		Production: settings.Environment == "production",
 		Faults:     w.Faults,
@@ -130,7 +132,7 @@ func (i *Instance) withDatabase(w Dependencies, settings Settings) {
 	i.Env.Outbox = outbox.New(outbox.Config{
 		Service: i.Service.Name, DB: w.DB, Topology: i.Service.Topology, Schemas: settings.EventSchemas,
 		Publisher: w.Publisher, Now: w.Now, NewID: w.NewID,
-		Unconsumed: settings.EventsPublic, Log: settings.EventsPublic,
+		Unconsumed: settings.EventsPublic, Log: settings.EventsPublic, Journal: i.Env.Journal,
 	})
 	i.Env.Outbox.RegisterMetrics(i.Env.Registry)
 	i.Env.Revocations = auth.NewRevocations(w.DB, w.Now)
@@ -163,7 +165,7 @@ func (i *Instance) newInbox(jitter func() float64) error {
 		return err
 	}
 	i.Inbox = inbox.New(inbox.Config{
-		Service: i.Service.Name, DB: i.Env.DB, Handlers: handlers, Now: i.Env.Now, Log: i.Env.Log, Jitter: jitter,
+		Service: i.Service.Name, DB: i.Env.DB, Handlers: handlers, Now: i.Env.Now, Log: i.Env.Log, Jitter: jitter, Journal: i.Env.Journal,
 	})
 	i.Inbox.RegisterMetrics(i.Env.Registry)
 	i.Workers = append(i.Workers, i.Inbox.Workers()...)
@@ -201,7 +203,11 @@ func (i *Instance) newAPI(w Dependencies, settings Settings) error {
 	if err := i.newEventFeed(settings); err != nil {
 		return err
 	}
-	i.Handler = audit.Middleware(i.API.Handler())
+	i.Handler = i.API.Handler()
+	if i.Components.Middleware != nil {
+		i.Handler = i.Components.Middleware(i.Handler)
+	}
+	i.Handler = audit.Middleware(i.Handler)
 	if i.Components.HTTPHandler != nil {
 		i.Handler = i.Components.HTTPHandler
 	}

@@ -56,6 +56,11 @@ type Settings struct {
 	// How many rows a service publishes again in a second, at most, when a projection of its data is rebuilt.
 	RepublishRate int `env:"TROUPE_REPUBLISH_RATE" envDefault:"200"`
 
+	// Whether the process records for the console what happens in it: on or off. Without a console nothing comes of it.
+	Journal string `env:"JOURNAL" envDefault:"on"`
+	// How many records a service makes in a second at most; under more load, it leaves out whole orders.
+	JournalRate int `env:"JOURNAL_RECORDS_PER_SECOND" envDefault:"500"`
+
 	// How long a repeated request with the same Idempotency-Key gets the first answer.
 	IdempotencyKeep time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
 	// How long entries of the audit log are kept, at least 24h.
@@ -72,6 +77,9 @@ func readSettings(environ map[string]string, log *slog.Logger) (Settings, error)
 	}
 	if err := s.checkEventSchemas(); err != nil {
 		return Settings{}, err
+	}
+	if s.Journal != "on" && s.Journal != "off" {
+		return Settings{}, fmt.Errorf("JOURNAL is %q: it must be on or off", s.Journal)
 	}
 	if s.AuditKeep < 24*time.Hour {
 		return Settings{}, fmt.Errorf("AUDIT_KEEP is %s: it must be at least 24h, for example 9600h", s.AuditKeep)
@@ -114,6 +122,7 @@ func (s Settings) requirePositive() error {
 		{"TROUPE_MAX_CONNECTIONS_PER_CLIENT", s.ConnectionsPerClient, 1000},
 		{"TROUPE_MIN_RATE", s.MinRate, 1024},
 		{"TROUPE_REPUBLISH_RATE", s.RepublishRate, 200},
+		{"JOURNAL_RECORDS_PER_SECOND", s.JournalRate, 500},
 	} {
 		if n.value <= 0 {
 			return fmt.Errorf("%s is %d: it must be positive, for example %d", n.name, n.value, n.example)

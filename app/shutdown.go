@@ -84,6 +84,7 @@ func (s *System) stopWorkers(ctx context.Context) error {
 		s.workers.stop()
 		s.drainServices(ctx)
 		s.flushRelays(ctx)
+		s.flushJournal(ctx)
 	}()
 	select {
 	case <-done:

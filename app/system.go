@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"troupe/patterns/journal"
 	"troupe/platform/ascii"
 	"troupe/platform/netlimit"
 	"troupe/platform/sqldb"
@@ -47,6 +48,7 @@ type System struct {
 	ready     atomic.Bool
 	services  []*runningService
 	bus       connectedBus
+	journal   *journal.Journal      // nil if it is switched off
 	traces    func(context.Context) // exports the remaining spans
 	lock      *os.File              // nil if the databases are not SQLite files
 	failed    chan error
@@ -189,12 +191,13 @@ func (s *System) wire(ctx context.Context, c Config) error {
 			urls[m.service.Name] = m.url()
 		}
 	}
+	s.newJournal()
 	for _, m := range s.services {
 		var err error
 		m.instance, err = NewInstance(m.service, Dependencies{
 			Environ: c.Environ, Version: c.Version, DB: m.db, Publisher: m.seams.withPublisher(s.bus), Peers: urls, Transport: s.transport,
 			TransportKeeping: s.transport.keeping, Lookup: c.Lookup,
-			Now: now, NewID: newID, Log: s.logOf(m), Ready: s.readiness, Live: s.live.reason, Impaired: s.bus.Impaired,
+			Now: now, NewID: newID, Log: s.logOf(m), Ready: s.readiness, Live: s.live.reason, Impaired: s.bus.Impaired, Journal: s.journal,
 			Faults: m.seams.faults,
 		})
 		if err != nil {
@@ -210,6 +213,7 @@ func (s *System) wire(ctx context.Context, c Config) error {
 		}
 	}
 	s.registerBusMetrics()
+	s.connectJournal()
 	return nil
 }
 
@@ -255,6 +259,10 @@ func (s *System) run() {
 			w = s.live.watch(m.seams.withWorker(w), m.service.Name)
 			s.workers.start(func(ctx context.Context) { w.Run(ctx, m.instance.Env.Log) })
 		}
+	}
+	if s.journal != nil {
+		w := s.journal.Worker()
+		s.workers.start(func(ctx context.Context) { w.Run(ctx, s.log) })
 	}
 	s.workers.start(func(ctx context.Context) { s.live.run(ctx, s.log) })
 }

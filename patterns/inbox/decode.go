@@ -3,9 +3,11 @@ package inbox
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
+	"troupe/patterns/journal"
 	"troupe/patterns/retry"
 )
 
@@ -21,6 +23,8 @@ type decoded struct {
 	body     []byte
 	handler  *Handler
 	received received // the result of handler.decode
+	// receivedAt is when the event was received; the zero time if it was parked before.
+	receivedAt time.Time
 }
 
 // decodeBatch decodes the deliveries. It returns as failures the events that
@@ -29,8 +33,10 @@ type decoded struct {
 func (i *Inbox) decodeBatch(batch []bus.Delivery) (events []decoded, failures []failure) {
 	events = make([]decoded, 0, len(batch))
 	seen := make(map[string]bool, len(batch))
+	now := i.now()
 	for _, d := range batch {
 		e, err := i.decode(d.Body, d.Type)
+		e.receivedAt = now
 		switch {
 		case err != nil:
 			failures = append(failures, failure{decoded: e.withKey(d), attempts: 1, err: err})
@@ -41,6 +47,7 @@ func (i *Inbox) decodeBatch(batch []bus.Delivery) (events []decoded, failures []
 			failures = append(failures, failure{decoded: e, err: err})
 		case seen[e.ID]:
 			i.metrics.duplicates.Inc()
+			i.recordAttempt(e, journal.Duplicate, 1, now, now, nil)
 		default:
 			seen[e.ID] = true
 			events = append(events, e)

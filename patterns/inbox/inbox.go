@@ -12,6 +12,7 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
+	"troupe/patterns/journal"
 	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
 )
@@ -21,7 +22,7 @@ import (
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Config configures an Inbox. All fields but Jitter are required.
+// Config configures an Inbox. All fields but Jitter and Journal are required.
 type Config struct {
 	Service  string
 	DB       sqldb.DB
@@ -29,6 +30,8 @@ type Config struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Jitter   func() float64 // spreads retries, in [0, 1); nil means at random
+	// Journal records the attempts to handle events; nil: none are recorded.
+	Journal *journal.Recorder
 }
 
 // Inbox consumes events for one service.
@@ -40,6 +43,7 @@ type Inbox struct {
 	log      *slog.Logger
 	jitter   func() float64
 	metrics  *metrics
+	journal  *journal.Recorder
 }
 
 // New returns an inbox on c.DB. It panics if a type has two handlers.
@@ -49,7 +53,7 @@ func New(c Config) *Inbox {
 	}
 	i := &Inbox{
 		service: c.Service, db: c.DB, handlers: make(map[string]*Handler, len(c.Handlers)),
-		now: c.Now, log: c.Log, jitter: c.Jitter, metrics: newMetrics(),
+		now: c.Now, log: c.Log, jitter: c.Jitter, metrics: newMetrics(), journal: c.Journal,
 	}
 	for _, h := range c.Handlers {
 		if i.handlers[h.Type] != nil {
@@ -104,6 +108,7 @@ func isRedelivery(batch []bus.Delivery) bool {
 func (i *Inbox) handle(ctx context.Context, events []decoded) (err error) {
 	ctx, end := i.startSpans(ctx, events, false)
 	defer func() { end(err) }()
+	started := i.now()
 	var fresh []decoded
 	err = i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
 		if fresh, err = i.unhandled(ctx, tx, events); err != nil {
@@ -117,8 +122,10 @@ func (i *Inbox) handle(ctx context.Context, events []decoded) (err error) {
 	if err != nil {
 		return err
 	}
-	i.metrics.countHandled(fresh, i.now())
+	now := i.now()
+	i.metrics.countHandled(fresh, now)
 	i.metrics.duplicates.Add(float64(len(events) - len(fresh)))
+	i.recordHandled(events, fresh, started, now)
 	return nil
 }
 
@@ -240,6 +247,7 @@ func (i *Inbox) handleOrPark(ctx context.Context, events []decoded) error {
 	if len(events) == 0 {
 		return nil
 	}
+	started := i.now()
 	err := i.handle(ctx, events)
 	switch {
 	case err == nil:
@@ -247,7 +255,7 @@ func (i *Inbox) handleOrPark(ctx context.Context, events []decoded) error {
 	case i.databaseUnavailable(ctx):
 		return err
 	case len(events) == 1:
-		return i.park(ctx, failure{decoded: events[0], attempts: 1, err: err})
+		return i.park(ctx, failure{decoded: events[0], attempts: 1, err: err, started: started})
 	}
 	half := len(events) / 2
 	if err := i.handleOrPark(ctx, events[:half]); err != nil {

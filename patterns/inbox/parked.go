@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"troupe/patterns/bus"
+	"troupe/patterns/journal"
 	"troupe/patterns/retry"
 	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
@@ -38,6 +39,8 @@ type failure struct {
 	decoded
 	attempts int // including those that a crash cut short
 	err      error
+	started  time.Time // of the last attempt; the zero time if the handler was not called
+	next     time.Time // of the next attempt, if there is one
 }
 
 // state returns the state in which the event is parked.
@@ -80,10 +83,11 @@ func cleanText(s string) string {
 
 // park stores an event for later unless it was handled or parked before.
 func (i *Inbox) park(ctx context.Context, f failure) error {
-	now, state := i.now(), f.state()
+	state := f.state()
+	f.next = i.now().Add(backoff.Wait(f.attempts, i.jitter()))
 	var parked bool
 	err := i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
-		parked, err = i.parkIn(ctx, tx, f, state, now.Add(backoff.Wait(f.attempts, i.jitter())))
+		parked, err = i.parkIn(ctx, tx, f, state, f.next)
 		return err
 	})
 	if err != nil {
@@ -91,6 +95,8 @@ func (i *Inbox) park(ctx context.Context, f failure) error {
 	}
 	if parked {
 		i.report(ctx, f, state)
+	} else {
+		i.recordAttempt(f.decoded, journal.Duplicate, f.attempts, f.started, i.now(), nil)
 	}
 	return nil
 }
@@ -110,6 +116,7 @@ func (i *Inbox) parkIn(ctx context.Context, tx sqldb.Tx, f failure, state string
 
 // report counts and logs a failure.
 func (i *Inbox) report(ctx context.Context, f failure, state string) {
+	i.recordFailed(f, state)
 	ctx = telemetry.WithTraceparent(ctx, f.Traceparent)
 	log := i.log.With("event_id", f.ID, "type", f.Type, "correlation_id", f.CorrelationID, "attempts", f.attempts, "error", f.err)
 	if state == stateDead {
@@ -179,10 +186,10 @@ func (i *Inbox) retry(ctx context.Context, f failure) error {
 // fails. It reports whether the event was still there, unchanged.
 func (i *Inbox) claim(ctx context.Context, f *failure) (bool, error) {
 	now := i.now()
-	next := sqldb.Micros(now.Add(backoff.Wait(f.attempts+1, i.jitter())))
+	f.started, f.next = now, now.Add(backoff.Wait(f.attempts+1, i.jitter()))
 	n, err := i.db.Exec(ctx, `UPDATE parked SET attempts = attempts + 1, next_try = $1
 		WHERE event_id = $2 AND consumer = $3 AND state = 'retry' AND attempts = $4 AND (next_try <= $5 OR next_try > $6)`,
-		next, f.ID, i.service, f.attempts, sqldb.Micros(now), sqldb.Micros(now.Add(farAhead)))
+		sqldb.Micros(f.next), f.ID, i.service, f.attempts, sqldb.Micros(now), sqldb.Micros(now.Add(farAhead)))
 	f.attempts++
 	return n == 1, err
 }
@@ -209,7 +216,9 @@ func (i *Inbox) try(ctx context.Context, f failure) (err error) {
 		return i.callHandlers(ctx, tx, []decoded{f.decoded})
 	})
 	if err == nil {
-		i.metrics.countHandled([]decoded{f.decoded}, i.now())
+		now := i.now()
+		i.metrics.countHandled([]decoded{f.decoded}, now)
+		i.recordAttempt(f.decoded, journal.OK, f.attempts, f.started, now, nil)
 	}
 	return err
 }

@@ -24,6 +24,9 @@ func (o *Outbox) AddEnvelope(ctx context.Context, tx sqldb.Tx, e event.Envelope)
 	if len(body) > event.MaxSize {
 		return fault.New(fault.TooLarge, "event_too_large", "the event has %d bytes as it is published, at most %d are allowed; leave out what its schema does not name", len(body), event.MaxSize)
 	}
+	if o.keeps(e) {
+		o.record(tx, []event.Envelope{e})
+	}
 	return o.insert(ctx, tx, []bus.Message{{ID: e.ID, Type: e.Type, Body: body}})
 }
 

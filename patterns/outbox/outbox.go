@@ -10,6 +10,7 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
+	"troupe/patterns/journal"
 	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
 	"troupe/platform/telemetry"
@@ -20,7 +21,7 @@ import (
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
-// Config configures an Outbox. All fields but Topology, Schemas, Unconsumed and Log are required.
+// Config configures an Outbox. All fields but Topology, Schemas, Unconsumed, Journal and Log are required.
 type Config struct {
 	Service   string // the source of its events
 	DB        sqldb.DB
@@ -31,6 +32,8 @@ type Config struct {
 	NewID     func() string
 	// Unconsumed is whether types without consumers in the topology are published too.
 	Unconsumed bool
+	// Journal records the events that are committed; nil: none are recorded.
+	Journal *journal.Recorder
 	// Log makes the relay keep what it has published, for consumers outside; see package
 	// eventfeed.
 	Log bool
@@ -48,6 +51,7 @@ type Outbox struct {
 	// unconsumed is whether types without consumers are published too.
 	unconsumed bool
 	logs       bool
+	journal    *journal.Recorder
 	committed  worker.Notifier // notified when events were committed
 	rows       int             // how many rows the next batch has, at most
 	metrics    metrics
@@ -57,7 +61,7 @@ type Outbox struct {
 func New(c Config) *Outbox {
 	return &Outbox{
 		service: c.Service, db: c.DB, topology: c.Topology, schemas: c.Schemas, publisher: c.Publisher, now: c.Now, newID: c.NewID,
-		unconsumed: c.Unconsumed || c.Topology == nil, logs: c.Log,
+		unconsumed: c.Unconsumed || c.Topology == nil, logs: c.Log, journal: c.Journal,
 		committed: worker.NewNotifier(), rows: fewestRows, metrics: newMetrics(),
 	}
 }
@@ -77,11 +81,17 @@ func (o *Outbox) Add(ctx context.Context, tx sqldb.Tx, payloads ...event.Payload
 // AddPending is like Add for events that have a cause each. It writes a row for all of
 // them, or a few if they are many or large, and none for events that no service consumes.
 func (o *Outbox) AddPending(ctx context.Context, tx sqldb.Tx, pending ...event.Pending) error {
-	pending = o.withConsumers(pending)
+	all := pending
+	if pending = o.withConsumers(all); len(pending) < len(all) {
+		if err := o.recordUnpublished(ctx, tx, all); err != nil {
+			return err
+		}
+	}
 	if len(pending) == 0 {
 		return nil
 	}
 	now, trace := o.now(), telemetry.Traceparent(ctx)
+	var recorded []event.Envelope
 	messages := make([]bus.Message, len(pending))
 	for i, p := range pending {
 		e, body, err := o.encodeEnvelope(p, now, trace)
@@ -89,7 +99,11 @@ func (o *Outbox) AddPending(ctx context.Context, tx sqldb.Tx, pending ...event.P
 			return err
 		}
 		messages[i] = bus.Message{ID: e.ID, Type: e.Type, Body: body}
+		if o.keeps(e) {
+			recorded = append(recorded, e)
+		}
 	}
+	o.record(tx, recorded)
 	return o.insert(ctx, tx, messages)
 }
 
@@ -114,14 +128,16 @@ func (o *Outbox) insert(ctx context.Context, tx sqldb.Tx, messages []bus.Message
 
 // withConsumers returns the events that are published.
 func (o *Outbox) withConsumers(pending []event.Pending) []event.Pending {
-	skipped := func(p event.Pending) bool {
-		consumers, known := o.topology[p.Payload.EventType()]
-		return known && len(consumers) == 0
-	}
-	if o.unconsumed || !slices.ContainsFunc(pending, skipped) {
+	if o.unconsumed || !slices.ContainsFunc(pending, o.isUnconsumed) {
 		return pending
 	}
-	return slices.DeleteFunc(slices.Clone(pending), skipped)
+	return slices.DeleteFunc(slices.Clone(pending), o.isUnconsumed)
+}
+
+// isUnconsumed reports whether the topology has no consumer for an event.
+func (o *Outbox) isUnconsumed(p event.Pending) bool {
+	consumers, known := o.topology[p.Payload.EventType()]
+	return known && len(consumers) == 0
 }
 
 // Delay returns how long the oldest event has waited to be published; 0 if none waits.
@@ -142,25 +158,9 @@ func (o *Outbox) Delay(ctx context.Context) (time.Duration, error) {
 // encodeEnvelope returns the envelope of a pending event and its encoding. trace is
 // the trace of the context; if it is empty, the event continues its cause's trace.
 func (o *Outbox) encodeEnvelope(p event.Pending, now time.Time, trace string) (event.Envelope, []byte, error) {
-	if err := o.requireType(p.Payload.EventType()); err != nil {
-		return event.Envelope{}, nil, err
-	}
-	trace = cmp.Or(p.Traceparent, trace)
-	id := p.ID
-	if id == "" {
-		id = o.newID()
-	}
-	e, err := event.New(id, o.service, now, p.Payload)
+	e, err := o.envelope(p, now, trace)
 	if err != nil {
 		return event.Envelope{}, nil, err
-	}
-	e.Traceparent, e.Recipient = trace, p.Recipient
-	if o.schemas != "" {
-		e.DataSchema = o.schemas + "/" + e.Type + ".json"
-	}
-	if p.Cause != nil {
-		e.CausationID = p.Cause.ID
-		e.Traceparent = cmp.Or(trace, p.Cause.Traceparent)
 	}
 	body, err := event.Encode(e)
 	if err != nil {
@@ -170,6 +170,31 @@ func (o *Outbox) encodeEnvelope(p event.Pending, now time.Time, trace string) (e
 		return event.Envelope{}, nil, fmt.Errorf("%s has %d bytes, an event may have at most %d", e.Type, len(body), event.MaxSize)
 	}
 	return e, body, nil
+}
+
+// envelope returns the envelope of a pending event.
+func (o *Outbox) envelope(p event.Pending, now time.Time, trace string) (event.Envelope, error) {
+	if err := o.requireType(p.Payload.EventType()); err != nil {
+		return event.Envelope{}, err
+	}
+	trace = cmp.Or(p.Traceparent, trace)
+	id := p.ID
+	if id == "" {
+		id = o.newID()
+	}
+	e, err := event.New(id, o.service, now, p.Payload)
+	if err != nil {
+		return event.Envelope{}, err
+	}
+	e.Traceparent, e.Recipient = trace, p.Recipient
+	if o.schemas != "" {
+		e.DataSchema = o.schemas + "/" + e.Type + ".json"
+	}
+	if p.Cause != nil {
+		e.CausationID = p.Cause.ID
+		e.Traceparent = cmp.Or(trace, p.Cause.Traceparent)
+	}
+	return e, nil
 }
 
 // requireType returns an error if the topology does not list a type.

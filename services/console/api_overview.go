@@ -38,6 +38,7 @@ type overviewResponse struct{ Body view.Overview }
 func (c *console) registerOverview(api *httpapi.API) {
 	o := &overview{console: c, traffic: traffic.New(c.Now), poll: &poll{}}
 	c.observe(o.traffic.Observe)
+	c.overviewNow = o.view
 	httpapi.Get(api, "/console/api/overview", func(ctx context.Context, in *overviewRequest) (*overviewResponse, error) {
 		v, err := o.view(ctx, in.Authorization)
 		return &overviewResponse{v}, err

@@ -6,13 +6,18 @@
 package console
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"troupe/app"
+	"troupe/patterns/feed"
 	"troupe/patterns/journal"
+	"troupe/patterns/worker"
 	"troupe/platform/httpapi"
 	"troupe/services/console/internal/store"
 	"troupe/services/console/internal/ui"
+	"troupe/services/console/internal/view"
 )
 
 // Service is the console.
@@ -34,6 +39,10 @@ const (
 type settings struct {
 	// What the console permits: full, readonly, or off, which serves nothing. Default: full, and readonly in production.
 	Mode string `env:"CONSOLE_MODE"`
+	// How long the console keeps what the journals tell, at least 1h.
+	Keep time.Duration `env:"CONSOLE_KEEP" envDefault:"72h"`
+	// How many orders the console keeps, the newest.
+	KeepOrders int64 `env:"CONSOLE_KEEP_ORDERS" envDefault:"10000"`
 }
 
 // console is the service.
@@ -43,6 +52,9 @@ type console struct {
 	// observers receive the records of the journals as they arrive, before they are kept.
 	// They must be quick, and keep what they want in memory.
 	observers []func([]journal.Record)
+	changes   *feed.Feed // wakes the streams
+	// overviewNow returns the first page, as the admin with this authorization sees it.
+	overviewNow func(ctx context.Context, authorization string) (view.Overview, error)
 }
 
 func build(env app.Env) (app.Components, error) {
@@ -53,12 +65,22 @@ func build(env app.Env) (app.Components, error) {
 	if c.Mode == modeOff {
 		return app.Components{}, nil
 	}
-	return app.Components{Routes: c.routes}, nil
+	c.changes = c.newFeed()
+	return app.Components{
+		Routes: c.routes, Journaled: c.journaled, Stopping: c.changes.Stop,
+		Workers: []worker.Worker{c.retention(), c.changes.Worker(feedEvery)},
+	}, nil
 }
 
 func (c *console) readSettings() error {
 	if err := c.Settings(&c.settings); err != nil {
 		return err
+	}
+	switch {
+	case c.Keep < time.Hour:
+		return fmt.Errorf("CONSOLE_KEEP is %s: it must be at least 1h, for example 72h", c.Keep)
+	case c.KeepOrders < 1:
+		return fmt.Errorf("CONSOLE_KEEP_ORDERS is %d: it must be positive, for example 10000", c.KeepOrders)
 	}
 	switch {
 	case c.Mode == "" && c.Production:
@@ -79,6 +101,8 @@ func (c *console) routes(api *httpapi.API) {
 	api.Handle("GET /console/", ui.Handler())
 	api.Handle("GET /console", ui.Handler())
 	c.registerEvents(api)
+	c.registerStream(api)
+	c.registerOrders(api)
 	c.registerOverview(api)
 	c.registerOrder(api)
 	c.registerDeadLetters(api)

@@ -46,7 +46,7 @@ func (g *gateway) newUpstream(env app.Env, name string, c config.Upstream) (*man
 		InFlight: cmp.Or(c.InFlight, g.InFlight), Adaptive: c.Adaptive, MaxBody: cmp.Or(c.MaxBody, httpapi.MaxBody), Readers: g.readers, Streams: g.streams,
 		// A probe that streams a body may take as long as the body and an attempt.
 		Breaker: breaker.Config{Recovery: cmp.Or(c.Recovery, g.Recovery), ProbeTimeout: total + 2*try},
-		Now:     env.Now, Log: env.Log, Registry: u.metrics,
+		Now:     env.Now, Log: env.Log, Registry: u.metrics, Journal: env.Journal,
 	})
 	return u, nil
 }

@@ -108,3 +108,11 @@ func scanEntry(r sqldb.Row) (e Entry, err error) {
 	}
 	return e, nil
 }
+
+// Last returns the number of the last entry.
+func Last(ctx context.Context, q sqldb.Querier) (last int64, err error) {
+	if err := q.QueryRow(ctx, "SELECT seq FROM last_entry WHERE id = 1").Scan(&last); err != nil {
+		return 0, fmt.Errorf("read the number of the last entry: %w", err)
+	}
+	return last, nil
+}

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"troupe/patterns/breaker"
+	"troupe/patterns/journal"
 	"troupe/patterns/retry"
 	"troupe/patterns/throttle"
 	"troupe/services/gateway/internal/balance"
@@ -50,6 +51,7 @@ type Config struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Registry prometheus.Registerer
+	Journal  *journal.Recorder // records the changes of the circuit breaker; nil: none are recorded
 }
 
 // Rules are what a route allows.
@@ -95,6 +97,7 @@ func newLimit(c Config) *inflight.Limit {
 // changed counts and logs a change of the circuit breaker.
 func (u *Upstream) changed(c breaker.Change) {
 	u.metrics.transition(c)
+	u.config.Journal.Switched(c.At, journal.Breaker{Dependency: u.config.Name, From: c.From.String(), To: c.To.String(), Reason: c.Reason})
 	level := slog.LevelInfo
 	if c.To == breaker.Open {
 		level = slog.LevelWarn

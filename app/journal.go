@@ -1,0 +1,52 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"troupe/patterns/journal"
+)
+
+// journalLimit is how long the console may take for a batch of records. They are lost then.
+const journalLimit = 5 * time.Second
+
+// newJournal makes the journal of the process, unless it is switched off.
+func (s *System) newJournal() {
+	if s.settings.Journal == "off" {
+		return
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	s.journal = journal.New(journal.Config{
+		Instance: fmt.Sprintf("%s:%d", host, os.Getpid()), PerSecond: s.settings.JournalRate * max(1, len(s.services)), Now: now,
+	})
+}
+
+// connectJournal connects the journal to the service of this process that receives records.
+// Without a receiver nothing is recorded.
+func (s *System) connectJournal() {
+	if s.journal == nil {
+		return
+	}
+	s.journal.RegisterMetrics(s.services[0].instance.Env.Registry)
+	for _, m := range s.services {
+		if receive := m.instance.Components.Journaled; receive != nil {
+			s.journal.SendTo(func(records []journal.Record) error {
+				ctx, cancel := context.WithTimeout(context.Background(), journalLimit)
+				defer cancel()
+				return receive(ctx, records)
+			})
+		}
+	}
+}
+
+// flushJournal hands on what was recorded last.
+func (s *System) flushJournal(ctx context.Context) {
+	if s.journal != nil {
+		_, _ = s.journal.Step(ctx) // it never fails
+	}
+}

@@ -1,0 +1,80 @@
+package journal
+
+import (
+	"bytes"
+	"cmp"
+	"time"
+)
+
+// Recorder records what happens in one service. Its methods do nothing on a nil Recorder,
+// which is one that is switched off, and as long as the journal has no sink.
+type Recorder struct {
+	journal *Journal
+	service string
+}
+
+// Recorder returns the recorder of a service. A nil Journal has nil recorders.
+func (j *Journal) Recorder(service string) *Recorder {
+	if j == nil {
+		return nil
+	}
+	return &Recorder{j, service}
+}
+
+// On reports whether anything is recorded.
+func (r *Recorder) On() bool { return r != nil && r.journal.sink.Load() != nil }
+
+// Keeps reports whether what belongs to an order is recorded now. key is the id of the
+// order, or of what else an event is about.
+func (r *Recorder) Keeps(key string) bool { return r.On() && r.journal.sampler.keeps(key, false) }
+
+// Published records an event that was committed. Ask Keeps before. The journal keeps
+// e.Data, and changes nothing in it.
+func (r *Recorder) Published(orderID string, at time.Time, e Event) {
+	r.add(Record{Kind: Published, At: at, OrderID: orderID, Event: &e})
+}
+
+// Handled records an attempt to handle an event, if it failed or Keeps says so. key is what
+// the event is about, and orderID the order, "" if it is about none.
+func (r *Recorder) Handled(key, orderID string, a Attempt) {
+	if !r.On() {
+		return
+	}
+	if r.journal.sampler.keeps(cmp.Or(key, a.EventID), a.Outcome == Retry || a.Outcome == Dead) {
+		r.add(Record{Kind: Handled, At: a.FinishedAt, OrderID: orderID, Attempt: &a})
+	}
+}
+
+// Span records a span that has ended, and the order that it is about, "" if that is unknown.
+func (r *Recorder) Span(orderID string, s Span) {
+	if !r.On() {
+		return
+	}
+	if r.journal.sampler.keeps(cmp.Or(orderID, s.TraceID), s.Error != "") {
+		r.add(Record{Kind: Finished, At: s.EndedAt, OrderID: orderID, Span: &s})
+	}
+}
+
+// Switched records that a circuit breaker has changed its state.
+func (r *Recorder) Switched(at time.Time, b Breaker) {
+	if r.On() {
+		r.add(Record{Kind: Switched, At: at, Breaker: &b})
+	}
+}
+
+func (r *Recorder) add(record Record) {
+	record.Service, record.Instance = r.service, r.journal.instance
+	r.journal.add(record)
+}
+
+// OrderOf returns the order that an event is about, by its correlation id and its payload,
+// "" if it is about something else.
+func OrderOf(correlationID string, payload []byte) string {
+	const member = `"order_id":`
+	_, value, found := bytes.Cut(payload, []byte(member))
+	value = bytes.TrimLeft(value, " ")
+	if !found || correlationID == "" || len(value) <= len(correlationID) || value[0] != '"' || string(value[1:1+len(correlationID)]) != correlationID {
+		return ""
+	}
+	return correlationID
+}

@@ -1,0 +1,115 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"troupe/platform/ascii"
+)
+
+// redacted stands in the place of what is secret or personal.
+const redacted = "[redacted]"
+
+// personal are parts of the names of members whose values are secret or about a person.
+var personal = []string{
+	"address", "auth", "birth", "card", "city", "company", "cookie", "credential", "device", "email", "first_name", "iban",
+	"last_name", "line1", "line2", "mail", "method", "name", "passw", "phone", "postal", "secret", "street", "token", "user_agent",
+	"userinfo", "zip",
+}
+
+var (
+	mailAddress = regexp.MustCompile(`[^\s<>"'(),:;=@]+@[^\s<>"'(),:;=@]+`)
+	// credential finds JWTs, tokens of payment providers and the passwords of URLs.
+	credential = regexp.MustCompile(`eyJ[\w-]+\.[\w-]*\.[\w-]*|\b(?:pm|tok|sk|whsec)_\w+|(://)[^\s/@]+@`)
+)
+
+// personalAttributes are attributes of spans that tell who the client is.
+var personalAttributes = map[string]bool{
+	"client.address": true, "client.port": true, "network.peer.address": true, "user_agent.original": true, "url.query": true,
+}
+
+// redact removes from a record what is secret or personal.
+func (r *Record) redact() {
+	switch {
+	case r.Event != nil:
+		r.Event.Data = redactJSON(r.Event.Data)
+	case r.Attempt != nil:
+		r.Attempt.Error = redactText(r.Attempt.Error)
+	case r.Span != nil:
+		r.Span.Error = redactText(r.Span.Error)
+		for name, value := range r.Span.Attributes {
+			if personalAttributes[name] {
+				r.Span.Attributes[name] = redacted
+			} else {
+				r.Span.Attributes[name] = redactText(value)
+			}
+		}
+	case r.Breaker != nil:
+		r.Breaker.Reason = redactText(r.Breaker.Reason)
+	}
+}
+
+// redactText returns a text for operators without mail addresses and credentials.
+func redactText(text string) string {
+	return mailAddress.ReplaceAllString(credential.ReplaceAllString(text, "${1}"+redacted), redacted)
+}
+
+// redactJSON returns a payload without the values of members whose names say that they are
+// secret or personal, and without texts that look so. It returns nil for what is no JSON.
+func redactJSON(data json.RawMessage) json.RawMessage {
+	if len(data) == 0 {
+		return nil
+	}
+	var value any
+	in := json.NewDecoder(bytes.NewReader(data))
+	in.UseNumber()
+	if in.Decode(&value) != nil {
+		return nil
+	}
+	clean, err := json.Marshal(redactValue(value))
+	if err != nil {
+		return nil
+	}
+	return clean
+}
+
+func redactValue(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		_, isProduct := v["sku"] // whose name is not a person's
+		for name, member := range v {
+			if isPersonal(name) && member != nil && !(isProduct && name == "name") {
+				v[name] = redacted
+			} else {
+				v[name] = redactValue(member)
+			}
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = redactValue(item)
+		}
+	case string:
+		if _, err := netip.ParseAddr(v); err == nil {
+			return redacted
+		}
+		return redactText(v)
+	}
+	return value
+}
+
+// isPersonal reports whether the values of a member are secret or personal, by its name.
+func isPersonal(name string) bool {
+	name = ascii.Lower(name)
+	if name == "ip" || strings.HasSuffix(name, "_ip") || strings.HasSuffix(name, "_key") {
+		return true
+	}
+	for _, part := range personal {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
