@@ -39,6 +39,8 @@ type Service struct {
 	// of one; nil if it publishes none.
 	Publishes []string
 	Schema    func(eventType string) ([]byte, error)
+	// ReadsJournals is whether it receives what the journals of all services record.
+	ReadsJournals bool
 	// ConfigFile describes the file that the service reads beside its settings; nil if
 	// there is none.
 	ConfigFile *ConfigFile

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"troupe/patterns/bus/rabbit"
 	"troupe/patterns/journal"
 )
 
@@ -26,13 +27,18 @@ func (s *System) newJournal() {
 	})
 }
 
-// connectJournal connects the journal to the service of this process that receives records.
-// Without a receiver nothing is recorded.
+// connectJournal connects the journal to the service that receives records: directly if it
+// runs in this process, else by RabbitMQ. Without either nothing is recorded.
 func (s *System) connectJournal() {
-	if s.journal == nil {
+	if s.journal == nil || len(s.services) == 0 {
 		return
 	}
 	s.journal.RegisterMetrics(s.services[0].instance.Env.Registry)
+	if s.settings.AMQPURL != "" {
+		s.journals = rabbit.NewJournal(s.settings.AMQPURL, s.name(), s.log.With("service", s.name()))
+		s.journal.SendTo(s.journals.Send)
+		return
+	}
 	for _, m := range s.services {
 		if receive := m.instance.Components.Journaled; receive != nil {
 			s.journal.SendTo(func(records []journal.Record) error {
@@ -40,6 +46,15 @@ func (s *System) connectJournal() {
 				defer cancel()
 				return receive(ctx, records)
 			})
+		}
+	}
+}
+
+// receiveJournals hands what arrives from other processes to the service that receives it.
+func (s *System) receiveJournals() {
+	for _, m := range s.services {
+		if receive := m.instance.Components.Journaled; receive != nil {
+			s.consumers.start(func(ctx context.Context) { s.journals.Consume(ctx, receive) })
 		}
 	}
 }

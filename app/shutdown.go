@@ -143,6 +143,9 @@ func (s *System) close() error {
 		errs = append(errs, m.closeMetrics())
 	}
 	s.servers.stop()
+	if s.journals != nil {
+		errs = append(errs, s.closeInTime("the broker of the journals", s.journals.Close))
+	}
 	if s.bus != nil {
 		errs = append(errs, s.closeInTime("the broker", s.bus.Close))
 	}

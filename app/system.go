@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"troupe/patterns/bus/rabbit"
 	"troupe/patterns/journal"
 	"troupe/platform/ascii"
 	"troupe/platform/netlimit"
@@ -49,6 +50,7 @@ type System struct {
 	services  []*runningService
 	bus       connectedBus
 	journal   *journal.Journal      // nil if it is switched off
+	journals  *rabbit.Journal       // between processes; nil if there is one process, or no journal
 	traces    func(context.Context) // exports the remaining spans
 	lock      *os.File              // nil if the databases are not SQLite files
 	failed    chan error
@@ -259,6 +261,9 @@ func (s *System) run() {
 			w = s.live.watch(m.seams.withWorker(w), m.service.Name)
 			s.workers.start(func(ctx context.Context) { w.Run(ctx, m.instance.Env.Log) })
 		}
+	}
+	if s.journals != nil {
+		s.receiveJournals()
 	}
 	if s.journal != nil {
 		w := s.journal.Worker()

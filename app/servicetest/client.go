@@ -120,6 +120,9 @@ type Response struct {
 // Header returns a header of the response.
 func (a *Response) Header(name string) string { return a.header.Get(name) }
 
+// Headers returns all values of a header of the response.
+func (a *Response) Headers(name string) []string { return a.header.Values(name) }
+
 // Want requires a status and JSON values by dotted path ("items.0.sku", "total.amount").
 // Numbers compare by value; nil requires that there is nothing at the path.
 func (a *Response) Want(t *testing.T, status int, pathsAndValues ...any) *Response {

@@ -29,12 +29,18 @@ type Option func(*options)
 
 type options struct {
 	environ map[string]string
+	peers   map[string]func(*Harness) http.Handler
 	twice   bool
 }
 
 // Setting sets an environment variable for the service.
 func Setting(name, value string) Option {
 	return func(o *options) { o.environ[name] = value }
+}
+
+// Peer plays another service, which the harness's service calls.
+func Peer(name string, play func(*Harness) http.Handler) Option {
+	return func(o *options) { o.peers[name] = play }
 }
 
 // Twice makes the harness deliver every batch twice, the second time in reverse, before
@@ -45,7 +51,7 @@ func Twice() Option { return func(o *options) { o.twice = true } }
 // PostgreSQL, each as a parallel sub-test with a fresh database.
 func Run(t *testing.T, s app.Service, test func(t *testing.T, h *Harness), o ...Option) {
 	t.Parallel()
-	chosen := options{environ: map[string]string{"EVENTS_PUBLIC": "true"}} // a test sees all that is published
+	chosen := options{environ: map[string]string{"EVENTS_PUBLIC": "true"}, peers: map[string]func(*Harness) http.Handler{}} // a test sees all that is published
 	for _, set := range o {
 		set(&chosen)
 	}
@@ -79,7 +85,7 @@ func start(t *testing.T, s app.Service, db sqldb.DB, o options) *Harness {
 	require.NoError(t, err)
 	h.instance, err = app.NewInstance(s, app.Dependencies{
 		Environ: maps.Clone(o.environ), Version: "test", DB: db, Publisher: h.published,
-		JWKS: h.signer.JWKS(), Peers: map[string]string{}, Transport: http.DefaultTransport,
+		JWKS: h.signer.JWKS(), Peers: h.play(t, o), Transport: http.DefaultTransport,
 		Now: c.Now, NewID: h.ids.New, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	require.NoError(t, err)
@@ -92,6 +98,18 @@ func start(t *testing.T, s app.Service, db sqldb.DB, o options) *Harness {
 		}
 	})
 	return h
+}
+
+// play starts the services that the test plays, and returns their addresses.
+func (h *Harness) play(t *testing.T, o options) map[string]string {
+	t.Helper()
+	peers := map[string]string{}
+	for name, play := range o.peers {
+		server := httptest.NewServer(play(h))
+		t.Cleanup(server.Close)
+		peers[name] = server.URL
+	}
+	return peers
 }
 
 // Now returns the service's time. It starts at 2026-01-01 12:00 UTC and moves only by

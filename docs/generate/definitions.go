@@ -28,7 +28,7 @@ func definitionsDocument() ([]byte, error) {
 			continue
 		}
 		accounts = append(accounts, rabbit.Account{
-			Name: s.Name, Password: "$" + strings.ToUpper(s.Name) + "_RABBITMQ_PASSWORD", Publishes: published[s.Name],
+			Name: s.Name, Password: "$" + strings.ToUpper(s.Name) + "_RABBITMQ_PASSWORD", Publishes: published[s.Name], ReadsJournals: s.ReadsJournals,
 		})
 	}
 	document, err := rabbit.Definitions("/", events.Topology, accounts)

@@ -50,15 +50,15 @@ func (c *console) getOrders(ctx context.Context, in *listOrdersRequest) (*orders
 	if page.Items == nil {
 		page.Items = []view.OrderSummary{}
 	}
-	if err := c.refresh(ctx, page.Items); err != nil {
+	if err := c.bringUpToDate(ctx, page.Items); err != nil {
 		return nil, err
 	}
 	page.Total, err = store.CountMatching(ctx, c.DB, filter, mostCounted)
 	return &ordersResponse{page}, err
 }
 
-// refresh brings the lines up to date that change with time alone: those of orders that wait.
-func (c *console) refresh(ctx context.Context, orders []view.OrderSummary) error {
+// bringUpToDate brings the lines up to date that change with time alone: those of orders that wait.
+func (c *console) bringUpToDate(ctx context.Context, orders []view.OrderSummary) error {
 	for i, o := range orders {
 		if o.Status != "pending" && o.Status != "confirmed" {
 			continue

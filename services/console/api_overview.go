@@ -29,17 +29,13 @@ type overview struct {
 	poll    *poll
 }
 
-type overviewRequest struct {
-	Authorization string `header:"Authorization" hidden:"true"` // the gateway is asked with the admin's own token
-}
-
 type overviewResponse struct{ Body view.Overview }
 
 func (c *console) registerOverview(api *httpapi.API) {
 	o := &overview{console: c, traffic: traffic.New(c.Now), poll: &poll{}}
 	c.observe(o.traffic.Observe)
 	c.overviewNow = o.view
-	httpapi.Get(api, "/console/api/overview", func(ctx context.Context, in *overviewRequest) (*overviewResponse, error) {
+	httpapi.Get(api, "/console/api/overview", func(ctx context.Context, in *byAdmin) (*overviewResponse, error) {
 		v, err := o.view(ctx, in.Authorization)
 		return &overviewResponse{v}, err
 	}, httpapi.RequireRole(auth.Admin), httpapi.Summary("Show what needs attention, and the traffic between the services"))

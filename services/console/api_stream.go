@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"troupe/patterns/feed"
@@ -111,6 +112,9 @@ func (s *entryStream) next(wait context.Context) ([]httpapi.Event, error) {
 	}
 	if now := s.Now(); now.Sub(s.overview) >= overviewEvery {
 		s.overview = now
+		if token, found := strings.CutPrefix(s.authorization, "Bearer "); found {
+			s.confirm(s.ctx, auth.CallerOf(s.ctx), token) // the stream ends with the session
+		}
 		o, err := s.overviewNow(s.ctx, s.authorization)
 		if err != nil {
 			return nil, err

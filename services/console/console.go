@@ -8,6 +8,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"troupe/app"
@@ -27,6 +28,8 @@ var Service = app.Service{
 	Owns:       "what the journals of the services tell",
 	Migrations: store.Migrations,
 	Build:      build,
+
+	ReadsJournals: true,
 }
 
 // The modes of the console.
@@ -43,6 +46,8 @@ type settings struct {
 	Keep time.Duration `env:"CONSOLE_KEEP" envDefault:"72h"`
 	// How many orders the console keeps, the newest.
 	KeepOrders int64 `env:"CONSOLE_KEEP_ORDERS" envDefault:"10000"`
+	// The address of Jaeger's pages, for links to traces; empty: there are no links.
+	JaegerURL string `env:"CONSOLE_JAEGER_URL"`
 }
 
 // console is the service.
@@ -53,12 +58,13 @@ type console struct {
 	// They must be quick, and keep what they want in memory.
 	observers []func([]journal.Record)
 	changes   *feed.Feed // wakes the streams
+	sessions  *sessions
 	// overviewNow returns the first page, as the admin with this authorization sees it.
 	overviewNow func(ctx context.Context, authorization string) (view.Overview, error)
 }
 
 func build(env app.Env) (app.Components, error) {
-	c := &console{Env: env}
+	c := &console{Env: env, sessions: newSessions()}
 	if err := c.readSettings(); err != nil {
 		return app.Components{}, err
 	}
@@ -67,7 +73,7 @@ func build(env app.Env) (app.Components, error) {
 	}
 	c.changes = c.newFeed()
 	return app.Components{
-		Routes: c.routes, Journaled: c.journaled, Stopping: c.changes.Stop,
+		Routes: c.routes, Journaled: c.journaled, Middleware: c.guard, Stopping: c.changes.Stop,
 		Workers: []worker.Worker{c.retention(), c.changes.Worker(feedEvery)},
 	}, nil
 }
@@ -79,6 +85,8 @@ func (c *console) readSettings() error {
 	switch {
 	case c.Keep < time.Hour:
 		return fmt.Errorf("CONSOLE_KEEP is %s: it must be at least 1h, for example 72h", c.Keep)
+	case c.JaegerURL != "" && !strings.HasPrefix(c.JaegerURL, "http://") && !strings.HasPrefix(c.JaegerURL, "https://"):
+		return fmt.Errorf("CONSOLE_JAEGER_URL is %q: it must begin with http:// or https://, for example http://127.0.0.1:16686", c.JaegerURL)
 	case c.KeepOrders < 1:
 		return fmt.Errorf("CONSOLE_KEEP_ORDERS is %d: it must be positive, for example 10000", c.KeepOrders)
 	}
@@ -100,6 +108,7 @@ func (c *console) observe(f func([]journal.Record)) { c.observers = append(c.obs
 func (c *console) routes(api *httpapi.API) {
 	api.Handle("GET /console/", ui.Handler())
 	api.Handle("GET /console", ui.Handler())
+	c.registerSession(api)
 	c.registerEvents(api)
 	c.registerStream(api)
 	c.registerOrders(api)

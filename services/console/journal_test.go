@@ -13,7 +13,7 @@ import (
 	"troupe/services/console"
 )
 
-func TestWhatTheJournalsTellIsListed(t *testing.T) {
+func TestRecordedOrdersAndEventsAreListed(t *testing.T) {
 	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.Journaled(t, declinedRecords(t)...)
 		ada := h.As("ada", auth.Admin)

@@ -18,6 +18,12 @@ const (
 	peerAnswer  = 4 << 20         // bytes of an answer that are read
 )
 
+// byAdmin is part of a request that is answered with the help of other services. They are
+// asked with the admin's own token, so the console has no rights of its own.
+type byAdmin struct {
+	Authorization string `header:"Authorization" hidden:"true"`
+}
+
 // peerRequest is a request to another service.
 type peerRequest struct {
 	service, method, path string

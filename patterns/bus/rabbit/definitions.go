@@ -19,6 +19,9 @@ type Account struct {
 	Password string
 	// Publishes lists the types of events that the service publishes.
 	Publishes []string
+	// ReadsJournals is whether the service consumes the journals of all others, from a queue
+	// that it declares itself.
+	ReadsJournals bool
 	// Administrator is a user for operators, with all rights and the management page.
 	Administrator bool
 }
@@ -87,7 +90,7 @@ type (
 // Definitions returns, in the format that RabbitMQ imports, the whole topology in this
 // vhost and an account for each service with which it can do its work and nothing else:
 // publish its own types of events, and consume its own queue and dead letters. It can
-// declare nothing, so what it needs is declared here. RabbitMQ changes what already
+// declare nothing, except for the queue of the journals, so what it needs is declared here. RabbitMQ changes what already
 // exists to what the definitions say, except queues, and deletes nothing.
 func Definitions(vhost string, topology bus.Topology, accounts []Account) ([]byte, error) {
 	d := definitions{Vhosts: []vhostDefinition{{vhost}}}
@@ -118,7 +121,11 @@ func (d *definitions) addAccount(vhost string, topology bus.Topology, a Account)
 		read = oneOf(queueOf(a.Name), deadQueueOf(a.Name))
 	}
 	d.Users = append(d.Users, userDefinition{a.Name, a.Password, ""})
-	d.Permissions = append(d.Permissions, permissions{a.Name, vhost, nothing, oneOf(exchange, publicExchange), read})
+	configure, write := nothing, oneOf(exchange, publicExchange, journalExchange)
+	if a.ReadsJournals {
+		configure, write, read = oneOf(journalQueue), oneOf(exchange, publicExchange, journalExchange, journalQueue), oneOf(journalQueue, journalExchange)
+	}
+	d.Permissions = append(d.Permissions, permissions{a.Name, vhost, configure, write, read})
 	d.TopicPermissions = append(d.TopicPermissions, topicPermissions{a.Name, vhost, exchange, oneOf(keys...), nothing})
 	public := nothing
 	if len(a.Publishes) > 0 {
@@ -141,6 +148,8 @@ func oneOf(texts ...string) string {
 func (d *definitions) addTopology(vhost string, topology bus.Topology) {
 	d.Exchanges = append(d.Exchanges, exchangeDefinition{
 		Name: publicExchange, Vhost: vhost, Type: amqp.ExchangeTopic, Durable: true, Arguments: amqp.Table{},
+	}, exchangeDefinition{
+		Name: journalExchange, Vhost: vhost, Type: amqp.ExchangeFanout, Durable: true, Arguments: amqp.Table{},
 	})
 	for _, e := range exchanges {
 		d.Exchanges = append(d.Exchanges, exchangeDefinition{Name: e.name, Vhost: vhost, Type: e.kind, Durable: true, Arguments: amqp.Table{}})

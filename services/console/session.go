@@ -1,0 +1,262 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"troupe/platform/auth"
+	"troupe/platform/fault"
+	"troupe/platform/httpapi"
+	"troupe/platform/sqldb"
+)
+
+const (
+	apiPrefix     = "/console/api/"
+	accessCookie  = "troupe_console"
+	refreshCookie = "troupe_console_refresh"
+	// soon is how long before its end an access token is replaced.
+	soon = 30 * time.Second
+	// askedAgain is how often users is asked whether a session still exists.
+	askedAgain = 15 * time.Second
+	// overlap is how long a refresh token that has been used leads to its successor: several
+	// requests of a browser may send the same one.
+	overlap = time.Minute
+)
+
+var errNoConsoleHeader = fault.New(fault.Forbidden, "console_header_missing",
+	"send the header X-Troupe-Console: 1, which pages of other sites cannot send")
+
+// sessions are the sessions of admins. Their tokens are in cookies that scripts cannot read,
+// so that every replica can serve them.
+type sessions struct {
+	mu        sync.Mutex
+	refreshed map[string]*refreshing // by the refresh token that was used
+	seen      map[string]seenSession // by the id of the session
+	links     map[string]link        // by the token of the link
+}
+
+// refreshing is a use of a refresh token, and then its result.
+type refreshing struct {
+	done   chan struct{}
+	at     time.Time
+	tokens tokens
+	err    error
+}
+
+// seenSession is a session that users has confirmed.
+type seenSession struct {
+	at    time.Time
+	email string
+}
+
+func newSessions() *sessions {
+	return &sessions{refreshed: map[string]*refreshing{}, seen: map[string]seenSession{}, links: map[string]link{}}
+}
+
+// guard is the middleware of the API. It turns the session's cookie into an access token,
+// and refuses changes that a page of another site may have sent, and all changes to a
+// console that only shows.
+func (c *console) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		operation, isAPI := strings.CutPrefix(r.URL.Path, apiPrefix)
+		if !isAPI {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if err := c.permits(r, operation); err != nil {
+			httpapi.WriteProblem(w, r, err)
+			return
+		}
+		if err := c.authorize(w, r); err != nil {
+			httpapi.WriteProblem(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// harmless are operations that change nothing but the caller's own session, and those that
+// have a dry run and refuse everything else themselves.
+var harmless = map[string]bool{
+	"login": true, "login/token": true, "logout": true, "links": true, "bundle": true,
+	"dead-letters/replay": true, "dead-letters/discard": true,
+}
+
+// permits returns why a request that changes something is refused, nil if it is not.
+func (c *console) permits(r *http.Request, operation string) error {
+	switch {
+	case r.Method == http.MethodGet, r.Method == http.MethodHead, r.Method == http.MethodOptions:
+		return nil
+	case r.Header.Get("Authorization") == "" && r.Header.Get("X-Troupe-Console") != "1":
+		return errNoConsoleHeader
+	case c.Mode == modeReadOnly && !harmless[operation]:
+		return errReadOnly
+	}
+	return nil
+}
+
+// authorize puts the access token of the session into the request, unless it has one, and
+// makes sure that the session has not ended.
+func (c *console) authorize(w http.ResponseWriter, r *http.Request) error {
+	token, err := httpapi.BearerToken(r.Header)
+	if err != nil {
+		return nil //nolint:nilerr // the operation refuses it
+	}
+	if token == "" {
+		if token, err = c.tokenOfCookies(w, r); err != nil || token == "" {
+			return err
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	caller, err := c.Verifier.Verify(r.Context(), token)
+	if err != nil || caller.Role != auth.Admin {
+		return nil //nolint:nilerr // the operation refuses it
+	}
+	c.confirm(r.Context(), caller, token)
+	return nil
+}
+
+// tokenOfCookies returns the access token of the session of a browser, "" if there is none.
+// One that ends soon is replaced.
+func (c *console) tokenOfCookies(w http.ResponseWriter, r *http.Request) (string, error) {
+	access, refresh := cookieOf(r, accessCookie), cookieOf(r, refreshCookie)
+	if access != "" {
+		caller, err := c.Verifier.Verify(r.Context(), access)
+		if err == nil && caller.Expires.Sub(c.Now()) > soon {
+			return access, nil
+		}
+	}
+	if refresh == "" {
+		return "", nil
+	}
+	fresh, err := c.refresh(r.Context(), refresh)
+	if fault.KindOf(err) == fault.Unavailable {
+		return "", err
+	}
+	if err != nil {
+		c.setCookies(w, r, tokens{})
+		return "", nil
+	}
+	c.setCookies(w, r, fresh)
+	return fresh.Access, nil
+}
+
+func cookieOf(r *http.Request, name string) string {
+	cookie, err := r.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
+}
+
+// refresh returns the tokens that follow a refresh token. Requests that send the same one
+// get the same tokens: a second use would end the session.
+func (c *console) refresh(ctx context.Context, token string) (tokens, error) {
+	s := c.sessions
+	s.mu.Lock()
+	for used, f := range s.refreshed {
+		if c.Now().Sub(f.at) > overlap {
+			delete(s.refreshed, used)
+		}
+	}
+	f := s.refreshed[token]
+	first := f == nil
+	if first {
+		f = &refreshing{done: make(chan struct{}), at: c.Now()}
+		s.refreshed[token] = f
+	}
+	s.mu.Unlock()
+	if !first {
+		select {
+		case <-f.done:
+			return f.tokens, f.err
+		case <-ctx.Done():
+			return tokens{}, ctx.Err()
+		}
+	}
+	// The other requests need the result even if this one's client goes away.
+	f.tokens, f.err = c.askForTokens(context.WithoutCancel(ctx), "", refreshForm(token))
+	if f.err != nil {
+		s.mu.Lock()
+		delete(s.refreshed, token)
+		s.mu.Unlock()
+	}
+	close(f.done)
+	return f.tokens, f.err
+}
+
+// confirm asks users once in a while whether the session still exists. The console consumes
+// no events, so nothing else tells it that a session has ended. If users does not answer,
+// the session lasts as long as its access token.
+func (c *console) confirm(ctx context.Context, caller auth.Caller, token string) {
+	s, now := c.sessions, c.Now()
+	s.mu.Lock()
+	seen := s.seen[caller.SessionID]
+	if now.Sub(seen.at) < askedAgain {
+		s.mu.Unlock()
+		return
+	}
+	for id, other := range s.seen {
+		if now.Sub(other.at) > time.Hour {
+			delete(s.seen, id)
+		}
+	}
+	s.seen[caller.SessionID] = seenSession{at: now, email: seen.email} // others need not ask meanwhile
+	s.mu.Unlock()
+	var me struct {
+		Email string `json:"email"`
+	}
+	err := c.askUsers(ctx, http.MethodGet, "/users/me", asking{authorization: "Bearer " + token}, &me)
+	if err == nil {
+		s.mu.Lock()
+		s.seen[caller.SessionID] = seenSession{at: now, email: me.Email}
+		s.mu.Unlock()
+		return
+	}
+	if fault.CodeOf(err) != "session_revoked" {
+		return
+	}
+	err = c.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+		return c.Revocations.Revoke(ctx, tx, caller.SessionID, caller.Expires)
+	})
+	if err != nil {
+		c.Log.WarnContext(ctx, "a session that has ended could not be revoked here", "session", caller.SessionID, "error", err)
+	}
+}
+
+// emailOf returns the address of a caller, "" if users has not told it.
+func (c *console) emailOf(caller auth.Caller) string {
+	c.sessions.mu.Lock()
+	defer c.sessions.mu.Unlock()
+	return c.sessions.seen[caller.SessionID].email
+}
+
+// setCookies gives the browser the tokens of its session; those that are empty are removed.
+func (c *console) setCookies(w http.ResponseWriter, r *http.Request, t tokens) {
+	for _, cookie := range cookies(t, isHTTPS(r)) {
+		w.Header().Add("Set-Cookie", cookie)
+	}
+}
+
+// isHTTPS reports whether the browser speaks HTTPS, as the gateway says.
+func isHTTPS(r *http.Request) bool {
+	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
+// cookies returns the cookies of a session, which end with the browser.
+func cookies(t tokens, secure bool) []string {
+	var all []string
+	for _, c := range []struct{ name, value string }{{accessCookie, t.Access}, {refreshCookie, t.Refresh}} {
+		cookie := http.Cookie{
+			Name: c.name, Value: c.value, Path: "/console", HttpOnly: true, Secure: secure, SameSite: http.SameSiteStrictMode,
+		}
+		if c.value == "" {
+			cookie.MaxAge = -1
+		}
+		all = append(all, cookie.String())
+	}
+	return all
+}
