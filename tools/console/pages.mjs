@@ -189,6 +189,16 @@ async function sampleOrder() {
   await page.context().close();
 }
 
+// mail shows the HTML of a mail, which asks for a picture from elsewhere, runs a script and
+// has styles: nothing of it reaches the browser.
+async function mail() {
+  const page = await open();
+  await show(page, "/console/mailbox/m1");
+  await page.click("text=HTML");
+  await page.frameLocator("iframe").locator("text=your card was declined").waitFor();
+  await page.context().close();
+}
+
 // bundle opens an order from a file, and shows it without a call of the API.
 async function bundle() {
   const page = await open();
@@ -211,6 +221,7 @@ await run({
   "tail of events": tail,
   "banner of a fault": banner,
   "sample order": sampleOrder,
+  "HTML of a mail": mail,
   "bundle": bundle,
   "axe, light, wide": () => accessible("light", 1440),
   "axe, dark, wide": () => accessible("dark", 1440),

@@ -27,6 +27,7 @@ type fixtures struct {
 	rate   atomic.Int64 // events per second in the stream
 	seq    atomic.Int64
 	acted  atomic.Pointer[string] // the body of the last change
+	placed atomic.Bool            // whether a sample order was placed that the stream has not shown yet
 	faults atomic.Bool            // whether a fault of the lab is active
 }
 
@@ -145,6 +146,7 @@ func (f *fixtures) change(w http.ResponseWriter, r *http.Request) {
 	case strings.Contains(r.URL.Path, "/dead-letters/"):
 		answer(w, view.Replayed{DryRun: body["dry_run"] == true, Count: 12})
 	case strings.HasSuffix(r.URL.Path, "/sample-order"):
+		f.placed.Store(true)
 		answer(w, map[string]string{"order_id": f.named["paid"]})
 	default:
 		answer(w, struct{}{})
@@ -164,6 +166,11 @@ func (f *fixtures) stream(w http.ResponseWriter, r *http.Request) {
 		for range f.rate.Load() / 10 {
 			seq := f.seq.Add(1)
 			send(w, "entry", seq, f.entry(seq))
+		}
+		if f.placed.Swap(false) {
+			e := f.entry(f.seq.Add(1))
+			e.OrderID = f.named["paid"]
+			send(w, "entry", e.Seq, e)
 		}
 		if flush() != nil {
 			return

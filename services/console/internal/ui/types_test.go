@@ -4,11 +4,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"maps"
 	"os"
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -63,13 +61,14 @@ func membersInScript(t *testing.T) map[string][]string {
 	return all
 }
 
-// The pages read the JSON that the API writes: the same types with the same members.
-func TestTheTypesOfThePagesAreThoseOfTheAPI(t *testing.T) {
+// The pages read only what the API writes: each member of their types is one of the API's.
+// The API may have gained members that no page shows.
+func TestThePagesReadWhatTheAPIWrites(t *testing.T) {
 	t.Parallel()
 	inGo, inScript := membersInGo(t), membersInScript(t)
-	require.Greater(t, len(inGo), 20)
-	require.Equal(t, slices.Sorted(maps.Keys(inGo)), slices.Sorted(maps.Keys(inScript)), "types of view.go and of src/view.ts")
-	for name, members := range inGo {
-		require.Equal(t, members, inScript[name], "members of %s in view.go and in src/view.ts", name)
+	require.Greater(t, len(inScript), 20)
+	for name, members := range inScript {
+		require.Contains(t, inGo, name, "type of src/view.ts that view.go does not have")
+		require.Subset(t, inGo[name], members, "members of %s in src/view.ts that view.go does not have", name)
 	}
 }

@@ -12,6 +12,9 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"troupe/platform/fault"
+	"troupe/platform/httpapi"
 )
 
 //go:embed dist
@@ -23,6 +26,8 @@ const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-a
 
 // assets is where the files other than the page are served.
 const assets = "/console/assets/"
+
+var errNoOperation = fault.New(fault.NotFound, "route_not_found", "the console has no such operation; GET /openapi.json lists all")
 
 // file is a file of dist, in both encodings that it is served in.
 type file struct {
@@ -77,6 +82,10 @@ func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "pages are read with GET", http.StatusMethodNotAllowed)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/console/api/") {
+		httpapi.WriteProblem(w, r, errNoOperation)
 		return
 	}
 	name, isAsset := strings.CutPrefix(r.URL.Path, assets)

@@ -86,6 +86,9 @@ func TestWhatDoesNotExistIsNotThePage(t *testing.T) {
 	for _, name := range []string{"app-gone.js", "index.html", "../ui.go", "sources.sha256"} {
 		require.Equal(t, http.StatusNotFound, get(t, assets+name).Code, name)
 	}
+	unknown := get(t, "/console/api/unknown")
+	require.Equal(t, http.StatusNotFound, unknown.Code)
+	require.Equal(t, "application/problem+json", unknown.Header().Get("Content-Type"))
 	w := httptest.NewRecorder()
 	Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/console/", http.NoBody))
 	require.Equal(t, http.StatusMethodNotAllowed, w.Code)

@@ -26,7 +26,9 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   }
   if (response.status === 401 && !path.startsWith("login")) session.value = null;
   if (!response.ok) throw new Problem(response.status, await detail(response));
-  return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
+  if (response.status === 204) return undefined as T;
+  if (!response.headers.get("Content-Type")?.includes("json")) throw new Problem(response.status, "The console answered with something else than data: reload the page.");
+  return (await response.json()) as T;
 }
 
 // detail returns the sentence of a problem document.

@@ -4,6 +4,7 @@ import { useAction } from "./data";
 import { Icon } from "./parts/icon";
 import { Notice, readOnly, readOnlyText } from "./parts/parts";
 import { go, href } from "./router";
+import { arrival } from "./stream";
 
 export const samples: [kind: string, text: string][] = [
   ["paid", "one that is paid"], ["declined", "the card is declined"], ["out_of_stock", "out of stock"],
@@ -12,6 +13,7 @@ export const samples: [kind: string, text: string][] = [
 // placeSampleOrder places an order and shows it.
 export async function placeSampleOrder(kind: string): Promise<void> {
   const { order_id } = await post<{ order_id: string }>("sample-order", { kind });
+  await arrival(order_id);
   go(href("orders", order_id));
 }
 

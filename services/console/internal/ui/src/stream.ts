@@ -31,6 +31,18 @@ export function onEntries(listener: Listener): () => void {
   return () => listeners.delete(listener);
 }
 
+// arrival waits until the first entry about an order has come, because the console knows the
+// order only then. It does not wait for ever.
+export function arrival(order: string): Promise<void> {
+  const about = (entries: Entry[]) => entries.some(({ order_id }) => order_id === order);
+  if (about(tail)) return Promise.resolve();
+  return new Promise((done) => {
+    const finish = () => { end(); clearTimeout(limit); done(); };
+    const end = onEntries((entries) => about(entries) && finish());
+    const limit = setTimeout(finish, 5000);
+  });
+}
+
 let source: EventSource | null = null;
 let pending: Entry[] = [];
 let timer = 0;

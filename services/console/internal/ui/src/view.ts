@@ -146,6 +146,8 @@ export interface Mail {
   state: string;
   subject?: string;
   text?: string;
+  html?: string;
+  source?: string;
   at: string;
 }
 
@@ -177,10 +179,12 @@ export interface DeadLetterGroup {
   first: string;
   last: string;
   returned: number;
+  compensation?: boolean;
 }
 
 export interface DeadLetterGroups {
   items: DeadLetterGroup[];
+  unreachable?: string[];
 }
 
 export interface DeadLetter {
@@ -204,6 +208,8 @@ export interface Replayed {
   dry_run: boolean;
   count: number;
   failed: number;
+  kept?: number;
+  problems?: string[];
 }
 
 export interface Service extends Omit<Node, "breakers"> {
@@ -281,6 +287,7 @@ export interface Fault {
   active: boolean;
   ends_at?: string;
   order_id?: string;
+  problem?: string;
 }
 
 export interface Lab {

@@ -43,6 +43,7 @@ export function DeadLettersPage({ group }: { group: string }) {
       {readOnly() && <p class="note">{readOnlyText}</p>}
       {failure && <Notice tone="bad" text={failure} />}
       {result && <Notice tone="ok" text={result} />}
+      {(data.value?.unreachable ?? []).length > 0 && <Notice tone="warn" text={`No answer from ${data.value?.unreachable?.join(", ")}: their dead letters are not listed.`} />}
       <Loaded data={data}>{({ items }) => items.length === 0
         ? <Empty icon="ok" title="No dead letters"><p>Every event was handled, or is still on its way.</p></Empty>
         : <ul class="groups">{items.filter(({ id }) => !group || id === group).map((item) => <Group key={item.id} group={item} open={item.id === group} onAct={ask} />)}</ul>}
@@ -66,6 +67,7 @@ function Group({ group, open: begin, onAct }: { group: DeadLetterGroup; open: bo
           <strong>{group.count.toLocaleString("en-GB")}</strong>
           <span class="type">{group.consumer} <span class="mono">{eventName(group.type)}</span></span>
           <Status of={group.state} word={group.state === "retry" ? "Tried again by itself" : undefined} />
+          {group.compensation && <span class="status undo"><Icon name="undo" size={13} />Compensation</span>}
           {group.returned > 0 && <span class="status warn"><Icon name="undo" size={13} />{group.returned} came back</span>}
         </button>
         <p class="cause-text mono">{group.cause}</p>
@@ -124,8 +126,8 @@ function Confirm({ wanted: { act, target, what, dry }, onClose, onDone }: { want
   const { busy, failure, run } = useAction();
   const discards = act === "discard";
   const submit = () => run(async () => {
-    const { count: n, failed } = await post<Replayed>(`dead-letters/${act}`, discards ? { ...target, reason: reason.trim() } : target);
-    onDone(`${count(n, "event")} ${discards ? "discarded" : "replayed"}${failed > 0 ? `, ${failed} failed` : ""}.`);
+    const { count: n, failed, problems } = await post<Replayed>(`dead-letters/${act}`, discards ? { ...target, reason: reason.trim() } : target);
+    onDone([`${count(n, "event")} ${discards ? "discarded" : "replayed"}${failed > 0 ? `, ${failed} failed` : ""}.`, ...(problems ?? [])].join(" "));
     onClose();
   });
   return (
@@ -137,6 +139,8 @@ function Confirm({ wanted: { act, target, what, dry }, onClose, onDone }: { want
           : `${count(dry.count, "event")} will be handled again, by the consumer that failed and by no other.`}</p>
         {dry.failed > 0 && <Notice tone="warn" text={`${count(dry.failed, "event")} cannot be reached at the moment.`} />}
         {discards && <label>Reason, for the list of actions<input type="text" required minLength={3} value={reason} onInput={(event) => setReason(event.currentTarget.value)} /></label>}
+        {(dry.kept ?? 0) > 0 && <Notice tone="warn" text={`${count(dry.kept ?? 0, "event")} of compensations cannot be discarded: they are tried until they succeed.`} />}
+        {(dry.problems ?? []).map((problem) => <Notice key={problem} tone="warn" text={problem} />)}
         {failure && <Notice tone="bad" text={failure} />}
         <div class="actions">
           <button type="submit" class={discards ? "danger filled" : "primary"} disabled={busy || dry.count === 0 || (discards && reason.trim().length < 3)}>{discards ? "Discard" : "Replay"}</button>

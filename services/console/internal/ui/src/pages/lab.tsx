@@ -35,6 +35,7 @@ function Card({ fault, reload }: { fault: Fault; reload: () => Promise<void> }) 
       <h2>{fault.title}</h2>
       <p class="expect">{fault.expect}</p>
       {fault.active && <p class="status bad"><Icon name="warn" size={13} />Active{left !== null && `, ends in ${left} s`}</p>}
+      {fault.problem && <p class="note">{fault.problem}</p>}
       {failure && <Notice tone="bad" text={failure} />}
       <div class="actions">
         {fault.active

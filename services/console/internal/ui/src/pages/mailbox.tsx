@@ -69,9 +69,34 @@ function One({ id }: { id: string }) {
             <div><dt>At</dt><dd>{moment(mail.at)}</dd></div>
             {mail.order_id && <div><dt>Order</dt><dd><a class="mono" href={href("orders", mail.order_id)}>{shortID(mail.order_id)}</a></dd></div>}
           </dl>
-          {mail.text ? <pre class="letter" tabIndex={0} role="region" aria-label="Text">{mail.text}</pre> : <p class="note">The text is not kept.</p>}
+          <Content mail={mail} />
         </article>
       )}</Loaded>
     </Page>
   );
+}
+
+// Content shows the text of a mail, its HTML or its source, as far as they are kept.
+function Content({ mail }: { mail: Mail }) {
+  const forms = [["text", "Text", mail.text], ["html", "HTML", mail.html], ["source", "Source", mail.source]].filter(([, , content]) => content) as [string, string, string][];
+  const [form, setForm] = useState("text");
+  const [name, label, content] = forms.find(([name]) => name === form) ?? forms[0] ?? ["", "", ""];
+  if (!name) return <p class="note">The text is not kept.</p>;
+  return (
+    <>
+      {forms.length > 1 && <Choice label="Form" options={forms.map(([value, text]) => [value, text])} value={name} onChoose={setForm} />}
+      {name === "html"
+        ? <><iframe class="letter" title="The mail as HTML" sandbox="" srcdoc={harmless(content)} /><p class="note">Without its styles and its pictures.</p></>
+        : <pre class="letter" tabIndex={0} role="region" aria-label={label}>{content}</pre>}
+    </>
+  );
+}
+
+// harmless returns HTML without the styles, scripts and pictures that the page's policy would
+// refuse with a report each. The sandbox and the policy protect the reader, not this.
+function harmless(html: string): string {
+  return html
+    .replace(/<(style|script|svg|iframe|object|video|audio|form)\b[\s\S]*?<\/\1\s*>/gi, "")
+    .replace(/<(img|link|meta|base|embed|input|source)\b[^>]*>/gi, "")
+    .replace(/\s(style|background|src|on\w+)\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)/gi, "");
 }
