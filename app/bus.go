@@ -42,6 +42,9 @@ func (s *System) connectBus(ctx context.Context) error {
 // registerBusMetrics registers the metrics of the bus with those of the first service: all
 // services of a process share one bus.
 func (s *System) registerBusMetrics() {
+	for _, m := range s.services {
+		registerBusState(m.instance.Env.Registry, s.bus)
+	}
 	if b, ok := s.bus.(*rabbit.Bus); ok && len(s.services) > 0 {
 		b.RegisterMetrics(s.services[0].instance.Env.Registry)
 	}

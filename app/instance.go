@@ -95,6 +95,7 @@ func NewInstance(s Service, w Dependencies) (*Instance, error) {
 		Faults:     w.Faults,
 	}
 	i.Env.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registerBuildInfo(i.Env.Registry, s.Name, w.Version)
 	if i.Env.TransportKeeping = w.TransportKeeping; i.Env.TransportKeeping == nil {
 		i.Env.TransportKeeping = func(time.Duration) http.RoundTripper { return w.Transport }
 	}

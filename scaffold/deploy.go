@@ -3,6 +3,7 @@ package scaffold
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,8 +57,20 @@ func (t *Tree) deploy(c copyOf) error {
 			return err
 		}
 	}
-	return nil
+	if !t.exists(scrapes) || slices.Contains(t.removed, observability) {
+		return nil
+	}
+	return t.edit(scrapes, func(text string) string {
+		return c.afterEach(text, regexp.MustCompile(`(?m)^  - \{job_name: `+c.from+`, .*\n`))
+	})
 }
+
+// The folder for Prometheus and Grafana, which the skeleton does not have, and the file that
+// names the services to Prometheus.
+const (
+	observability = "deploy/observability"
+	scrapes       = observability + "/prometheus.yml"
+)
 
 // network adds the service to the lists of services that the policies name.
 func (c copyOf) network(text string) string {

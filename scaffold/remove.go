@@ -21,6 +21,7 @@ var shopFiles = []string{
 	"cmd/troupe/*_test.go", "cmd/troupe/testdata",
 	"events/orders.go", "events/notifications.go", "events/inventory.go", "events/payments.go",
 	"events/*/order.*", "events/*/notification.*", "events/*/stock.*", "events/*/product.*", "events/*/payment.*",
+	"deploy/metrics_test.go", "deploy/observability_test.go", observability, "docs/runbooks", "scripts/alerts",
 	"deploy/kubernetes/orders.yaml", "deploy/kubernetes/notifications.yaml", "deploy/kubernetes/inventory.yaml", "deploy/kubernetes/payments.yaml",
 	"services/users/republish_test.go", // to the consumers of the shop
 	"services/gateway/*_test.go", "services/gateway/internal/config/*_test.go",
@@ -54,6 +55,7 @@ func (t *Tree) RemoveExample() error {
 	if err := t.removeAll(append(slices.Clip(shopFiles), "docs/*.md", "docs/adr/*.md")); err != nil {
 		return err
 	}
+	delete(t.changed, scrapes)
 	for name, change := range skeletonEdits {
 		if err := t.edit(name, change); err != nil {
 			return err

@@ -32,14 +32,14 @@ var skeletonEdits = map[string]func(string) string{
 	"deploy/kubernetes/settings.yaml":      without(`(?m)^ +` + anySHOP + `_URL: .*\n`),
 	"deploy/kubernetes/kustomization.yaml": without(`(?m)^ +- (?:` + anyShop + `\.yaml|\{name: \w+/` + anyShop + `,.*)\n`),
 	"deploy/kubernetes/network.yaml":       without(`\b`+anyShop+`, `, `(?s)---\n# Only notifications talks to a mail server.*$`),
-	"deploy/README.md": without(` \b(?:orders|inventory|payments|notifications)\b(?:(?: (?:orders|inventory|payments|notifications))*)`,
+	"deploy/README.md": without("(?s)\n`docker compose -f compose.yaml -f deploy/observability.*?docs/runbooks\\)\\.\n", ` \b(?:orders|inventory|payments|notifications)\b(?:(?: (?:orders|inventory|payments|notifications))*)`,
 		`(?m)^docker compose run --rm troupe demo.*\n`, `(?m)^docker compose up --scale.*\n`, `(?m)^.*\$name !=.*SMTP_URL.*\n`),
 
 	"cmd/troupe/main.go": without(`(?m)^\t(?:Demo|Order|Deliveries|Notify|Load) +\w+Command.*\n`),
 	"cmd/troupe/up.go": without(`(?m)^  mailbox .*\n`, `, at\("notifications"\)`, `(?m)^  Try it: .*\n`, `(?m)^  Watch it: .*\n`,
 		`(?s)\tdemo := "go run.*?\n\t\}\n`, `, at\("gateway"\), demo`),
 	"Makefile": without(`(?s)(?:bench|simulate|soak): ##.*?\n\n`),
-	".ci/run":  without(`step "[^"]+"\nscripts/(?:h2spec|webpush|mail|webhooks|openapi|examples)\n\n`),
+	".ci/run":  without(`step "[^"]+"\nscripts/(?:h2spec|webpush|mail|webhooks|openapi|examples|alerts)\n\n`),
 
 	"CONTRIBUTING.md": without(`(?m)^go test \./services/orders.*\n`, `(?m)^\[docs/GUIDE\.md\].*\n`, "`SCAFFOLD_TESTS=1.*\n",
 		`(?s)2\. If it notifies customers.*?\n(3\. )`, ` In notifications\n.*`),

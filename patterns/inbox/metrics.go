@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"troupe/platform/sqldb"
 )
 
 type metrics struct {
@@ -61,21 +63,34 @@ func (i *Inbox) RegisterMetrics(reg prometheus.Registerer) {
 var parkedDesc = prometheus.NewDesc("troupe_inbox_parked_events",
 	"Parked events, by state: retry (waiting for another attempt) or dead.", []string{"state"}, nil)
 
+var oldestDeadDesc = prometheus.NewDesc("troupe_inbox_oldest_dead_letter_age_seconds",
+	"Time since the oldest dead letter failed first, 0 if there is none.", nil, nil)
+
 // parkedCollector counts the parked events each time the metrics are collected.
 type parkedCollector struct{ *Inbox }
 
-func (parkedCollector) Describe(descs chan<- *prometheus.Desc) { descs <- parkedDesc }
+func (parkedCollector) Describe(descs chan<- *prometheus.Desc) {
+	descs <- parkedDesc
+	descs <- oldestDeadDesc
+}
 
 func (c parkedCollector) Collect(metrics chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	var retrying, dead float64
-	err := c.db.QueryRow(ctx, `SELECT count(CASE WHEN state = 'retry' THEN 1 END), count(CASE WHEN state = 'dead' THEN 1 END)
-		FROM parked WHERE consumer = $1`, c.service).Scan(&retrying, &dead)
+	var oldest int64
+	err := c.db.QueryRow(ctx, `SELECT count(CASE WHEN state = 'retry' THEN 1 END), count(CASE WHEN state = 'dead' THEN 1 END),
+		COALESCE(min(CASE WHEN state = 'dead' THEN first_failed END), 0)
+		FROM parked WHERE consumer = $1`, c.service).Scan(&retrying, &dead, &oldest)
 	if err != nil {
 		metrics <- prometheus.NewInvalidMetric(parkedDesc, err)
 		return
 	}
 	metrics <- prometheus.MustNewConstMetric(parkedDesc, prometheus.GaugeValue, retrying, stateRetry)
 	metrics <- prometheus.MustNewConstMetric(parkedDesc, prometheus.GaugeValue, dead, stateDead)
+	age := 0.0
+	if oldest != 0 {
+		age = max(0, c.now().Sub(sqldb.Time(oldest)).Seconds())
+	}
+	metrics <- prometheus.MustNewConstMetric(oldestDeadDesc, prometheus.GaugeValue, age)
 }

@@ -63,3 +63,11 @@ func lowerHex(into []byte, s string) bool {
 	_, err := hex.Decode(into, []byte(s))
 	return err == nil
 }
+
+// RecordedTrace returns the id of the trace of a traceparent if it is recorded, else "".
+func RecordedTrace(traceparent string) string {
+	if sc, ok := parse(traceparent); ok && sc.IsSampled() && recording.Load() {
+		return sc.TraceID().String()
+	}
+	return ""
+}

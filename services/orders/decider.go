@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"troupe/patterns/event"
 	"troupe/platform/sqldb"
@@ -101,6 +102,9 @@ func (c *changeset) applyFacts(o *order.Order, events []store.Recorded) {
 		}
 		o.Timeline.Add(e.Entry)
 		effectsByType[e.Type].apply(o)
+		if step := compensations[e.Type]; step != "" {
+			c.counts = append(c.counts, c.metrics.compensated.WithLabelValues(step).Inc)
+		}
 		c.decide(o, name, &event.Envelope{ID: e.EventID, Type: e.Type, Traceparent: e.Traceparent})
 	}
 }
@@ -127,9 +131,21 @@ func (c *changeset) decide(o *order.Order, by string, cause *event.Envelope) {
 			c.counts = append(c.counts, func() { c.backlog.wasConfirmed(c.now, waited) })
 		case order.Pay:
 			c.counts = append(c.counts, func() { c.backlog.Finished(waited) })
-		case order.Cancel, order.Nothing:
+			c.finish("paid", waited, cause)
+		case order.Cancel:
+			c.finish("cancelled", waited, cause)
+		case order.Nothing:
 		}
 	}
+}
+
+// finish counts the end of an order when the transaction commits.
+func (c *changeset) finish(outcome string, waited time.Duration, cause *event.Envelope) {
+	traceparent := ""
+	if cause != nil {
+		traceparent = cause.Traceparent
+	}
+	c.counts = append(c.counts, func() { c.metrics.finish(outcome, waited, traceparent) })
 }
 
 // flush stores the changes and adds their events to the outbox.
@@ -142,14 +158,14 @@ func (s *service) flush(ctx context.Context, tx sqldb.Tx, c *changeset) error {
 			s.changes.Changed(o.ID)
 		}
 	})
-	if len(c.events) == 0 {
-		return nil
-	}
-	ordersDecided.Hit()
 	tx.OnCommit(func() {
 		for _, count := range c.counts {
 			count()
 		}
 	})
+	if len(c.events) == 0 {
+		return nil
+	}
+	ordersDecided.Hit()
 	return s.Outbox.AddPending(ctx, tx, c.events...)
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"troupe/patterns/admission"
@@ -25,13 +26,20 @@ type backlog struct {
 	*admission.Controller
 	config  admission.Config
 	clock   *deadline.Clock
-	bounds  store.Bounds  // of the last measurement
+	bounds  store.Bounds // of the last measurement
+	seen    atomic.Pointer[unfinished]
 	asleep  time.Duration // how much of the time without the service the log has
 	lookups chan struct{} // holds a value for each lookup of an idempotency key that is running
 
 	mu          sync.Mutex
 	confirmed   time.Time     // when an order was last confirmed
 	confirmWait time.Duration // how long it had waited
+}
+
+// unfinished is what was measured last.
+type unfinished struct {
+	orders, stuck int
+	oldest        time.Duration
 }
 
 const (
@@ -45,10 +53,12 @@ func newBacklog(s settings, now func() time.Time) *backlog {
 		Wait: min(s.AdmissionWait, s.Deadline/shareOfDeadline), Longest: s.Deadline / 2,
 		First: s.AdmissionFirst, Least: min(500, (s.AdmissionFirst+1)/2), Now: now,
 	}
-	return &backlog{
+	b := &backlog{
 		Controller: admission.New(c), config: c, clock: deadline.NewClock(s.Deadline, longestGap(s.Deadline), now()),
 		lookups: make(chan struct{}, maxLookups),
 	}
+	b.seen.Store(&unfinished{})
+	return b
 }
 
 // longestGap returns the longest time between two measurements of the backlog in which the
@@ -137,6 +147,11 @@ func (s *service) tryMeasureBacklog(ctx context.Context) error {
 		return err
 	}
 	b.bounds = bounds
+	u := unfinished{orders: n.All, stuck: n.Stuck}
+	if !n.Deadline.IsZero() {
+		u.oldest = max(0, now.Sub(n.Deadline.Add(-s.Deadline)))
+	}
+	b.seen.Store(&u)
 	changed := b.Measure(admission.Backlog{Size: n.All, Old: n.Old, StillOld: n.StillOld, Stuck: n.Stuck})
 	state := b.State()
 	late := delay > min(5*time.Second, s.Deadline/10) // events are not published

@@ -186,6 +186,7 @@ func (s *service) insert(ctx context.Context, tx sqldb.Tx, batch []*placement, a
 		orders = append(orders, p.order)
 		pending = append(pending, event.Pending{ID: e.EventID, Payload: payload, Traceparent: p.traceparent})
 		tx.OnCommit(s.metrics.published.WithLabelValues(e.Type, "").Inc)
+		tx.OnCommit(s.metrics.started.Inc)
 	}
 	if err := store.Insert(ctx, tx, orders); err != nil {
 		return err

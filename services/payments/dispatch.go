@@ -44,6 +44,7 @@ func (s *service) dispatch(ctx context.Context) (did int, err error) {
 	ctx, spans := startSpans(ctx, calls)
 	s.provider.Submit(ctx, requests, func(i int, r provider.Response) {
 		endSpan(spans[i], r)
+		s.answers.WithLabelValues(string(requests[i].Kind), outcomeNames[r.Outcome]).Inc()
 		s.calls.put(answered{calls[i], payment.Response{Outcome: outcomes[r.Outcome], Code: r.Code}})
 	})
 	return len(calls), errors.Join(err, failed)

@@ -3,6 +3,8 @@ package payments
 import (
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"troupe/app"
 	"troupe/events"
 	"troupe/patterns/inbox"
@@ -38,6 +40,7 @@ type service struct {
 	calls    *calls
 	looked   time.Time // when dispatch last looked for operations without a lease
 	auditor  *auditor
+	answers  *prometheus.CounterVec // of the provider
 }
 
 func build(env app.Env) (app.Components, error) {
@@ -70,6 +73,7 @@ func newService(env app.Env) *service {
 		provider: &provider.Provider{DB: sqldb.Unreachable(env.DB, outage.On), Now: env.Now, After: env.After, Log: env.Log},
 		calls:    newCalls(),
 		auditor:  newAuditor(env.Registry),
+		answers:  newCallMetrics(env.Registry),
 	}
 }
 

@@ -3,6 +3,8 @@ package payments
 import (
 	"context"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"troupe/platform/telemetry"
 	"troupe/services/payments/internal/provider"
 )
@@ -31,6 +33,16 @@ func startSpans(ctx context.Context, calls []call) (context.Context, []*telemetr
 // outcomeNames are the outcomes of calls as they are named in spans.
 var outcomeNames = map[provider.Outcome]string{
 	provider.TimedOut: "timed_out", provider.NotFound: "not_found", provider.Approved: "approved", provider.Rejected: "rejected",
+}
+
+// newCallMetrics returns the counter of the provider's answers.
+func newCallMetrics(r prometheus.Registerer) *prometheus.CounterVec {
+	m := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "troupe_payments_provider_calls_total",
+		Help: "Calls to the payment provider, by operation (auth, capture, void, refund) and outcome (approved, rejected, not_found, timed_out).",
+	}, []string{"operation", "outcome"})
+	r.MustRegister(m)
+	return m
 }
 
 func endSpan(span *telemetry.Span, r provider.Response) {

@@ -18,8 +18,13 @@ func newMetrics() metrics {
 
 // RegisterMetrics registers how much this process publishes.
 func (b *Bus) RegisterMetrics(reg prometheus.Registerer) {
-	reg.MustRegister(b.metrics.messages, b.metrics.events)
+	b.metrics.register(reg)
 }
+
+// DescribeMetrics registers what RegisterMetrics does, without a bus: for documents.
+func DescribeMetrics(reg prometheus.Registerer) { newMetrics().register(reg) }
+
+func (m metrics) register(reg prometheus.Registerer) { reg.MustRegister(m.messages, m.events) }
 
 func (m metrics) count(copies []messageCopy) {
 	for _, c := range copies {
