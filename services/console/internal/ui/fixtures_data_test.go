@@ -106,9 +106,11 @@ func traces(spans []view.Span) view.Traces {
 
 func mails() []view.Mail {
 	return []view.Mail{
-		{ID: "m1", OrderID: "0198b4c2-7b19-7000-8000-000000000007", Channel: "email", Kind: "order_cancelled", State: "sent", Subject: "Your order was cancelled", At: start,
+		{
+			ID: "m1", OrderID: "0198b4c2-7b19-7000-8000-000000000007", Channel: "email", Kind: "order_cancelled", State: "sent", Subject: "Your order was cancelled", At: start,
 			Text: "Hello,\n\nyour card was declined, so we have cancelled your order. You were not charged.\n\nThe shop",
-			HTML: `<html><head><style>p{color:red}</style></head><body><p style="color:red" onclick="x()">your card was declined</p><img src="http://tracker.example/x.png"><script>alert(1)</script></body></html>`},
+			HTML: `<html><head><style>p{color:red}</style></head><body><p style="color:red" onclick="x()">your card was declined</p><img src="http://tracker.example/x.png"><script>alert(1)</script></body></html>`,
+		},
 		{ID: "m2", Channel: "push", Kind: "order_paid", State: "sent", Subject: "Your order is paid", At: start},
 		{ID: "m3", Channel: "webhook", Kind: "order_paid", State: "failed", At: start},
 	}
