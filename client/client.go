@@ -20,8 +20,10 @@ type Client struct {
 	Base   string // URL without a slash at the end
 	token  string // "": anonymous
 	device string // token of the known device; "": none
-	key    string // Idempotency-Key of every request; "": none
-	http   *http.Client
+	// refresh is the token that continues the session; "": none
+	refresh string
+	key     string // Idempotency-Key of every request; "": none
+	http    *http.Client
 }
 
 // New returns an anonymous client of the API at base.
@@ -35,6 +37,10 @@ func (c *Client) Token() string { return c.token }
 // DeviceToken returns the token that the sign-in returned, to be kept for the next
 // sign-in on this device; "" if there was none.
 func (c *Client) DeviceToken() string { return c.device }
+
+// RefreshToken returns the token that continues the session of a sign-in, and can be used
+// once; "" if there was no sign-in.
+func (c *Client) RefreshToken() string { return c.refresh }
 
 // WithToken returns a client that calls with an access token.
 func (c *Client) WithToken(token string) *Client {
@@ -128,14 +134,15 @@ func (c *Client) SignIn(ctx context.Context, s SignIn) (*Client, error) {
 		}
 	}
 	var token struct {
-		AccessToken string `json:"access_token"`
-		DeviceToken string `json:"device_token"`
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+		DeviceToken  string `json:"device_token"`
 	}
 	err := c.do(ctx, http.MethodPost, "/token", "application/x-www-form-urlencoded", []byte(form.Encode()), &token)
 	if err != nil {
 		return nil, fmt.Errorf("log in as %s: %w", s.Email, err)
 	}
-	return &Client{Base: c.Base, token: token.AccessToken, device: token.DeviceToken, http: c.http}, nil
+	return &Client{Base: c.Base, token: token.AccessToken, device: token.DeviceToken, refresh: token.RefreshToken, http: c.http}, nil
 }
 
 func (c *Client) do(ctx context.Context, method, path, contentType string, body []byte, out any) error {

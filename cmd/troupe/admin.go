@@ -42,17 +42,24 @@ func readAdminPassword(file string) (string, error) {
 
 // bannerLine returns the admin's line of the banner: where the password is, if it works.
 // It may have been changed. The sign-in that finds out also makes this host a known
-// device, so that the operator's commands never wait for the failed attempts of others.
-func (a *admin) bannerLine(ctx context.Context, gateway string) string {
+// device, so that the operator's commands never wait for the failed attempts of others, and
+// its session becomes that of the link to the console.
+func (a *admin) bannerLine(ctx context.Context, gateway string) (line, console string) {
+	console = gateway + "/console/"
 	password, place := a.password, "USERS_ADMIN_PASSWORD"
 	if password == "" {
 		place = a.file
 		password, _ = readAdminPassword(a.file) // without one the sign-in fails
 	}
 	// Even a start that is interrupted at this moment must print what is true.
-	_, err := operator{URL: gateway, Data: a.data, AdminEmail: a.email}.signIn(context.WithoutCancel(ctx), password)
+	c, err := operator{URL: gateway, Data: a.data, AdminEmail: a.email}.signIn(context.WithoutCancel(ctx), password)
 	if isProblem(err, "invalid_grant", "invalid_request") {
-		return a.email + "  (with a password that was set earlier)"
+		return a.email + "  (with a password that was set earlier)", console
 	}
-	return a.email + "  (password in " + place + ")"
+	if err == nil {
+		if link, err := consoleLink(context.WithoutCancel(ctx), c); err == nil {
+			console = link + "  (signs in once; for another link: troupe console)"
+		}
+	}
+	return a.email + "  (password in " + place + ")", console
 }

@@ -68,7 +68,8 @@ func runDistributed(ctx context.Context, environ map[string]string, admin *admin
 		}
 		if waitUntilReady(front, others...) {
 			at, took := localURL(environ), time.Since(began)
-			banner(os.Stdout, at, admin.bannerLine(front, at("gateway")), "PostgreSQL and RabbitMQ, a process for each service", took)
+			line, console := admin.bannerLine(front, at("gateway"))
+			banner(os.Stdout, at, line, console, "PostgreSQL and RabbitMQ, a process for each service", took)
 		}
 		return nil
 	})

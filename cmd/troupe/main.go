@@ -24,6 +24,7 @@ type commands struct {
 	Queues      queuesCommand      `cmd:"" help:"Check the queues of RabbitMQ, or move events out of queues with other arguments."`
 	Deliveries  deliveriesCommand  `cmd:"" help:"List mails, pushes and deliveries to webhooks, and decide about them."`
 	Breakers    breakersCommand    `cmd:"" help:"List the gateway's circuit breakers, or force one open or closed."`
+	Console     consoleCommand     `cmd:"" help:"Print a link that opens the console, signed in as the admin."`
 	Notify      notifyCommand      `cmd:"" help:"Show and rotate what notifications are sent with."`
 	Password    passwordCommand    `cmd:"" help:"Set another password for the admin."`
 	Gateway     gatewayCommand     `cmd:"" help:"Check a configuration file of the gateway, or print the default one."`

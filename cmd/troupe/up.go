@@ -80,7 +80,8 @@ func (c upCommand) runInProcess(ctx context.Context, environ map[string]string, 
 		data += "  (removed at the end)"
 	}
 	took := time.Since(began)
-	banner(os.Stdout, system.URL, admin.bannerLine(ctx, system.URL("gateway")), data, took)
+	line, console := admin.bannerLine(ctx, system.URL("gateway"))
+	banner(os.Stdout, system.URL, line, console, data, took)
 	return system.Run(ctx)
 }
 
@@ -102,6 +103,7 @@ func (c upCommand) applyPorts(environ map[string]string) error {
 const bannerText = `
   Troupe is ready, after %d ms. Ctrl-C stops it.
 
+  console        %s
   gateway        %s  (all requests go here)
   API docs       %s/docs
   mailbox        %s/mailbox  (the mails it sends)
@@ -115,7 +117,7 @@ const bannerText = `
 `
 
 // banner prints the addresses of everything; at returns the address of a service.
-func banner(out io.Writer, at func(service string) string, admin, data string, took time.Duration) {
+func banner(out io.Writer, at func(service string) string, admin, console, data string, took time.Duration) {
 	var others []string
 	for _, name := range services.Names()[1:] {
 		others = append(others, name+" "+at(name)[strings.LastIndex(at(name), ":"):])
@@ -124,6 +126,6 @@ func banner(out io.Writer, at func(service string) string, admin, data string, t
 	if at("gateway") != defaultGateway {
 		demo += " --url " + at("gateway")
 	}
-	fmt.Fprintf(out, bannerText, took.Milliseconds(), at("gateway"), at("gateway"), at("notifications"),
+	fmt.Fprintf(out, bannerText, took.Milliseconds(), console, at("gateway"), at("gateway"), at("notifications"),
 		strings.Join(others, "  "), admin, data, at("gateway"), demo)
 }
