@@ -16,6 +16,8 @@ type candidate struct {
 	name    string // of the revision
 	program string // the built program
 	dir     string
+	// settings are "NAME=value", beyond those of every candidate.
+	settings []string
 }
 
 type candidates []candidate
@@ -37,8 +39,11 @@ func build(ctx context.Context, o options) (all candidates, err error) {
 	if o.profile != "" {
 		flags = []string{"-tags", "profile"}
 	}
-	if all[0].program, err = cluster.Build(ctx, dir, flags...); err != nil || o.compare == "" {
+	if all[0].program, err = cluster.Build(ctx, dir, flags...); err != nil || o.compare == "" && !o.console {
 		return all, err
+	}
+	if o.console {
+		return append(all, candidate{name: "without the console", program: all[0].program, settings: []string{"JOURNAL=off", "CONSOLE_MODE=off"}}), nil
 	}
 	other, err := buildRevision(ctx, o.compare)
 	return append(all, other), err

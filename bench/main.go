@@ -6,6 +6,7 @@
 //	go run ./bench                      # one process on SQLite
 //	go run ./bench -apart               # a process for each service, on a PostgreSQL and a RabbitMQ of its own
 //	go run ./bench -compare v0.1.0      # beside another revision, in turns
+//	go run ./bench -console             # beside the same program without the journal and the console, in turns
 //	go run ./bench -grow 10000,100000   # with more and more orders in the databases
 package main
 
@@ -28,6 +29,7 @@ type options struct {
 	apart                                      bool
 	database, amqp                             string // of given servers, instead of own ones
 	compare                                    string
+	console                                    bool
 	half                                       time.Duration
 	grow                                       sizes
 	age                                        time.Duration
@@ -73,6 +75,7 @@ func flags() (o options) {
 	flag.StringVar(&o.database, "database", "", "PostgreSQL URL: with -amqp instead of own servers; each service gets a database beside it, which remains")
 	flag.StringVar(&o.amqp, "amqp", "", "RabbitMQ URL: needed with -database")
 	flag.StringVar(&o.compare, "compare", "", "another git revision, which is built and measured in turns with this one")
+	flag.BoolVar(&o.console, "console", false, "measure without the journal and the console too, in turns")
 	flag.DurationVar(&o.half, "half", 10*time.Second, "how long half of what can be carried is offered, to measure latencies; 0: not at all")
 	flag.Var(&o.grow, "grow", "instead, measure with so many orders in the databases, for example 10000,100000,1000000")
 	flag.DurationVar(&o.age, "age", 0, "with -grow: how old the copied orders are at least; more than the retention shows what it costs")
@@ -87,6 +90,9 @@ func flags() (o options) {
 func run(ctx context.Context, o options) error {
 	if (o.database == "") != (o.amqp == "") {
 		return errors.New("give -database and -amqp, or neither")
+	}
+	if o.console && o.compare != "" {
+		return errors.New("give -console or -compare, not both")
 	}
 	o.apart = o.apart || o.database != ""
 	logf("%s, %d cores, on which the load runs too", runtime.Version(), runtime.NumCPU())

@@ -51,6 +51,7 @@ func (s *system) configure(ctx context.Context, o options, p candidate) (err err
 			"LOG_LEVEL=warn",
 		},
 	}
+	c.Settings = append(c.Settings, p.settings...)
 	if o.overload == 0 {
 		c.Settings = append(c.Settings, "ORDERS_DEADLINE=24h", "ORDERS_ADMISSION_WAIT=1h", "ORDERS_ADMISSION_FIRST=1000000") // none is refused because too many wait
 	}

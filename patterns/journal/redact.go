@@ -81,7 +81,7 @@ func redactValue(value any) any {
 	case map[string]any:
 		_, isProduct := v["sku"] // whose name is not a person's
 		for name, member := range v {
-			if isPersonal(name) && member != nil && !(isProduct && name == "name") {
+			if isPersonal(name) && member != nil && (!isProduct || name != "name") {
 				v[name] = redacted
 			} else {
 				v[name] = redactValue(member)

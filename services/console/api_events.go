@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 
 	"troupe/patterns/journal"
 	"troupe/platform/auth"
@@ -50,7 +49,7 @@ func entryOf(e store.Entry) view.Entry {
 	v := view.Entry{Seq: e.Seq, At: r.At, Kind: string(r.Kind), Service: r.Service, OrderID: r.OrderID}
 	switch {
 	case r.Kind == journal.Published && r.Event != nil:
-		v.Type, v.EventID, v.Data = r.Event.Type, r.Event.ID, json.RawMessage(r.Event.Data)
+		v.Type, v.EventID, v.Data = r.Event.Type, r.Event.ID, r.Event.Data
 	case r.Kind == journal.Handled && r.Attempt != nil:
 		a := r.Attempt
 		v.Type, v.EventID, v.Outcome, v.Attempt, v.Error = a.Type, a.EventID, string(a.Outcome), a.N, a.Error

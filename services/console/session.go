@@ -250,7 +250,7 @@ func isHTTPS(r *http.Request) bool {
 func cookies(t tokens, secure bool) []string {
 	var all []string
 	for _, c := range []struct{ name, value string }{{accessCookie, t.Access}, {refreshCookie, t.Refresh}} {
-		cookie := http.Cookie{
+		cookie := http.Cookie{ //nolint:gosec // without TLS, as on the developer's own machine, a secure cookie would not come back
 			Name: c.name, Value: c.value, Path: "/console", HttpOnly: true, Secure: secure, SameSite: http.SameSiteStrictMode,
 		}
 		if c.value == "" {
