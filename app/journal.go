@@ -23,7 +23,7 @@ func (s *System) newJournal() {
 		host = "localhost"
 	}
 	s.journal = journal.New(journal.Config{
-		Instance: fmt.Sprintf("%s:%d", host, os.Getpid()), PerSecond: s.settings.JournalRate * max(1, len(s.services)), Now: now,
+		Instance: fmt.Sprintf("%s:%d", host, os.Getpid()), PerSecond: s.settings.JournalRate, Now: now,
 	})
 }
 

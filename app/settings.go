@@ -58,8 +58,8 @@ type Settings struct {
 
 	// Whether the process records for the console what happens in it: on or off. Without a console nothing comes of it.
 	Journal string `env:"JOURNAL" envDefault:"on"`
-	// How many records a service makes in a second at most; under more load, it leaves out whole orders.
-	JournalRate int `env:"JOURNAL_RECORDS_PER_SECOND" envDefault:"500"`
+	// How many records a process makes in a second at most, on the average of ten seconds; under more load, it leaves out whole orders. An order has about 40.
+	JournalRate int `env:"JOURNAL_RECORDS_PER_SECOND" envDefault:"100"`
 
 	// How long a repeated request with the same Idempotency-Key gets the first answer.
 	IdempotencyKeep time.Duration `env:"IDEMPOTENCY_KEEP" envDefault:"48h"`
@@ -122,7 +122,7 @@ func (s Settings) requirePositive() error {
 		{"TROUPE_MAX_CONNECTIONS_PER_CLIENT", s.ConnectionsPerClient, 1000},
 		{"TROUPE_MIN_RATE", s.MinRate, 1024},
 		{"TROUPE_REPUBLISH_RATE", s.RepublishRate, 200},
-		{"JOURNAL_RECORDS_PER_SECOND", s.JournalRate, 500},
+		{"JOURNAL_RECORDS_PER_SECOND", s.JournalRate, 100},
 	} {
 		if n.value <= 0 {
 			return fmt.Errorf("%s is %d: it must be positive, for example %d", n.name, n.value, n.example)

@@ -21,8 +21,8 @@ const (
 // Config configures a Journal. All fields are required.
 type Config struct {
 	Instance string // one running process: host name and process id
-	// PerSecond is how many records are kept in a second; under more load, whole orders are
-	// left out.
+	// PerSecond is how many records are made in a second, on the average of ten; under more
+	// load, whole orders are left out.
 	PerSecond int
 	Now       func() time.Time
 }

@@ -7,12 +7,10 @@ import (
 )
 
 const (
-	window = time.Second
+	// window is the time over which the rate is an average, so that a burst is recorded whole.
+	window = 10 * time.Second
 	// lowest is the most often that the share is halved: one order in 65,536 is left.
 	lowest = 16
-	// patience is how many windows in a row must have room for twice as much before the
-	// share is doubled.
-	patience = 5
 )
 
 // sampler decides of which orders everything is recorded: of those whose hash is below a
@@ -25,13 +23,11 @@ type sampler struct {
 	used     atomic.Int64 // records in this window
 	leftOut  atomic.Int64 // records since the last tick
 
-	// Of the caller of tick:
-	began time.Time // of this window
-	calm  int       // windows in a row with room for twice as much
+	began time.Time // of this window; of the caller of tick
 }
 
 func newSampler(perSecond int, now time.Time) *sampler {
-	return &sampler{limit: int64(perSecond), began: now}
+	return &sampler{limit: int64(perSecond) * int64(window/time.Second), began: now}
 }
 
 // keeps reports whether a record that belongs to the key is made, and counts it. Those that
@@ -46,11 +42,11 @@ func (s *sampler) keeps(key string, must bool) bool {
 	return true
 }
 
-// use counts a record. The record that fills the window halves the share, and half of the
-// window is free again: so a surge is limited before the window ends.
+// use counts a record. The record that fills the window halves the share, and a quarter of
+// the window is free again: so a surge is limited before the window ends.
 func (s *sampler) use(halvings int32) {
 	if s.used.Add(1) > s.limit && halvings < lowest && s.halvings.CompareAndSwap(halvings, halvings+1) {
-		s.used.Store(s.limit / 2)
+		s.used.Store(s.limit / 4 * 3)
 	}
 }
 
@@ -65,12 +61,7 @@ func (s *sampler) tick(now time.Time) (leftOut int) {
 	s.began = now
 	used := s.used.Swap(0)
 	halvings := s.halvings.Load()
-	if used > s.limit*2/5 || halvings == 0 {
-		s.calm = 0
-		return leftOut
-	}
-	if s.calm++; s.calm >= patience {
-		s.calm = 0
+	if used <= s.limit*2/5 && halvings > 0 { // there is room for twice as much
 		s.halvings.CompareAndSwap(halvings, halvings-1)
 	}
 	return leftOut
