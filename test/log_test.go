@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"troupe/services"
 )
 
 // startWithLogPipe runs `troupe up` with a pipe as its standard error, and returns the
@@ -28,8 +30,7 @@ func startWithLogPipe(t *testing.T) (log *os.File, url string, up *exec.Cmd) {
 	require.NoError(t, err)
 	port := l.Addr().(*net.TCPAddr).Port
 	require.NoError(t, l.Close())
-	up = exec.CommandContext(t.Context(), binary, "up", "--ephemeral", "--port", fmt.Sprintf("users=%d", port),
-		"--port", "gateway=0", "--port", "orders=0", "--port", "notifications=0", "--port", "inventory=0", "--port", "payments=0")
+	up = exec.CommandContext(t.Context(), binary, upOnFreePorts(port)...)
 	up.Env = append(os.Environ(), "LOG_LEVEL=info")
 	up.Stderr = pipe
 	require.NoError(t, up.Start())
@@ -38,8 +39,22 @@ func startWithLogPipe(t *testing.T) (log *os.File, url string, up *exec.Cmd) {
 	require.Eventually(t, func() bool {
 		response, err := http.Get(url + "/readyz")
 		return err == nil && response.Body.Close() == nil && response.StatusCode == 200
-	}, 30*time.Second, 20*time.Millisecond)
+	}, 3*time.Minute, 20*time.Millisecond)
 	return log, url, up
+}
+
+// upOnFreePorts returns the arguments of `troupe up` with a port for users, and any free
+// ports for the other services.
+func upOnFreePorts(users int) []string {
+	args := []string{"up", "--ephemeral"}
+	for _, service := range services.Names() {
+		port := 0
+		if service == "users" {
+			port = users
+		}
+		args = append(args, "--port", fmt.Sprintf("%s=%d", service, port))
+	}
+	return args
 }
 
 // writeLog makes requests that are logged: together they fill the 64 KiB of a pipe.

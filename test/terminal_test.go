@@ -41,11 +41,9 @@ func TestCtrlCIsAnsweredOnATerminal(t *testing.T) {
 	person, terminal := openTerminal(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
+	port := listener.Addr().(*net.TCPAddr).Port
 	require.NoError(t, listener.Close())
-	up := exec.CommandContext(t.Context(), binary, "up", "--ephemeral", "--port", "users="+port,
-		"--port", "gateway=0", "--port", "orders=0", "--port", "notifications=0", "--port", "inventory=0", "--port", "payments=0")
+	up := exec.CommandContext(t.Context(), binary, upOnFreePorts(port)...)
 	up.Env = append(os.Environ(), "DRAIN_TIMEOUT=10m", "TROUPE_SLOW_CLIENT=10m")
 	up.Stdin, up.Stdout, up.Stderr = terminal, terminal, terminal
 	up.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -62,7 +60,7 @@ func TestCtrlCIsAnsweredOnATerminal(t *testing.T) {
 		require.Fail(t, "the terminal does not show: "+text)
 	}
 	sees("Watch it:")
-	hang(t, "http://127.0.0.1:"+port)
+	hang(t, fmt.Sprintf("http://127.0.0.1:%d", port))
 	_, err = person.WriteString("\x03")
 	require.NoError(t, err)
 	sees("stopping; press Ctrl-C again to stop at once")

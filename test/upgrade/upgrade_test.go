@@ -78,7 +78,10 @@ func accountsAndSessionsAreKept(t *testing.T, s *upgraded) {
 	requireProblem(t, s.refresh(t, "ended-session"), 400)
 	require.NoError(t, s.refresh(t, "session"), "an old session can be continued")
 	databases := s.open(t)
-	for _, service := range cluster.Backends() {
+	for service := range databases {
+		if !s.has(service) {
+			continue
+		}
 		var n int
 		require.NoError(t, databases[service].QueryRow(t.Context(), "SELECT count(*) FROM revoked_sessions").Scan(&n))
 		require.Positive(t, n, "%s forgot which sessions had ended", service)
@@ -97,7 +100,7 @@ func endedOrdersAreKept(t *testing.T, s *upgraded) {
 			}
 			require.NoError(t, s.grace.Get(t.Context(), "/payments?order_id="+o.ID, &payments))
 			require.Len(t, payments.Items, 1)
-			require.JSONEq(t, withoutTimes(t, s.answers["payment-"+name]), withoutTimes(t, payments.Items[0]))
+			require.Equal(t, withoutTimes(t, s.answers["payment-"+name]), withoutTimes(t, payments.Items[0]))
 		})
 	}
 }
@@ -282,12 +285,13 @@ func (s *upgraded) refresh(t *testing.T, session string) error {
 }
 
 // requireSame requires that a response is what the earlier version answered, apart
-// from times, which the fixture has moved.
+// from times, which the fixture has moved, and from fields that it did not have.
 func (s *upgraded) requireSame(t *testing.T, c *client.Client, path, answer string) {
 	t.Helper()
 	var now json.RawMessage
 	require.NoError(t, c.Get(t.Context(), path, &now))
-	require.JSONEq(t, withoutTimes(t, s.answers[answer]), withoutTimes(t, now))
+	was := withoutTimes(t, s.answers[answer])
+	require.Equal(t, was, withoutNew(withoutTimes(t, now), was))
 }
 
 func (s *upgraded) awaitPaid(t *testing.T, orderID string) {
@@ -308,13 +312,33 @@ func requireProblem(t *testing.T, err error, status int) {
 }
 
 // withoutTimes returns a document without the members that hold a time.
-func withoutTimes(t *testing.T, document json.RawMessage) string {
+func withoutTimes(t *testing.T, document json.RawMessage) any {
 	t.Helper()
 	var v any
 	require.NoError(t, json.Unmarshal(document, &v))
-	out, err := json.Marshal(drop(v))
-	require.NoError(t, err)
-	return string(out)
+	return drop(v)
+}
+
+// withoutNew returns now without the fields that was does not have.
+func withoutNew(now, was any) any {
+	switch was := was.(type) {
+	case map[string]any:
+		now, _ := now.(map[string]any)
+		kept := map[string]any{}
+		for name := range was {
+			if value, ok := now[name]; ok {
+				kept[name] = withoutNew(value, was[name])
+			}
+		}
+		return kept
+	case []any:
+		now, _ := now.([]any)
+		for i := range min(len(now), len(was)) {
+			now[i] = withoutNew(now[i], was[i])
+		}
+		return now
+	}
+	return now
 }
 
 func drop(v any) any {
