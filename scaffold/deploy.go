@@ -48,10 +48,11 @@ func (t *Tree) deploy(c copyOf) error {
 		return err
 	}
 	for name, change := range map[string]func(string) string{
-		folder + "kustomization.yaml": c.kustomization,
-		folder + "settings.yaml":      c.urls,
-		folder + "network.yaml":       c.network,
-		"deploy/README.md":            func(text string) string { return c.inLists(text, " ", `["; \n]`) },
+		folder + "kustomization.yaml":    c.kustomization,
+		folder + "settings.yaml":         c.urls,
+		folder + "network.yaml":          c.network,
+		"deploy/helm/troupe/values.yaml": c.chart,
+		"deploy/README.md":               func(text string) string { return c.inLists(text, " ", `["; \n]`) },
 	} {
 		if err := t.edit(name, change); err != nil {
 			return err
@@ -79,6 +80,10 @@ func (c copyOf) network(text string) string {
 
 func (c copyOf) urls(text string) string {
 	return c.afterEach(text, regexp.MustCompile(`(?m)^ +`+ascii.Upper(c.from)+`_URL: .*\n`))
+}
+
+func (c copyOf) chart(text string) string {
+	return c.afterEach(text, regexp.MustCompile(`(?m)^  `+c.from+`: \{enabled: .*\n`))
 }
 
 func (c copyOf) kustomization(text string) string {

@@ -116,6 +116,7 @@ func TestANewServiceIsInEveryList(t *testing.T) {
 		routesFile:                                 "  - {path: /loyalty/me, methods: [GET], upstream: loyalty, access: authenticated}\n",
 		"compose.yaml":                             "\n  loyalty:\n    <<: *service\n",
 		"deploy/kubernetes/loyalty.yaml":           "  name: loyalty\n",
+		"deploy/helm/troupe/values.yaml":           "\n  loyalty: {enabled: true, port: ",
 		"deploy/kubernetes/kustomization.yaml":     "  - loyalty.yaml\n",
 		"deploy/kubernetes/network.yaml":           ", loyalty]}",
 		"deploy/kubernetes/settings.yaml":          "LOYALTY_URL: http://loyalty:",

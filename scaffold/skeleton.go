@@ -32,6 +32,7 @@ var skeletonEdits = map[string]func(string) string{
 	"deploy/kubernetes/settings.yaml":      without(`(?m)^ +` + anySHOP + `_URL: .*\n`),
 	"deploy/kubernetes/kustomization.yaml": without(`(?m)^ +- (?:` + anyShop + `\.yaml|\{name: \w+/` + anyShop + `,.*)\n`),
 	"deploy/kubernetes/network.yaml":       without(`\b`+anyShop+`, `, `(?s)---\n# Only notifications talks to a mail server.*$`),
+	"deploy/helm/troupe/values.yaml":       without(`(?m)^  `+anyShop+`: \{.*\n`, `\b`+anyShop+`, `, `\b`+anyShop+`\b`),
 	"deploy/README.md": without("(?s)\n`docker compose -f compose.yaml -f deploy/observability.*?docs/runbooks\\)\\.\n", ` \b(?:orders|inventory|payments|notifications)\b(?:(?: (?:orders|inventory|payments|notifications))*)`,
 		`(?m)^docker compose run --rm troupe demo.*\n`, `(?m)^docker compose up --scale.*\n`, `(?m)^.*\$name !=.*SMTP_URL.*\n`),
 
