@@ -8,6 +8,7 @@ import (
 
 	"troupe/patterns/bus/rabbit"
 	"troupe/patterns/journal"
+	"troupe/platform/telemetry"
 )
 
 // journalLimit is how long the console may take for a batch of records. They are lost then.
@@ -34,6 +35,9 @@ func (s *System) connectJournal() {
 		return
 	}
 	s.journal.RegisterMetrics(s.services[0].instance.Env.Registry)
+	if s.settings.AMQPURL == "" || telemetry.Recording() { // with a process for each service only what is exported: each span is a row of the console
+		s.forgetSpans = telemetry.OnEnd(s.spanRecorder())
+	}
 	if s.settings.AMQPURL != "" {
 		s.journals = rabbit.NewJournal(s.settings.AMQPURL, s.name(), s.log.With("service", s.name()))
 		s.journal.SendTo(s.journals.Send)
@@ -50,6 +54,28 @@ func (s *System) connectJournal() {
 	}
 }
 
+// spanRecorder returns a function that records the spans of the services of this process.
+func (s *System) spanRecorder() func(telemetry.Ended) {
+	recorders := map[string]*journal.Recorder{}
+	for _, m := range s.services {
+		recorders[m.service.Name] = s.journal.Recorder(m.service.Name)
+	}
+	return func(e telemetry.Ended) {
+		recorders[e.Service].Span(orderOf(e), journal.Span{
+			TraceID: e.TraceID, SpanID: e.SpanID, ParentID: e.ParentID, Links: e.Links, Name: e.Name, Kind: e.Kind,
+			StartedAt: e.StartedAt, EndedAt: e.EndedAt, Error: e.Error, Attributes: e.Attributes,
+		})
+	}
+}
+
+// orderOf returns the order that a span is about, "" if it does not tell.
+func orderOf(e telemetry.Ended) string {
+	if eventType := e.Attributes["cloudevents.event_type"]; eventType != "" && !isAboutOrder(eventType) {
+		return ""
+	}
+	return e.Attributes["messaging.message.conversation_id"]
+}
+
 // receiveJournals hands what arrives from other processes to the service that receives it.
 func (s *System) receiveJournals() {
 	for _, m := range s.services {
@@ -61,6 +87,9 @@ func (s *System) receiveJournals() {
 
 // flushJournal hands on what was recorded last.
 func (s *System) flushJournal(ctx context.Context) {
+	if s.forgetSpans != nil {
+		s.forgetSpans()
+	}
 	if s.journal != nil {
 		_, _ = s.journal.Step(ctx) // it never fails
 	}

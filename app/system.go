@@ -49,13 +49,15 @@ type System struct {
 	ready     atomic.Bool
 	services  []*runningService
 	bus       connectedBus
-	journal   *journal.Journal      // nil if it is switched off
-	journals  *rabbit.Journal       // between processes; nil if there is one process, or no journal
-	traces    func(context.Context) // exports the remaining spans
-	lock      *os.File              // nil if the databases are not SQLite files
-	failed    chan error
-	hangups   hangups // none are received unless the config asks for it
-	live      liveness
+	journal   *journal.Journal // nil if it is switched off
+	// forgetSpans ends the recording of spans for the journal; nil if they are not recorded.
+	forgetSpans func()
+	journals    *rabbit.Journal       // between processes; nil if there is one process, or no journal
+	traces      func(context.Context) // exports the remaining spans
+	lock        *os.File              // nil if the databases are not SQLite files
+	failed      chan error
+	hangups     hangups // none are received unless the config asks for it
+	live        liveness
 
 	servers, consumers, workers goroutines
 }
