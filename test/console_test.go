@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,24 +28,23 @@ func (s *system) recorded(t *testing.T, orderID string) []recordedEntry {
 
 func TestTheConsoleHasEveryEventOfAnOrderAndEveryAttemptToHandleIt(t *testing.T) {
 	eachShape(t, func(t *testing.T, s *system) {
-		s.addProduct(t, "lantern", 1299, 10)
+		s.addProduct(t, "lantern", 1299, 100)
 		ada := s.newCustomer(t)
-		// A record that is made while the console's queue does not exist yet is lost.
-		require.Eventually(t, func() bool {
-			o, err := ada.PlaceOrder(t.Context(), "pm_card_chargeDeclined", client.Item{SKU: "lantern", Quantity: 1})
-			require.NoError(t, err)
-			s.awaitEvent(t, ada, o.ID, "order.cancelled.v1")
-			return len(s.recorded(t, o.ID)) > 0
-		}, timeout, 20*pollInterval)
-
-		placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Item{SKU: "lantern", Quantity: 1})
-		require.NoError(t, err)
-		s.awaitEvent(t, ada, placed.ID, "order.paid.v1")
+		// What a process records before it has reached the broker, or before the console's queue
+		// exists, is lost: so an order of which something is missing is followed by another one.
 		var missing []string
 		require.Eventually(t, func() bool {
-			missing = notRecorded(s.recorded(t, placed.ID))
-			return len(missing) == 0
-		}, timeout, 20*pollInterval, "the console has no entry for %v", &missing)
+			placed, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Item{SKU: "lantern", Quantity: 1})
+			require.NoError(t, err)
+			s.awaitEvent(t, ada, placed.ID, "order.paid.v1")
+			for range 100 {
+				if missing = notRecorded(s.recorded(t, placed.ID)); len(missing) == 0 {
+					return true
+				}
+				<-time.After(10 * pollInterval)
+			}
+			return false
+		}, 3*timeout, pollInterval, "the console has no entry for %v", &missing)
 	})
 }
 
