@@ -74,6 +74,7 @@ type Instance struct {
 	// Workers are all its workers: relay, retries, revocations, and its own.
 	Workers []worker.Worker
 
+	settings  settingsRead
 	eventFeed *eventfeed.Feed // nil unless programs outside can read the events
 }
 
@@ -90,7 +91,13 @@ func NewInstance(s Service, w Dependencies) (*Instance, error) {
 	i.Env = Env{
 		DB: w.DB, Now: w.Now, NewID: w.NewID,
 		After: w.After, Log: w.Log, Journal: w.Journal.Recorder(s.Name), Registry: prometheus.NewRegistry(), Peers: w.Peers, Transport: w.Transport, Lookup: w.Lookup,
-		Settings:   func(into any) error { return parseEnv(w.Environ, w.Log, into) },
+		Settings: func(into any) error {
+			if err := parseEnv(w.Environ, w.Log, into); err != nil {
+				return err
+			}
+			i.settings.add(into)
+			return nil
+		},
 		Production: settings.Environment == "production",
 		Faults:     w.Faults,
 	}
@@ -196,6 +203,8 @@ func (i *Instance) newAPI(w Dependencies, settings Settings) error {
 	if i.Inbox != nil {
 		serveDeadLetters(i.API, i.Env, i.Inbox)
 	}
+	i.settings.add(&settings)
+	i.serveSettings()
 	serveLab(i.API, i.Service, i.Env)
 	if i.Env.Audit != nil {
 		serveAuditLog(i.API, i.Service.Name, i.Env.Audit)

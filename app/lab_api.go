@@ -115,7 +115,7 @@ func (l lab) poison(ctx context.Context, r *poisonRequest) (*poisonResponse, err
 	}
 	e := event.Envelope{
 		ID: l.env.NewID(), Source: l.service.Name, Type: r.Body.Type, Time: l.env.Now(),
-		CorrelationID: r.Body.OrderID, Recipient: r.Body.Consumer, Data: json.RawMessage(`{"order_id":["poison"]}`),
+		CorrelationID: r.Body.OrderID, Recipient: r.Body.Consumer, Data: unreadable(r.Body.OrderID),
 	}
 	err := l.env.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		if err := l.env.Outbox.AddEnvelope(ctx, tx, e); err != nil {
@@ -124,6 +124,20 @@ func (l lab) poison(ctx context.Context, r *poisonRequest) (*poisonResponse, err
 		return l.env.Audit.Record(ctx, tx, audit.Entry{Action: "publish_poison", Target: e.ID, Detail: e.Type + " to " + e.Recipient})
 	})
 	return &poisonResponse{poison{e.ID}}, err
+}
+
+// unreadable returns data that names an order, and whose other members are of a type that no
+// payload has.
+func unreadable(orderID string) json.RawMessage {
+	wrong := []string{"poison"}
+	data, _ := json.Marshal(struct { // strings can be encoded
+		OrderID   string   `json:"order_id"`
+		UserID    []string `json:"user_id"`
+		PaymentID []string `json:"payment_id"`
+		Reason    []string `json:"reason"`
+		Lines     []string `json:"lines"`
+	}{orderID, wrong, wrong, wrong, wrong})
+	return data
 }
 
 // serveLab adds the operations of the lab, if there is one.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"troupe/app"
 	"troupe/client"
+	"troupe/platform/ascii"
 	"troupe/services"
 )
 
@@ -29,14 +31,16 @@ func consumers() []string {
 }
 
 type deadLettersCommand struct {
-	List   listDeadLetters  `cmd:"" default:"withargs" help:"List the events that a service could not handle."`
-	Show   showDeadLetter   `cmd:"" help:"Show one event with its error and its body."`
-	Replay replayDeadLetter `cmd:"" help:"Let the service handle one event again."`
+	List    listDeadLetters    `cmd:"" default:"withargs" help:"List the events that a service could not handle."`
+	Groups  listDeadGroups     `cmd:"" help:"List the events that services could not handle, by cause."`
+	Show    showDeadLetter     `cmd:"" help:"Show one event with its error and its body."`
+	Replay  replayDeadLetters  `cmd:"" help:"Let services handle events again: one, a group, or all."`
+	Discard discardDeadLetters `cmd:"" help:"Discard events for good: one, a group, or all."`
 }
 
 type deadLetterFlags struct {
 	operator
-	At map[string]string `placeholder:"SERVICE=URL" help:"Where a service listens, for example --at orders=http://127.0.0.1:9002; default: NAME_URL, or its own port on this host."`
+	At map[string]string `placeholder:"SERVICE=URL" help:"Where a service listens, for example --at orders=http://127.0.0.1:9002; default: NAME_URL, or where 'troupe up' has it, or its own port on this host."`
 }
 
 // client returns an admin's client of one service.
@@ -44,12 +48,30 @@ func (f deadLetterFlags) client(ctx context.Context, service string) (*client.Cl
 	if !slices.Contains(consumers(), service) {
 		return nil, fmt.Errorf("%q consumes no events: give one of %s", service, strings.Join(consumers(), ", "))
 	}
-	base := cmp.Or(f.At[service], app.Named(services.All, service).URL(app.Environ(os.Environ())))
+	environ := app.Environ(os.Environ())
+	base := cmp.Or(f.At[service], environ[ascii.Upper(service)+"_URL"], keptAddress(f.Data, service), app.Named(services.All, service).URL(environ))
 	admin, err := f.login(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return admin.WithBase(base), nil
+}
+
+// ask calls call with an admin's client of the service.
+func (f deadLetterFlags) ask(ctx context.Context, service string, call func(*client.Client) error) error {
+	api, err := f.client(ctx, service)
+	if err != nil {
+		return err
+	}
+	return explain(service, call(api))
+}
+
+// explain adds to the error of a service that does not answer how to name its address.
+func explain(service string, err error) error {
+	if _, answered := errors.AsType[*client.Problem](err); err != nil && !answered {
+		return fmt.Errorf("%s: %w; if it listens elsewhere, add --at %s=URL, or --data with the folder of its 'troupe up'", service, err, service)
+	}
+	return err
 }
 
 // parkedEvent is an entry of GET /dead-letters.
@@ -80,15 +102,14 @@ type listedEvent struct {
 func (c listDeadLetters) Run(ctx context.Context) error {
 	var all []listedEvent
 	for _, service := range consumers() {
-		api, err := c.client(ctx, service)
-		if err != nil {
-			return err
-		}
 		var list struct {
 			Items []parkedEvent `json:"items"`
 		}
-		if err := api.Get(ctx, "/dead-letters?limit=1000&state="+strings.TrimPrefix(c.State, "all"), &list); err != nil {
-			return fmt.Errorf("%s: %w; if it listens elsewhere, add --at %s=URL", service, err, service)
+		err := c.ask(ctx, service, func(api *client.Client) error {
+			return api.Get(ctx, "/dead-letters?limit=1000&state="+strings.TrimPrefix(c.State, "all"), &list)
+		})
+		if err != nil {
+			return err
 		}
 		for _, item := range list.Items {
 			all = append(all, listedEvent{service, item})
@@ -122,24 +143,5 @@ func (c showDeadLetter) Run(ctx context.Context) error {
 		fmt.Printf("next attempt  %s\n", l.NextTry.Format(time.RFC3339))
 	}
 	fmt.Printf("error     %s\n\n%s\n", l.LastError, l.Body)
-	return nil
-}
-
-type replayDeadLetter struct {
-	deadLetterFlags
-	Service string `arg:"" help:"The service that could not handle it."`
-	Event   string `arg:"" help:"The event's id."`
-}
-
-// Run lets the service handle one event again.
-func (c replayDeadLetter) Run(ctx context.Context) error {
-	api, err := c.client(ctx, c.Service)
-	if err != nil {
-		return err
-	}
-	if err := api.Post(ctx, "/dead-letters/"+url.PathEscape(c.Event)+"/replay", nil, nil); err != nil {
-		return err
-	}
-	fmt.Println("the service handles the event again within a second; 'troupe dead-letters list' shows it if it fails again")
 	return nil
 }

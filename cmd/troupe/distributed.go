@@ -44,6 +44,8 @@ func runDistributed(ctx context.Context, environ map[string]string, admin *admin
 	signals.BeforeExit(func() { running.signal(os.Kill) })
 	ctx, stop := running.forwardHangups(ctx)
 	defer stop()
+	forget := func() {}
+	defer func() { forget() }() // after all goroutines have ended
 	group, front := errgroup.WithContext(ctx)
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx)) // the services behind the gateway
 	defer stopBehind()
@@ -68,6 +70,7 @@ func runDistributed(ctx context.Context, environ map[string]string, admin *admin
 		}
 		if waitUntilReady(front, others...) {
 			at, took := localURL(environ), time.Since(began)
+			forget = keepAddresses(environ["TROUPE_DATA"], at)
 			line, console := admin.bannerLine(front, at("gateway"))
 			banner(os.Stdout, at, line, console, "PostgreSQL and RabbitMQ, a process for each service", took)
 		}

@@ -17,9 +17,10 @@ type commands struct {
 	Load        loadCommand        `cmd:"" help:"Offer a running system orders at a rate, measure how they are answered, and check how each ends."`
 	Order       orderCommand       `cmd:"" help:"Show an order and everything that happened to it."`
 	Events      eventsCommand      `cmd:"" help:"Show what the services publish and handle."`
-	DeadLetters deadLettersCommand `cmd:"" help:"List, show and replay events that a service could not handle."`
+	DeadLetters deadLettersCommand `cmd:"" help:"List, show, replay and discard events that a service could not handle."`
 	Backup      backupCommand      `cmd:"" help:"Copy the SQLite databases of all services, as of one moment, while the system runs."`
 	Restore     restoreCommand     `cmd:"" help:"Copy a backup into an empty data folder."`
+	Lab         labCommand         `cmd:"" help:"Cause faults in a running system, in development, and see how its orders fare."`
 	Republish   republishCommand   `cmd:"" help:"Publish again what a service owns, so that others can rebuild their copies of it."`
 	Queues      queuesCommand      `cmd:"" help:"Check the queues of RabbitMQ, or move events out of queues with other arguments."`
 	Deliveries  deliveriesCommand  `cmd:"" help:"List mails, pushes and deliveries to webhooks, and decide about them."`

@@ -32,7 +32,7 @@ type operator struct {
 // login returns a client that calls as the admin.
 func (o operator) login(ctx context.Context) (*client.Client, error) {
 	if o.Token != "" {
-		return client.New(o.URL).WithToken(strings.TrimSpace(o.Token)), nil
+		return client.New(o.gateway()).WithToken(strings.TrimSpace(o.Token)), nil
 	}
 	password, kept, err := o.password()
 	if err != nil {
@@ -73,7 +73,7 @@ func (o operator) signInWith(ctx context.Context, s client.SignIn) (*client.Clie
 	file := filepath.Join(o.Data, deviceFile)
 	kept, _ := os.ReadFile(file) // without it the device is an unknown one
 	s.DeviceToken = strings.TrimSpace(string(kept))
-	c, err := client.New(o.URL).SignIn(ctx, s)
+	c, err := client.New(o.gateway()).SignIn(ctx, s)
 	if err != nil {
 		return nil, err
 	}

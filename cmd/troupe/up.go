@@ -80,6 +80,7 @@ func (c upCommand) runInProcess(ctx context.Context, environ map[string]string, 
 		data += "  (removed at the end)"
 	}
 	took := time.Since(began)
+	defer keepAddresses(c.Data, system.URL)()
 	line, console := admin.bannerLine(ctx, system.URL("gateway"))
 	banner(os.Stdout, system.URL, line, console, data, took)
 	return system.Run(ctx)

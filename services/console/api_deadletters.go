@@ -90,7 +90,7 @@ type parkedGroup struct {
 	Last         timestamp.Time `json:"last"`
 }
 
-func (c *console) listDeadLetterGroups(ctx context.Context, r *byAdmin) (*deadLetterGroupsResponse, error) {
+func (c *console) listDeadLetterGroups(ctx context.Context, r *servicesRequest) (*deadLetterGroupsResponse, error) {
 	return &deadLetterGroupsResponse{c.deadLetterGroups(ctx, r.Authorization)}, nil
 }
 

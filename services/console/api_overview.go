@@ -61,7 +61,7 @@ func (o *overview) view(ctx context.Context, authorization string) (view.Overvie
 	}
 	return view.Overview{
 		Attention: attention, Topology: o.topology(services, circuits), Tiles: o.tiles(), Orders: count,
-		Faults: []view.Fault{}, Gaps: o.traffic.Lost(),
+		Faults: o.lab.active(), Gaps: o.traffic.Lost(),
 	}, nil
 }
 

@@ -61,6 +61,7 @@ type console struct {
 	sessions  *sessions
 	// overviewNow returns the first page, as the admin with this authorization sees it.
 	overviewNow func(ctx context.Context, authorization string) (view.Overview, error)
+	lab         *lab
 }
 
 func build(env app.Env) (app.Components, error) {

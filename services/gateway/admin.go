@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"troupe/app"
 	"troupe/patterns/breaker"
@@ -123,6 +124,8 @@ type forceBreakerRequest struct {
 type breakerForce struct {
 	State  string `json:"state" enum:"forced_open,forced_closed,auto" doc:"forced_open refuses all calls, forced_closed lets all pass, auto ends either"`
 	Reason string `json:"reason,omitempty" maxLength:"200" doc:"For the history and the log" example:"orders moves to another database"`
+	// Seconds is for how long.
+	Seconds int `json:"seconds,omitempty" minimum:"1" maximum:"3600" doc:"When auto follows by itself; never if it is left out"`
 }
 
 // forceBreaker keeps a breaker open or closed, or releases it. A replica of the gateway
@@ -155,9 +158,24 @@ func (g *gateway) forceBreaker(ctx context.Context, in *forceBreakerRequest) (*b
 	default:
 		b.Release(reason)
 	}
+	g.releaseLater(u.Breaker(), in.Body)
 	g.log.LogAttrs(ctx, slog.LevelWarn, "circuit breaker set by an admin", slog.String("upstream", in.Upstream),
 		slog.String("state", in.Body.State), slog.String("admin", auth.CallerOf(ctx).UserID), slog.String("reason", in.Body.Reason))
 	return responseOf(viewOf(in.Upstream, u.Breaker())), nil
+}
+
+// releaseLater ends a state that is forced for a time, unless an admin has decided again
+// meanwhile.
+func (g *gateway) releaseLater(b *breaker.Breaker, force breakerForce) {
+	if force.Seconds == 0 || force.State == "auto" {
+		return
+	}
+	forced := b.Snapshot().Generation
+	g.after(time.Duration(force.Seconds)*time.Second, func() {
+		if b.Snapshot().Generation == forced {
+			b.Release("the time for which it was forced is over")
+		}
+	})
 }
 
 // keepForced forces the breakers of upstreams that a reload has replaced, as the admin had

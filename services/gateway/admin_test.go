@@ -193,3 +193,15 @@ func TestAnAdminForcesACircuitAsItWasSeen(t *testing.T) {
 	require.Equal(t, "OPEN", w.showBreaker(t, "orders").State)
 	require.Equal(t, 200, force("auto", first.Header.Get("ETag")).StatusCode)
 }
+
+func TestACircuitThatIsForcedForATimeIsReleased(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.setBreaker(t, "orders", `{"state":"forced_open","seconds":1}`)
+	require.Eventually(t, func() bool { return !w.showBreaker(t, "orders").Forced }, time.Minute, 50*time.Millisecond)
+	history := w.showBreaker(t, "orders").History
+	require.Equal(t, "the time for which it was forced is over", history[0].Reason)
+	require.True(t, history[1].Forced)
+	w.call(t, auth.User, "GET", "/orders", "").received(t)
+	w.call(t, auth.Admin, "PUT", "/admin/breakers/orders", `{"state":"forced_open","seconds":0}`, "Content-Type", "application/json").problem(t, 422, "validation_failed")
+}

@@ -33,6 +33,7 @@ type gateway struct {
 	document     *openapi.Cache
 	audit        auditLog
 	forcing      sync.Mutex // held while an admin forces a breaker
+	after        func(time.Duration, func())
 	rejected     *prometheus.CounterVec
 	rateLimited  *prometheus.CounterVec
 	missingParts *prometheus.CounterVec

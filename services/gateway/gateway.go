@@ -51,7 +51,7 @@ type settings struct {
 }
 
 func build(env app.Env) (app.Components, error) {
-	g := &gateway{verifier: env.Verifier, log: env.Log, audit: auditLog{env.Transport, env.Peers["users"] + "/audit/gateway"}}
+	g := &gateway{verifier: env.Verifier, log: env.Log, audit: auditLog{env.Transport, env.Peers["users"] + "/audit/gateway"}, after: env.After}
 	if err := g.readSettings(env); err != nil {
 		return app.Components{}, err
 	}

@@ -126,6 +126,7 @@ func (h *history) addAttempts(attempts map[attemptKey]journal.Record) {
 	each := max(room/max(len(h.deliveries), 1), 2)
 	for d, steps := range h.deliveries {
 		sortAttempts(steps)
+		markRepeated(steps)
 		number(steps)
 		if len(attempts) > room && len(steps) > each { // the first and the last matter most
 			h.cut += len(steps) - each
@@ -155,6 +156,24 @@ func sortAttempts(steps []*step) {
 		}
 		return cmp.Or(byNumber, a.At.Compare(b.At), cmp.Compare(a.clock, b.clock), cmp.Compare(a.Outcome, b.Outcome))
 	})
+}
+
+// markRepeated makes duplicates of the attempts that succeeded after the first that did:
+// handlers whose own statements are idempotent do not know that an event came again.
+func markRepeated(steps []*step) {
+	succeeded := false
+	for _, s := range steps {
+		if s.attempt.Outcome != journal.OK {
+			continue
+		}
+		if succeeded {
+			again := *s.attempt
+			again.Outcome = journal.Duplicate
+			s.attempt, s.Outcome = &again, string(journal.Duplicate)
+			s.Label += ": a duplicate, nothing was done"
+		}
+		succeeded = true
+	}
 }
 
 // number makes the ids of the attempts of one consumer at one event.

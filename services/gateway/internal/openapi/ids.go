@@ -9,6 +9,7 @@ var ids = map[string]string{ //nolint:gosec // a path that has the word token ho
 	"GET /admin/breakers":                     "listBreakers",
 	"GET /admin/breakers/{}":                  "getBreaker",
 	"PUT /admin/breakers/{}":                  "forceBreaker",
+	"GET /admin/settings":                     "showGatewaySettings",
 	"GET /audit/gateway":                      "listGatewayAuditLog",
 	"GET /audit/inventory":                    "listInventoryAuditLog",
 	"GET /audit/notifications":                "listNotificationsAuditLog",
