@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -78,23 +79,14 @@ func TestTheJournalsOfAllServicesReachTheConsole(t *testing.T) {
 	require.NoError(t, payments.Send([]journal.Record{{Kind: journal.Handled, Service: "payments", Attempt: &journal.Attempt{EventID: "e1"}}}))
 	require.Eventually(t, func() bool {
 		names := r.services()
-		return contains(names, "orders") && contains(names, "payments")
+		return slices.Contains(names, "orders") && slices.Contains(names, "payments")
 	}, timeout, tick)
 
 	r.mu.Lock()
 	r.fails = 2
 	r.mu.Unlock()
 	require.NoError(t, payments.Send([]journal.Record{{Service: "inventory"}}))
-	require.Eventually(t, func() bool { return contains(r.services(), "inventory") }, timeout, tick, "it is delivered again")
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
+	require.Eventually(t, func() bool { return slices.Contains(r.services(), "inventory") }, timeout, tick, "it is delivered again")
 }
 
 func TestWithoutABrokerTheJournalFailsAtOnce(t *testing.T) {
@@ -119,7 +111,7 @@ func TestAServiceWritesTheJournalAndOnlyTheConsoleReadsIt(t *testing.T) {
 	var r reader
 	r.consume(t, urls["console"], orders)
 	require.NoError(t, orders.Send([]journal.Record{{Service: "orders"}}))
-	require.Eventually(t, func() bool { return contains(r.services(), "orders") }, timeout, tick)
+	require.Eventually(t, func() bool { return slices.Contains(r.services(), "orders") }, timeout, tick)
 
 	var spy reader
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
