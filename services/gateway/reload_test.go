@@ -184,7 +184,8 @@ func TestReloadsDropNoRequest(t *testing.T) { //nolint:paralleltest // it measur
 	customers.Wait()
 	require.Equal(t, "101", w.metric(t, `troupe_gateway_config_reloads_total{result="accepted"}`))
 	require.Less(t, after.goroutines, before.goroutines+32)
-	require.Less(t, after.heap, before.heap+8<<20)
+	logged := uint64(served.Load()) << 10 // the test keeps a line of the log for each request
+	require.Less(t, after.heap, before.heap+8<<20+logged)
 	t.Logf("%d requests during 100 reloads; heap %d -> %d KiB, goroutines %d -> %d",
 		served.Load(), before.heap>>10, after.heap>>10, before.goroutines, after.goroutines)
 }
