@@ -58,7 +58,7 @@ type Settings struct {
 
 	// Whether the process records for the console what happens in it: on or off. Without a console nothing comes of it.
 	Journal string `env:"JOURNAL" envDefault:"on"`
-	// How many records a process makes in a second at most, on the average of ten seconds; under more load, it leaves out whole orders. An order has about 40.
+	// How many records a process makes in a second at most, on the average of ten seconds, and how many spans beside them; under more load, it leaves out whole orders. An order has about 40.
 	JournalRate int `env:"JOURNAL_RECORDS_PER_SECOND" envDefault:"100"`
 
 	// How long a repeated request with the same Idempotency-Key gets the first answer.

@@ -21,8 +21,8 @@ const (
 // Config configures a Journal. All fields are required.
 type Config struct {
 	Instance string // one running process: host name and process id
-	// PerSecond is how many records are made in a second, on the average of ten; under more
-	// load, whole orders are left out.
+	// PerSecond is how many records are made in a second, on the average of ten, and how many
+	// of spans beside them; under more load, whole orders and whole traces are left out.
 	PerSecond int
 	Now       func() time.Time
 }
@@ -33,6 +33,7 @@ type Journal struct {
 	instance string
 	now      func() time.Time
 	sampler  *sampler
+	spans    *sampler // has a limit of its own: strangers cause spans, and must not displace orders
 	metrics  *metrics
 	sink     atomic.Pointer[Sink]
 
@@ -47,7 +48,10 @@ type Journal struct {
 
 // New returns a journal without a sink: until there is one, it records nothing.
 func New(c Config) *Journal {
-	return &Journal{instance: c.Instance, now: c.Now, sampler: newSampler(c.PerSecond, c.Now()), metrics: newMetrics()}
+	return &Journal{
+		instance: c.Instance, now: c.Now, metrics: newMetrics(),
+		sampler: newSampler(c.PerSecond, c.Now()), spans: newSampler(c.PerSecond, c.Now()),
+	}
 }
 
 // SendTo makes the journal record, and hand its records to a sink.
@@ -75,7 +79,7 @@ func (j *Journal) Step(context.Context) (int, error) {
 	if sink == nil {
 		return 0, nil
 	}
-	leftOut := j.sampler.tick(j.now())
+	leftOut := j.sampler.tick(j.now()) + j.spans.tick(j.now())
 	j.metrics.sampled.Add(float64(leftOut))
 	records, lost := j.take()
 	if lost += leftOut; lost > 0 {

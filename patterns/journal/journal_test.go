@@ -169,6 +169,28 @@ func TestFailuresAreAlwaysRecorded(t *testing.T) {
 	require.Equal(t, 500-kinds["ok"], o.lost())
 }
 
+// A stranger causes as many failed spans as requests: a traceparent that says sampled makes
+// each recorded.
+func TestSpansDoNotDisplaceOrders(t *testing.T) {
+	t.Parallel()
+	o := observe(t, 20)
+	for n := range 2000 {
+		o.Recorder("gateway").Span("", journal.Span{TraceID: fmt.Sprint("trace ", n), Error: "422"})
+		o.Recorder("gateway").Span("", journal.Span{TraceID: fmt.Sprint("another trace ", n)})
+	}
+	for n := range 100 {
+		publish(o.Recorder("orders"), fmt.Sprint("order ", n), o.now)
+	}
+	o.step(t, time.Second)
+	kinds := map[journal.Kind]int{}
+	for _, r := range o.records {
+		kinds[r.Kind]++
+	}
+	require.Equal(t, 100, kinds[journal.Published], "the orders are recorded as if there were no spans")
+	require.Less(t, kinds[journal.Finished], 2200, "of the spans, the failed ones")
+	require.Equal(t, 4000-kinds[journal.Finished], o.lost())
+}
+
 func TestTheBufferIsBoundedAndWhatIsDroppedIsCounted(t *testing.T) {
 	t.Parallel()
 	o := observe(t, 1<<30)

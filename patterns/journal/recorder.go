@@ -50,7 +50,7 @@ func (r *Recorder) Span(orderID string, s Span) {
 	if !r.On() {
 		return
 	}
-	if r.journal.sampler.keeps(cmp.Or(orderID, s.TraceID), s.Error != "") {
+	if r.journal.spans.keeps(cmp.Or(orderID, s.TraceID), s.Error != "") {
 		r.add(Record{Kind: Finished, At: s.EndedAt, OrderID: orderID, Span: &s})
 	}
 }
