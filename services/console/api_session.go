@@ -135,9 +135,14 @@ func (c *console) begin(ctx context.Context, t tokens, proto string) (*sessionRe
 	return &sessionResponse{cookies(t, proto == "https"), c.sessionView(c.emailOf(caller))}, nil
 }
 
-// logout ends the session at users too. The browser forgets it in any case.
+// logout ends the session here at once, and at users too. The browser forgets it in any
+// case, and may go away before the end.
 func (c *console) logout(ctx context.Context, in *logoutRequest) (*logoutResponse, error) {
+	ctx = context.WithoutCancel(ctx)
 	if in.Authorization != "" {
+		if caller := auth.CallerOf(ctx); caller.SessionID != "" {
+			c.revoke(ctx, caller)
+		}
 		if err := c.endSession(ctx, in.Authorization); err != nil {
 			c.Log.WarnContext(ctx, "a session could not be ended at users", "error", err)
 		}

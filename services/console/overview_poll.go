@@ -55,7 +55,8 @@ func (p *poll) services(ctx context.Context, c *console) map[string]polled {
 	if p.last != nil && now.Sub(p.at) < pollEvery {
 		return p.last
 	}
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	// Others see the answers too, whether or not the client of this request waits for them.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pollTimeout)
 	defer cancel()
 	answers := make([]polled, len(polledServices))
 	var all sync.WaitGroup

@@ -190,8 +190,10 @@ func (c *console) refresh(ctx context.Context, token string) (tokens, error) {
 
 // confirm asks users once in a while whether the session still exists. The console consumes
 // no events, so nothing else tells it that a session has ended. If users does not answer,
-// the session lasts as long as its access token.
+// the session lasts as long as its access token. A client that goes away does not end the
+// question: else one that always does would use a session that has ended.
 func (c *console) confirm(ctx context.Context, caller auth.Caller, token string) {
+	ctx = context.WithoutCancel(ctx)
 	s, now := c.sessions, c.Now()
 	s.mu.Lock()
 	seen := s.seen[caller.SessionID]
@@ -216,10 +218,14 @@ func (c *console) confirm(ctx context.Context, caller auth.Caller, token string)
 		s.mu.Unlock()
 		return
 	}
-	if fault.CodeOf(err) != "session_revoked" {
-		return
+	if fault.CodeOf(err) == "session_revoked" {
+		c.revoke(ctx, caller)
 	}
-	err = c.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+}
+
+// revoke makes this service refuse the tokens of a session that has ended.
+func (c *console) revoke(ctx context.Context, caller auth.Caller) {
+	err := c.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		return c.Revocations.Revoke(ctx, tx, caller.SessionID, caller.Expires)
 	})
 	if err != nil {

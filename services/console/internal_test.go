@@ -1,0 +1,58 @@
+package console
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"troupe/app"
+	"troupe/platform/auth"
+)
+
+// answers is a connection to services that are all there.
+type answers func(r *http.Request) string
+
+// RoundTrip answers 200 unless the request was given up.
+func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(a(r)))}, nil
+}
+
+func consoleWith(services answers) *console {
+	peers := map[string]string{"users": "http://users"}
+	for _, name := range polledServices {
+		peers[name] = "http://" + name
+	}
+	return &console{Env: app.Env{Now: time.Now, Transport: services, Peers: peers}, sessions: newSessions()}
+}
+
+// goneAway is the context of a request whose client has gone away.
+func goneAway(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
+func TestAClientThatGoesAwayDoesNotPreventTheCheckOfItsSession(t *testing.T) {
+	t.Parallel()
+	c := consoleWith(func(*http.Request) string { return `{"email":"ada@example.com"}` })
+	caller := auth.Caller{UserID: "ada", SessionID: "s", Role: auth.Admin}
+	c.confirm(goneAway(t), caller, "token")
+	require.Equal(t, "ada@example.com", c.emailOf(caller), "users was asked")
+}
+
+func TestAClientThatGoesAwayDoesNotMakeServicesLookDown(t *testing.T) {
+	t.Parallel()
+	c := consoleWith(func(*http.Request) string { return `{"status":"ready"}` })
+	for name, s := range (&poll{}).services(goneAway(t), c) {
+		require.Equal(t, "up", s.state, name)
+	}
+}
