@@ -35,14 +35,42 @@ type peerRequest struct {
 
 // peerError is a response of a service that is an error.
 type peerError struct {
-	service string
-	status  int
-	detail  string
+	service      string
+	status       int
+	code, detail string
 }
 
 // Error returns what the service has answered.
 func (e *peerError) Error() string {
 	return fmt.Sprintf("%s answered %d: %s", e.service, e.status, e.detail)
+}
+
+// Unwrap returns the fault that the caller of the console sees: what the service has refused
+// is refused here too.
+func (e *peerError) Unwrap() error {
+	if e.status >= http.StatusInternalServerError || e.code == "" || e.detail == "" {
+		return fault.New(fault.Unavailable, "service_failed", "the %s service has failed; try again, or look into its log", e.service)
+	}
+	return fault.New(kindOfStatus(e.status), e.code, "%s", e.detail)
+}
+
+// kindOfStatus returns the kind of fault that a service has answered with a status.
+func kindOfStatus(status int) fault.Kind {
+	switch status {
+	case http.StatusUnauthorized:
+		return fault.Unauthenticated
+	case http.StatusForbidden:
+		return fault.Forbidden
+	case http.StatusNotFound:
+		return fault.NotFound
+	case http.StatusConflict:
+		return fault.Conflict
+	case http.StatusUnprocessableEntity:
+		return fault.Invalid
+	case http.StatusTooManyRequests:
+		return fault.TooManyRequests
+	}
+	return fault.Malformed
 }
 
 // callPeer sends a request to another service and decodes its response into out.
@@ -63,9 +91,9 @@ func (c *console) callPeer(ctx context.Context, r peerRequest, out any) error {
 		return fmt.Errorf("read the answer of %s: %w", r.service, err)
 	}
 	if response.StatusCode >= http.StatusBadRequest {
-		var problem struct{ Detail string }
+		var problem struct{ Code, Detail string }
 		_ = json.Unmarshal(answer, &problem) // without one there is the status alone
-		return &peerError{r.service, response.StatusCode, problem.Detail}
+		return &peerError{r.service, response.StatusCode, problem.Code, problem.Detail}
 	}
 	if out == nil {
 		return nil

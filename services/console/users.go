@@ -84,14 +84,5 @@ func refusalOf(status int, answer []byte) error {
 	if json.Unmarshal(answer, &problem) != nil || problem.Detail == "" || status >= http.StatusInternalServerError {
 		return errUsersAway
 	}
-	kind := fault.Malformed
-	switch status {
-	case http.StatusUnauthorized:
-		kind = fault.Unauthenticated
-	case http.StatusForbidden:
-		kind = fault.Forbidden
-	case http.StatusTooManyRequests:
-		kind = fault.TooManyRequests
-	}
-	return fault.New(kind, problem.Code, "%s", problem.Detail)
+	return fault.New(kindOfStatus(status), problem.Code, "%s", problem.Detail)
 }
