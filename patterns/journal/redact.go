@@ -35,31 +35,31 @@ var personalAttributes = map[string]bool{
 func (r *Record) redact() {
 	switch {
 	case r.Event != nil:
-		r.Event.Data = redactJSON(r.Event.Data)
+		r.Event.Data = RedactJSON(r.Event.Data)
 	case r.Attempt != nil:
-		r.Attempt.Error = redactText(r.Attempt.Error)
+		r.Attempt.Error = RedactText(r.Attempt.Error)
 	case r.Span != nil:
-		r.Span.Error = redactText(r.Span.Error)
+		r.Span.Error = RedactText(r.Span.Error)
 		for name, value := range r.Span.Attributes {
 			if personalAttributes[name] {
 				r.Span.Attributes[name] = redacted
 			} else {
-				r.Span.Attributes[name] = redactText(value)
+				r.Span.Attributes[name] = RedactText(value)
 			}
 		}
 	case r.Breaker != nil:
-		r.Breaker.Reason = redactText(r.Breaker.Reason)
+		r.Breaker.Reason = RedactText(r.Breaker.Reason)
 	}
 }
 
-// redactText returns a text for operators without mail addresses and credentials.
-func redactText(text string) string {
+// RedactText returns a text for operators without mail addresses and credentials.
+func RedactText(text string) string {
 	return mailAddress.ReplaceAllString(credential.ReplaceAllString(text, "${1}"+redacted), redacted)
 }
 
-// redactJSON returns a payload without the values of members whose names say that they are
+// RedactJSON returns a payload without the values of members whose names say that they are
 // secret or personal, and without texts that look so. It returns nil for what is no JSON.
-func redactJSON(data json.RawMessage) json.RawMessage {
+func RedactJSON(data json.RawMessage) json.RawMessage {
 	if len(data) == 0 {
 		return nil
 	}
@@ -95,7 +95,7 @@ func redactValue(value any) any {
 		if _, err := netip.ParseAddr(v); err == nil {
 			return redacted
 		}
-		return redactText(v)
+		return RedactText(v)
 	}
 	return value
 }

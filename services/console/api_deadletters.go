@@ -14,6 +14,7 @@ import (
 
 	"troupe/events"
 	"troupe/patterns/audit"
+	"troupe/patterns/journal"
 	"troupe/platform/auth"
 	"troupe/platform/fault"
 	"troupe/platform/httpapi"
@@ -170,7 +171,7 @@ func (c *console) listDeadLetters(ctx context.Context, r *deadLettersRequest) (*
 	for i, e := range list.Items {
 		result.Items[i] = view.DeadLetter{
 			EventID: e.EventID, Consumer: service, Type: e.Type, State: e.State, Attempts: e.Attempts, Replays: e.Replays,
-			OrderID: e.CorrelationID, Error: e.LastError, At: e.FirstFailed.Time,
+			OrderID: e.CorrelationID, Error: journal.RedactText(e.LastError), At: e.FirstFailed.Time,
 		}
 		if i < shownBodies {
 			result.Items[i].Data = c.dataOf(ctx, service, e, r.Authorization)
@@ -179,8 +180,8 @@ func (c *console) listDeadLetters(ctx context.Context, r *deadLettersRequest) (*
 	return &deadLettersResponse{result}, nil
 }
 
-// dataOf returns the data of an event, nil if there is none to show. That of events about
-// accounts is personal.
+// dataOf returns the data of an event without what is secret or personal, as the journal
+// has it, nil if there is none to show. All of that of events about accounts is personal.
 func (c *console) dataOf(ctx context.Context, service string, e parkedEvent, authorization string) json.RawMessage {
 	if strings.HasPrefix(e.Type, "user.") {
 		return nil
@@ -195,7 +196,7 @@ func (c *console) dataOf(ctx context.Context, service string, e parkedEvent, aut
 	if err := json.Unmarshal([]byte(full.Body), &envelope); err != nil {
 		return nil // what cannot be read is not shown as data
 	}
-	return envelope.Data
+	return journal.RedactJSON(envelope.Data)
 }
 
 func (c *console) replayEvents(ctx context.Context, r *changeEventsRequest) (*replayedResponse, error) {

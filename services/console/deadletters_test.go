@@ -1,6 +1,8 @@
 package console_test
 
 import (
+	"fmt"
+	"net/http"
 	"testing"
 
 	"troupe/app/servicetest"
@@ -29,4 +31,20 @@ func TestAConsoleThatOnlyShowsChangesNoDeadLetter(t *testing.T) {
 		ada.Post(t, "/console/api/dead-letters/discard", `{"all":true,"reason":"repaired"}`).Problem(t, 403, "console_readonly")
 		ada.Post(t, "/console/api/dead-letters/replay", `{"all":true,"dry_run":true}`).Want(t, 200)
 	}, servicetest.Setting("CONSOLE_MODE", "readonly"))
+}
+
+func TestDeadLettersAreShownWithoutWhatIsSecret(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.As("ada", auth.Admin).Get(t, "/console/api/dead-letters/payments.1").Want(t, 200,
+			"items.0.data.order_id", "o", "items.0.data.payment_method", "[redacted]", "items.0.error", "no mail to [redacted]")
+	}, servicetest.Peer("payments", func(*servicetest.Harness) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			event := `{"event_id":"e","type":"order.created.v1","last_error":"no mail to ann@example.com"`
+			if r.URL.Path == "/dead-letters/e" {
+				_, _ = fmt.Fprintf(w, `%s,"body":%q}`, event, `{"data":{"order_id":"o","payment_method":"pm_card_visa"}}`)
+				return
+			}
+			_, _ = fmt.Fprintf(w, `{"items":[%s}]}`, event)
+		})
+	}))
 }
