@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -88,6 +89,10 @@ func textOf(v reflect.Value) string {
 // secretWords are in the names of settings and of parameters whose values are secret.
 var secretWords = []string{"PASS", "SECRET", "TOKEN", "PRIVATE", "CREDENTIAL", "KEY"}
 
+// passwordParameter finds a password in a connection string, in which spaces may stand
+// around the equals sign.
+var passwordParameter = regexp.MustCompile(`(?i)password\s*=`)
+
 func isSecret(name string) bool {
 	return !strings.HasSuffix(name, "_FILE") && slices.ContainsFunc(secretWords, func(word string) bool {
 		return strings.Contains(ascii.Upper(name), word)
@@ -99,7 +104,7 @@ func visible(secret bool, value string) string {
 	switch {
 	case value == "":
 		return ""
-	case secret, strings.Contains(ascii.Lower(value), "password="):
+	case secret, passwordParameter.MatchString(value):
 		return hidden // such as host=db password=...
 	case !strings.Contains(value, "://"):
 		return value

@@ -22,6 +22,7 @@ var configured = app.Service{
 			Empty  string   `env:"CONFIGURED_PASSWORD"`
 			File   string   `env:"CONFIGURED_PASSWORD_FILE"`
 			DSN    string   `env:"CONFIGURED_DSN"`
+			Spaced string   `env:"CONFIGURED_SPACED"`
 			Proxy  string   `env:"CONFIGURED_PROXY"`
 		}
 		if err := env.Settings(&settings); err != nil {
@@ -36,13 +37,14 @@ func TestAnAdminSeesTheSettingsWithoutTheirSecrets(t *testing.T) {
 		h.As("root", auth.Admin).Get(t, "/admin/settings").Want(t, 200,
 			"settings.CONFIGURED_COLOUR", "red", "settings.CONFIGURED_HOSTS", "a.example,b.example", "settings.CONFIGURED_MAIL", "Shop <shop@a.example>",
 			"settings.CONFIGURED_WORD", "(hidden)", "settings.CONFIGURED_KEY", "(hidden)", "settings.CONFIGURED_PASSWORD", "",
-			"settings.CONFIGURED_PASSWORD_FILE", "/run/password", "settings.CONFIGURED_DSN", "(hidden)",
+			"settings.CONFIGURED_PASSWORD_FILE", "/run/password", "settings.CONFIGURED_DSN", "(hidden)", "settings.CONFIGURED_SPACED", "(hidden)",
 			"settings.CONFIGURED_PROXY", "https://ada@proxy.example/?pool=3&token=hidden", "settings.LOG_LEVEL", "INFO",
 			"settings.DATABASE_URL", "postgres://troupe@db.example/shop?sslmode=disable")
 		h.As("ada", auth.User).Get(t, "/admin/settings").Problem(t, 403, "role_required")
 	}, servicetest.Setting("CONFIGURED_HOSTS", "a.example,b.example"), servicetest.Setting("CONFIGURED_MAIL", "Shop <shop@a.example>"),
 		servicetest.Setting("CONFIGURED_WORD", "open sesame"), servicetest.Setting("CONFIGURED_KEY", "k1"),
 		servicetest.Setting("CONFIGURED_PASSWORD_FILE", "/run/password"), servicetest.Setting("CONFIGURED_DSN", "host=db password=x"),
+		servicetest.Setting("CONFIGURED_SPACED", "host=db Password = 'x'"),
 		servicetest.Setting("CONFIGURED_PROXY", "https://ada:pw@proxy.example/?token=x&pool=3"),
 		servicetest.Setting("DATABASE_URL", "postgres://troupe:pw@db.example/shop?sslmode=disable"))
 }
