@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"troupe/app"
 )
@@ -17,6 +18,7 @@ type admin struct {
 	data, email string
 	password    string // of the setting; "" if it is in the file
 	file        string
+	production  bool
 }
 
 // ensureAdmin returns the first admin. Without a password in the settings, it has the
@@ -27,6 +29,8 @@ func ensureAdmin(dir string, environ map[string]string) *admin {
 		email:    cmp.Or(environ["USERS_ADMIN_EMAIL"], environ["ADMIN_EMAIL"], defaultAdmin),
 		password: cmp.Or(environ["USERS_ADMIN_PASSWORD"], environ["ADMIN_PASSWORD"]),
 		file:     cmp.Or(environ["USERS_ADMIN_PASSWORD_FILE"], filepath.Join(dir, passwordFile)),
+
+		production: strings.TrimSpace(environ["TROUPE_ENV"]) == "production",
 	}
 	environ["USERS_ADMIN_PASSWORD_FILE"] = a.file
 	return a
@@ -43,7 +47,8 @@ func readAdminPassword(file string) (string, error) {
 // bannerLine returns the admin's line of the banner: where the password is, if it works.
 // It may have been changed. The sign-in that finds out also makes this host a known
 // device, so that the operator's commands never wait for the failed attempts of others, and
-// its session becomes that of the link to the console.
+// its session becomes that of the link to the console. In production the link signs nobody
+// in, because what a program prints there is collected and read by others.
 func (a *admin) bannerLine(ctx context.Context, gateway string) (line, console string) {
 	console = gateway + "/console/"
 	password, place := a.password, "USERS_ADMIN_PASSWORD"
@@ -56,7 +61,7 @@ func (a *admin) bannerLine(ctx context.Context, gateway string) (line, console s
 	if isProblem(err, "invalid_grant", "invalid_request") {
 		return a.email + "  (with a password that was set earlier)", console
 	}
-	if err == nil {
+	if err == nil && !a.production {
 		if link, err := consoleLink(context.WithoutCancel(ctx), c); err == nil {
 			console = link + "  (signs in once; for another link: troupe console)"
 		}
