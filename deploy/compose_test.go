@@ -41,6 +41,11 @@ func withDatabase() []string {
 	return names
 }
 
+// withoutConsole returns the services that have a database, other than the console.
+func withoutConsole() []string {
+	return slices.DeleteFunc(withDatabase(), func(name string) bool { return name == "console" })
+}
+
 // compose loads compose.yaml as Docker Compose does, with these variables set.
 func compose(t *testing.T, variables ...string) *types.Project {
 	t.Helper()
@@ -181,8 +186,7 @@ func TestServicesStartInOrderOfHealth(t *testing.T) {
 		}
 		return names
 	}
-	needed := slices.DeleteFunc(withDatabase(), func(name string) bool { return name == "console" }) // nothing waits for it
-	require.ElementsMatch(t, needed, waitsFor("gateway"))
+	require.ElementsMatch(t, withoutConsole(), waitsFor("gateway"), "nothing waits for the console")
 	for _, name := range withDatabase() {
 		require.ElementsMatch(t, []string{"postgres", "rabbitmq"}, waitsFor(name))
 	}

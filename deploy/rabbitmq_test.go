@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/patterns/bus"
+	"troupe/platform/ascii"
 	"troupe/services"
 )
 
@@ -177,6 +178,6 @@ func TestAUserWithoutAPasswordStopsRabbitMQ(t *testing.T) {
 	t.Parallel()
 	output, err := definitionsScript(t, []string{"RABBITMQ_PASSWORD=own"}, "echo", "started").CombinedOutput()
 	require.Error(t, err)
-	require.Contains(t, string(output), "definitions.sh: set CONSOLE_RABBITMQ_PASSWORD")
+	require.Contains(t, string(output), "definitions.sh: set "+ascii.Upper(withDatabase()[0])+"_RABBITMQ_PASSWORD")
 	require.NotContains(t, string(output), "started")
 }

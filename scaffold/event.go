@@ -23,7 +23,7 @@ var fieldTypes = map[string][2]string{
 	"string": {"string", `"%s-1"`},
 	"int":    {"int64", "7"},
 	"bool":   {"bool", "true"},
-	"money":  {"Money", "price"},
+	"money":  {"Money", `Money{Amount: 1299, Currency: "EUR"}`},
 	"time":   {"Time", "Time{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}"},
 }
 

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// shop are the services of the example.
-var shop = []string{"orders", "notifications", "inventory", "payments"}
+// shop are the services of the example, with the console, which tells the story of orders.
+var shop = []string{"orders", "notifications", "inventory", "payments", "console"}
 
 // skeletonService is the service that the skeleton has in their place.
 const skeletonService = "hello"
@@ -15,20 +15,22 @@ const skeletonService = "hello"
 // shopFiles are what only the shop needs: its services, its programs, the tests of the
 // whole system, which place orders, and the documents about it.
 var shopFiles = []string{
-	"services/orders", "services/notifications", "services/inventory", "services/payments",
-	"cmd/orders", "cmd/notifications", "cmd/inventory", "cmd/payments", "cmd/simulate",
+	"services/orders", "services/notifications", "services/inventory", "services/payments", "services/console",
+	"cmd/orders", "cmd/notifications", "cmd/inventory", "cmd/payments", "cmd/console", "cmd/simulate",
 	"cmd/troupe/deliveries.go", "cmd/troupe/demo*.go", "cmd/troupe/load*.go", "cmd/troupe/notify*.go", "cmd/troupe/order.go",
+	"cmd/troupe/console.go", "cmd/troupe/lab.go", "cmd/troupe/events.go", "cmd/troupe/swimlane.go", "client/console.go",
 	"cmd/troupe/*_test.go", "cmd/troupe/testdata",
 	"events/orders.go", "events/notifications.go", "events/inventory.go", "events/payments.go",
 	"events/*/order.*", "events/*/notification.*", "events/*/stock.*", "events/*/product.*", "events/*/payment.*",
 	"deploy/metrics_test.go", "deploy/observability_test.go", observability, "docs/runbooks", "scripts/alerts",
 	"deploy/kubernetes/orders.yaml", "deploy/kubernetes/notifications.yaml", "deploy/kubernetes/inventory.yaml", "deploy/kubernetes/payments.yaml",
+	"deploy/kubernetes/console.yaml", "deploy/helm/troupe/ci/without-console.yaml",
 	"services/users/republish_test.go", // to the consumers of the shop
 	"services/gateway/*_test.go", "services/gateway/internal/config/*_test.go",
 	"services/gateway/internal/openapi/documents/orders.json", "services/gateway/internal/openapi/documents/notifications.json",
 	"services/gateway/internal/openapi/documents/inventory.json", "services/gateway/internal/openapi/documents/payments.json",
-	"scripts/h2spec", "scripts/webpush", "scripts/mail", "scripts/webhooks", "scripts/openapi", "scripts/examples",
-	"test", "bench", "loadgen", "examples", "docs/pages", "scaffold/scaffold_test.go", "platform/treetest",
+	"scripts/h2spec", "scripts/webpush", "scripts/mail", "scripts/webhooks", "scripts/openapi", "scripts/examples", "scripts/console", "tools/console",
+	"test", "bench", "loadgen", "examples", "docs/pages", "docs/images", "scaffold/scaffold_test.go", "platform/treetest",
 }
 
 // keptDocuments are those that are not about the shop.

@@ -9,38 +9,43 @@ import (
 var anyShop = "(?:" + strings.Join(shop, "|") + ")"
 
 // anySHOP matches the beginning of a setting of the shop.
-var anySHOP = "(?:ORDERS|NOTIFICATIONS|INVENTORY|PAYMENTS)"
+var anySHOP = "(?:ORDERS|NOTIFICATIONS|INVENTORY|PAYMENTS|CONSOLE)"
 
 // skeletonEdits are the changes to the files that remain.
 var skeletonEdits = map[string]func(string) string{
-	registryFile: without(anyShop+`\.Service, `, `(?m)^\t".*/services/`+anyShop+`"\n`),
+	registryFile: without(`, and then the console`, anyShop+`\.Service, `, `(?m)^\t".*/services/`+anyShop+`"\n`),
 	topologyFile: topologyWithoutShop,
-	routesFile:   without(`(?m)^  - \{path: .*(?:upstream: `+anyShop+`|compose: \w+).*\n`, `(?m)^  # A page for development.*\n`),
+	routesFile:   without(`(?m)^  - \{path: .*(?:upstream: `+anyShop+`|compose: \w+).*\n`, `(?m)^  # (?:A page for development|The console).*\n`),
 
 	"events/events_test.go": without(
 		`(?m)^\t(?:Order|Payment|Stock|Product|Notification)\w*\{[^\n]+\},\n`, `(?ms)^\t(?:Order|Payment|Stock|Product|Notification)\w*\{\n.*?^\t\},\n`,
-		`\n\tlines = \[\]StockLine.*`, function("TestAMessageWithoutAnOrderIsCorrelatedByItsUser")),
-	"events/golden_test.go":     without(function("TestASchemaRefusesWhatNoPublisherSends"), `\n\t"strings"`),
-	"services/services_test.go": without(`(?m)^\trequire\.(?:GreaterOrEqual\(t, checked|Greater\(t, len\(file\.Routes\)).*\n`),
+		`(?ms)^var \(\n\tprice = .*?^\)\n\n`, function("TestAMessageWithoutAnOrderIsCorrelatedByItsUser")),
+	"events/golden_test.go": without(function("TestASchemaRefusesWhatNoPublisherSends"), `\n\t"strings"`),
+	"services/services_test.go": without(`(?m)^// The console consumes.*\n`, `(?m)^\t"GET /console/.*\n`, ` && s\.Topology != nil`, ` \|\| s\.Name == "console"`, ` // the console's API.*`,
+		`(?m)^\trequire\.(?:GreaterOrEqual\(t, checked|Greater\(t, len\(file\.Routes\)).*\n`),
 	"deploy/rabbitmq_test.go": func(text string) string {
 		text = strings.Replace(text, `[]string{"notifications", "orders"}`, `[]string{"`+skeletonService+`"}`, 1)
 		return without(`(?m)^.*senders\["payment\.authorized.*
 `)(text)
 	},
-	"docs_test.go":                         without(`(?m)^\trequire\.Greater\(t, total, \d+\)\n`, `, "bench/README\.md"`),
-	"compose.yaml":                         composeWithoutShop,
-	"deploy/kubernetes/settings.yaml":      without(`(?m)^ +` + anySHOP + `_URL: .*\n`),
-	"deploy/kubernetes/kustomization.yaml": without(`(?m)^ +- (?:` + anyShop + `\.yaml|\{name: \w+/` + anyShop + `,.*)\n`),
-	"deploy/kubernetes/network.yaml":       without(`\b`+anyShop+`, `, `(?s)---\n# Only notifications talks to a mail server.*$`),
-	"deploy/helm/troupe/values.yaml":       without(`(?m)^  `+anyShop+`: \{.*\n`, `\b`+anyShop+`, `, `\b`+anyShop+`\b`),
+	"docs_test.go":                              without(`(?m)^\trequire\.Greater\(t, total, \d+\)\n`, `, "bench/README\.md"`),
+	"compose.yaml":                              composeWithoutShop,
+	"deploy/kubernetes/settings.yaml":           without(`(?m)^ +` + anySHOP + `_URL: .*\n`),
+	"deploy/kubernetes/kustomization.yaml":      without(`(?m)^ +- (?:` + anyShop + `\.yaml|\{name: \w+/` + anyShop + `,.*)\n`),
+	"deploy/kubernetes/network.yaml":            networkWithoutShop,
+	"deploy/helm/troupe/values.yaml":            without(`(?m)^  `+anyShop+`: \{.*\n`, `\b`+anyShop+`, `, `\b`+anyShop+`\b`),
+	"deploy/helm/troupe/templates/network.yaml": without(` and the console`, ` \(eq \$\w+ "console"\)`),
 	"deploy/README.md": without("(?s)\n`docker compose -f compose.yaml -f deploy/observability.*?docs/runbooks\\)\\.\n", ` \b(?:orders|inventory|payments|notifications)\b(?:(?: (?:orders|inventory|payments|notifications))*)`,
-		`(?m)^docker compose run --rm troupe demo.*\n`, `(?m)^docker compose up --scale.*\n`, `(?m)^.*\$name !=.*SMTP_URL.*\n`),
+		`\bconsole `, `(?m)^docker compose run --rm troupe demo.*\n`, `(?m)^docker compose up --scale.*\n`, `(?m)^.*\$name !=.*SMTP_URL.*\n`),
 
-	"cmd/troupe/main.go": without(`(?m)^\t(?:Demo|Order|Deliveries|Notify|Load) +\w+Command.*\n`),
-	"cmd/troupe/up.go": without(`(?m)^  mailbox .*\n`, `, at\("notifications"\)`, `(?m)^  Try it: .*\n`, `(?m)^  Watch it: .*\n`,
+	"cmd/troupe/main.go":        without(`(?m)^\t(?:Demo|Order|Deliveries|Notify|Load|Events|Lab|Console) +\w+Command.*\n`),
+	"cmd/troupe/admin.go":       adminWithoutConsole,
+	"cmd/troupe/distributed.go": without(`, console\b`),
+	"cmd/troupe/up.go": without(`, console\b`, `(?m)^  console .*\n`, `(?m)^  mailbox .*\n`, `, at\("notifications"\)`, `(?m)^  Try it: .*\n`, `(?m)^  Watch it: .*\n`,
 		`(?s)\tdemo := "go run.*?\n\t\}\n`, `, at\("gateway"\), demo`),
-	"Makefile": without(`(?s)(?:bench|simulate|soak): ##.*?\n\n`),
-	".ci/run":  without(`step "[^"]+"\nscripts/(?:h2spec|webpush|mail|webhooks|openapi|examples|alerts)\n\n`),
+	".gitattributes": without(`(?m)^/services/console/.*\n`, `\n# Their hashes are compared\.\n`),
+	"Makefile":       without(`(?m)^.*tools/console.*\n`, ` services/console/\S+`, `(?s)(?:bench|simulate|soak): ##.*?\n\n`),
+	".ci/run":        without(`step "[^"]+"\nscripts/(?:h2spec|webpush|mail|webhooks|openapi|examples|alerts|console)\n\n`),
 
 	"CONTRIBUTING.md": without(`(?m)^go test \./services/orders.*\n`, `(?m)^\[docs/GUIDE\.md\].*\n`, "`SCAFFOLD_TESTS=1.*\n",
 		`(?s)2\. If it notifies customers.*?\n(3\. )`, ` In notifications\n.*`),
@@ -48,10 +53,10 @@ var skeletonEdits = map[string]func(string) string{
 	"docs/EVENTS.md":          without(` as \[INTEGRATION\.md\]\(INTEGRATION\.md\) describes`),
 	"SECURITY.md":             without(`\[docs/GUARANTEES\.md\]\(docs/GUARANTEES\.md\) and `),
 	"docs/SECURITY-MODEL.md":  without(`\[GUARANTEES\.md\]\(GUARANTEES\.md\), `),
-	"docs/OPERATIONS.md":      without(" `test\\.Test\\w+` (?:runs|does) [^.]*\\."),
+	"docs/OPERATIONS.md":      without(`\n## The console\n(?:[^#\n].*\n|\n)*`, " `test\\.Test\\w+` (?:runs|does) [^.]*\\."),
 	"docs/RELEASE.md":         without("(?m)^`test/upgrade`.*\n"),
 	"docs/GATEWAY.md":         without(` \[TUTORIAL\.md\]\(TUTORIAL\.md\).*`),
-	"docs/GLOSSARY.md":        without("(?m)^\\|.*`(?:services/" + anyShop + "|test|bench|loadgen).*\n"),
+	"docs/GLOSSARY.md":        without(` and console`, "(?m)^\\|.*`(?:services/"+anyShop+"|test|bench|loadgen).*\n"),
 }
 
 // shopTests are tests of the shop in files that remain. One that is no longer there needs
@@ -80,6 +85,18 @@ func topologyWithoutShop(text string) string {
 	text = regexp.MustCompile(`Requesters = \[\]string\{[^}]*\}`).ReplaceAllString(text, `Requesters = []string{"`+skeletonService+`"}`)
 	return without(`(?m)^\t"`+anyShop+`": .*\n`, `(?m)^\t"(?:order|stock|product|payment|notification)\..*\n`,
 		`"order\.cancelled\.v1": \{[^}]*\}`, `"`+anyShop+`", `, `"`+anyShop+`"`)(text)
+}
+
+// networkWithoutShop removes the policies of the console, and that of notifications.
+func networkWithoutShop(text string) string {
+	return without(`(?s)---\n# (?:The console shows|Only notifications talks).*$`,
+		`(?ms)^apiVersion: \S+\nkind: \w+\nmetadata:\n  name: console\n.*?^---\n`, `, console\b`, ` and the console`, `\b`+anyShop+`, `)(text)
+}
+
+// adminWithoutConsole leaves only the admin's line in the banner.
+func adminWithoutConsole(text string) string {
+	text = strings.Replace(text, "c, err := operator{", "_, err := operator{", 1)
+	return without(`, and\n// its session becomes[^.]*`, `(?m)^\tconsole = .*\n`, `, console\b`, `(?s)\tif err == nil \{\n\t\tif link.*?\n\t\}\n`)(text)
 }
 
 func composeWithoutShop(text string) string {

@@ -13,8 +13,8 @@ import (
 	"troupe/services/users"
 )
 
-// All lists every service. The gateway comes first, and then the console: they call
-// the others, so they stop before them, and the gateway's address is the one that users know.
+// All lists every service. The gateway comes first, and then the console: what calls the
+// others stops before them. The gateway's address is the one that users know.
 var All = []app.Service{
 	gateway.Service, console.Service, users.Service, orders.Service, notifications.Service, inventory.Service, payments.Service,
 }

@@ -115,7 +115,7 @@ func (g *gateway) documented() map[string]string {
 }
 
 // hasOperations reports whether a route leads to a single operation of a service, and not
-// to all that is below a path, as those of the console do.
+// to all that is below a path.
 func (r *routing) hasOperations(upstream string) bool {
 	return slices.ContainsFunc(r.config.Routes, func(rule config.Route) bool {
 		return rule.Upstream == upstream && !strings.Contains(rule.Path, "...}")
