@@ -99,7 +99,7 @@ func isSecret(name string) bool {
 	})
 }
 
-// visible returns a value without what is secret: all of it, or the password of an address.
+// visible returns a value without what is secret: all of it, or the passwords of addresses.
 func visible(secret bool, value string) string {
 	switch {
 	case value == "":
@@ -109,9 +109,28 @@ func visible(secret bool, value string) string {
 	case !strings.Contains(value, "://"):
 		return value
 	}
+	// There may be several addresses, with blanks or commas between them.
+	fields := strings.Fields(value)
+	for i, field := range fields {
+		parts := strings.Split(field, ",")
+		for n, part := range parts {
+			address, ok := withoutSecrets(part)
+			if !ok {
+				return hidden
+			}
+			parts[n] = address
+		}
+		fields[i] = strings.Join(parts, ",")
+	}
+	return strings.Join(fields, " ")
+}
+
+// withoutSecrets returns an address without its password and without parameters that are
+// secret, false if it is no address.
+func withoutSecrets(value string) (string, bool) {
 	address, err := url.Parse(value)
-	if err != nil {
-		return hidden
+	if err != nil || !strings.Contains(value, "://") {
+		return "", false
 	}
 	query := address.Query()
 	for key := range query {
@@ -125,5 +144,5 @@ func visible(secret bool, value string) string {
 	if address.User != nil {
 		address.User = url.User(address.User.Username())
 	}
-	return address.String()
+	return address.String(), true
 }
