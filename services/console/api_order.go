@@ -142,5 +142,9 @@ func (c *console) renderBundle(_ context.Context, in *renderBundleRequest) (*ord
 	if len(records) == 0 {
 		return nil, fault.New(fault.Invalid, "bundle_empty", "the file has no records; export the order again")
 	}
-	return &orderResponse{story.Build(records, in.Body.ExportedAt.Time)}, nil
+	o := story.Build(records, in.Body.ExportedAt.Time)
+	if _, err := json.Marshal(o); err != nil { // such as a time after the year 9999
+		return nil, fault.New(fault.Invalid, "bundle_invalid", "the file has a record that no journal makes; export the order again").WithCause(err)
+	}
+	return &orderResponse{o}, nil
 }

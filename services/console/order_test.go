@@ -72,6 +72,13 @@ func TestAnExportedOrderIsShownElsewhere(t *testing.T) {
 		ada.Post(t, "/console/api/bundle", file).Problem(t, 422, "bundle_version_unknown")
 		file["version"], file["records"] = 1, []any{"a word"}
 		ada.Post(t, "/console/api/bundle", file).Problem(t, 422, "bundle_invalid")
+		file["records"] = []json.RawMessage{ // the slow clock of inventory is set right, into the year 10000
+			json.RawMessage(`{"kind":"published","at":"9999-12-31T23:59:59Z","service":"orders","order_id":"o","event":{"id":"e","type":"order.created.v1"}}`),
+			json.RawMessage(`{"kind":"handled","at":"9999-12-31T23:00:00Z","service":"inventory","order_id":"o","attempt":{"event_id":"e","type":"order.created.v1","n":1,"outcome":"ok",
+				"received_at":"9999-12-31T23:00:00Z","started_at":"9999-12-31T23:00:00Z","finished_at":"9999-12-31T23:30:00Z"}}`),
+			json.RawMessage(`{"kind":"published","at":"9999-12-31T23:30:00Z","service":"inventory","order_id":"o","event":{"id":"f","type":"stock.reserved.v1","causation_id":"e"}}`),
+		}
+		ada.Post(t, "/console/api/bundle", file).Problem(t, 422, "bundle_invalid")
 		file["records"] = []any{}
 		ada.Post(t, "/console/api/bundle", file).Problem(t, 422, "bundle_empty")
 	})
