@@ -96,7 +96,8 @@ func networkWithoutShop(text string) string {
 // adminWithoutConsole leaves only the admin's line in the banner.
 func adminWithoutConsole(text string) string {
 	text = strings.Replace(text, "c, err := operator{", "_, err := operator{", 1)
-	return without(`, and\n// its session becomes[^.]*`, `(?m)^\tconsole = .*\n`, `, console\b`, `(?s)\tif err == nil \{\n\t\tif link.*?\n\t\}\n`)(text)
+	return without(`, and\n// its session becomes[^.]*`, ` In production the link[^.]*\.`,
+		`(?m)^\tconsole = .*\n`, `, console\b`, `(?ms)^\tif err == nil[^\n]*\{\n\t\tif link.*?^\t\}\n`, `(?m)^\t+(?:production\b|"strings").*\n`)(text)
 }
 
 func composeWithoutShop(text string) string {
