@@ -35,6 +35,7 @@ type link struct {
 type loginRequest struct {
 	ForwardedFor string `header:"X-Forwarded-For" hidden:"true"`
 	Proto        string `header:"X-Forwarded-Proto" hidden:"true"`
+	Device       string `cookie:"troupe_console_device" hidden:"true"`
 	Body         struct {
 		Email    string `json:"email" minLength:"1" maxLength:"320"`
 		Password string `json:"password" format:"password" minLength:"1" maxLength:"1024"`
@@ -97,7 +98,7 @@ func (c *console) sessionView(email string) view.Session {
 }
 
 func (c *console) login(ctx context.Context, in *loginRequest) (*sessionResponse, error) {
-	t, err := c.askForTokens(ctx, in.ForwardedFor, passwordForm(in.Body.Email, in.Body.Password))
+	t, err := c.askForTokens(ctx, in.ForwardedFor, passwordForm(in.Body.Email, in.Body.Password, in.Device))
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +133,8 @@ func (c *console) begin(ctx context.Context, t tokens, proto string) (*sessionRe
 		return nil, httpapi.RoleRequired(auth.Admin)
 	}
 	c.confirm(ctx, caller, t.Access)
-	return &sessionResponse{cookies(t, proto == "https"), c.sessionView(c.emailOf(caller))}, nil
+	secure := proto == "https"
+	return &sessionResponse{append(cookies(t, secure), deviceCookieOf(t, secure)...), c.sessionView(c.emailOf(caller))}, nil
 }
 
 // logout ends the session here at once, and at users too. The browser forgets it in any

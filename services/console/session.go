@@ -17,6 +17,9 @@ const (
 	apiPrefix     = "/console/api/"
 	accessCookie  = "troupe_console"
 	refreshCookie = "troupe_console_refresh"
+	deviceCookie  = "troupe_console_device"
+	// deviceLife is how long users knows a device.
+	deviceLife = 180 * 24 * time.Hour
 	// soon is how long before its end an access token is replaced.
 	soon = 30 * time.Second
 	// askedAgain is how often users is asked whether a session still exists.
@@ -265,4 +268,18 @@ func cookies(t tokens, secure bool) []string {
 		all = append(all, cookie.String())
 	}
 	return all
+}
+
+// deviceCookieOf returns the cookie with which users knows the browser of an admin again, so
+// that strangers who guess at the password do not keep the admin from signing in. It
+// authenticates no one, and stays at a sign-out.
+func deviceCookieOf(t tokens, secure bool) []string {
+	if t.Device == "" {
+		return nil
+	}
+	cookie := http.Cookie{ //nolint:gosec // as above
+		Name: deviceCookie, Value: t.Device, Path: apiPrefix + "login", MaxAge: int(deviceLife.Seconds()),
+		HttpOnly: true, Secure: secure, SameSite: http.SameSiteStrictMode,
+	}
+	return []string{cookie.String()}
 }

@@ -26,6 +26,8 @@ type fakeUsers struct {
 	ended     map[string]bool // access tokens whose session has ended
 	asked     int             // how often the session was confirmed
 	client    string          // the address of the last sign-in
+	device    string          // the device of the last sign-in
+	devices   bool            // whether those that sign in are told a device
 }
 
 // ServeHTTP answers as users does, or 503 while it is away.
@@ -58,15 +60,17 @@ func (u *fakeUsers) token(w http.ResponseWriter, r *http.Request) {
 		problem(w, 400, "invalid_grant")
 		return
 	default:
-		u.client = r.Header.Get("X-Forwarded-For")
+		u.client, u.device = r.Header.Get("X-Forwarded-For"), r.FormValue("device_token")
 	}
 	role := auth.User
 	if name == "ada" {
 		role = auth.Admin
 	}
-	_ = json.NewEncoder(w).Encode(map[string]string{
-		"access_token": u.h.As(name, role).Token(), "refresh_token": fmt.Sprintf("%s.%d", name, u.refreshed),
-	})
+	tokens := map[string]string{"access_token": u.h.As(name, role).Token(), "refresh_token": fmt.Sprintf("%s.%d", name, u.refreshed)}
+	if u.devices {
+		tokens["device_token"] = "known"
+	}
+	_ = json.NewEncoder(w).Encode(tokens)
 }
 
 func (u *fakeUsers) me(w http.ResponseWriter, r *http.Request) {
@@ -148,6 +152,21 @@ func TestTheAddressOfWhoSignsInIsPassedOn(t *testing.T) {
 		h.Anonymous().With("X-Troupe-Console", "1").With("X-Forwarded-For", "203.0.113.7").
 			Post(t, "/console/api/login", `{"email":"ada@example.com","password":"right"}`).Want(t, 200)
 		require.Equal(t, "203.0.113.7", u.client)
+	})
+}
+
+func TestABrowserIsKnownAgainWhenItSignsIn(t *testing.T) {
+	withUsers(t, func(t *testing.T, h *servicetest.Harness, u *fakeUsers) {
+		u.devices = true
+		page := h.Anonymous().With("X-Troupe-Console", "1")
+		body := `{"email":"ada@example.com","password":"right"}`
+		require.Contains(t, page.Post(t, "/console/api/login", body).Want(t, 200).Headers("Set-Cookie"),
+			"troupe_console_device=known; Path=/console/api/login; Max-Age=15552000; HttpOnly; SameSite=Strict")
+		require.Empty(t, u.device)
+		page.With("Cookie", "troupe_console_device=known").Post(t, "/console/api/login", body).Want(t, 200)
+		require.Equal(t, "known", u.device)
+		page.With("Cookie", "troupe_console_device="+strings.Repeat("x", 201)).Post(t, "/console/api/login", body).Want(t, 200)
+		require.Empty(t, u.device)
 	})
 }
 

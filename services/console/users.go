@@ -17,6 +17,7 @@ var errUsersAway = fault.New(fault.Unavailable, "users_unavailable", "the users 
 type tokens struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
+	Device  string `json:"device_token"` // only of a sign-in with a password
 }
 
 // asking is what a request to users carries beside its path.
@@ -26,8 +27,12 @@ type asking struct {
 	form          url.Values
 }
 
-func passwordForm(email, password string) url.Values {
-	return url.Values{"grant_type": {"password"}, "username": {email}, "password": {password}}
+func passwordForm(email, password, device string) url.Values {
+	form := url.Values{"grant_type": {"password"}, "username": {email}, "password": {password}}
+	if device != "" && len(device) <= 200 { // users refuses longer ones
+		form.Set("device_token", device)
+	}
+	return form
 }
 
 func refreshForm(token string) url.Values {
