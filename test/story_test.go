@@ -55,8 +55,8 @@ func TestTheTerminalShowsAnOrdersStory(t *testing.T) {
 		o, err := ada.PlaceOrder(t.Context(), "pm_card_visa", client.Item{SKU: "lantern", Quantity: 1})
 		require.NoError(t, err)
 		s.awaitEvent(t, ada, o.ID, "order.paid.v1")
-		require.Regexp(t, `Paid after \d+`, s.troupe(t, "order", o.ID))
-		require.Contains(t, s.troupe(t, "order", o.ID), "orders publishes order.created")
+		s.awaitShown(t, regexp.MustCompile(`Paid after \d+`), "order", o.ID)
+		s.awaitShown(t, regexp.MustCompile("orders publishes order.created"), "order", o.ID)
 		s.troupe(t, "events", "tail", "--no-follow")
 	})
 }
