@@ -98,12 +98,12 @@ func freePorts(t *testing.T) (environ []string, addresses *strings.Replacer) {
 	return environ, strings.NewReplacer(replaced...)
 }
 
-// freeAddress returns an address below the range of ephemeral ports: between now and its
-// use no connection of another test takes it.
+// freeAddress returns an address below the range of ephemeral ports, and of those that the
+// tests of the whole system take: between now and its use no other test takes it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for {
-		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(20_000+rand.IntN(12_000)))
+		listener, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+rand.IntN(10_000)))
 		if err == nil {
 			require.NoError(t, listener.Close())
 			return listener.Addr().String()
