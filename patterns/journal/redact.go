@@ -40,16 +40,22 @@ func (r *Record) redact() {
 		r.Attempt.Error = RedactText(r.Attempt.Error)
 	case r.Span != nil:
 		r.Span.Error = RedactText(r.Span.Error)
-		for name, value := range r.Span.Attributes {
-			if personalAttributes[name] {
-				r.Span.Attributes[name] = redacted
-			} else {
-				r.Span.Attributes[name] = RedactText(value)
-			}
-		}
+		r.Span.Attributes = redactAttributes(r.Span.Attributes)
 	case r.Breaker != nil:
 		r.Breaker.Reason = RedactText(r.Breaker.Reason)
 	}
+}
+
+// redactAttributes returns the attributes of a span without what is secret or personal.
+// The span may have other readers, so its own are left as they are.
+func redactAttributes(attributes map[string]string) map[string]string {
+	clean := make(map[string]string, len(attributes))
+	for name, value := range attributes {
+		if clean[name] = RedactText(value); personalAttributes[name] {
+			clean[name] = redacted
+		}
+	}
+	return clean
 }
 
 // RedactText returns a text for operators without mail addresses and credentials.
