@@ -283,11 +283,13 @@ func TestTextsAreRedactedToo(t *testing.T) {
 	r := o.Recorder("notifications")
 	r.Handled("1", "1", journal.Attempt{Outcome: journal.Dead, Error: "550 ada@example.com: no such user (pm_card_visa, amqp://me:secret@host/)"})
 	r.Published("1", o.now, journal.Event{Data: json.RawMessage(`{"note":"ask ada@example.com","ip":"10.0.0.1","seen":"2001:db8::1","api_key":"k","items":[{"sku":"s","name":"Lantern"}]}`)})
-	r.Span("1", journal.Span{Error: "x", Attributes: map[string]string{"client.address": "10.0.0.1", "http.route": "/orders"}})
+	attributes := map[string]string{"client.address": "10.0.0.1", "http.route": "/orders"}
+	r.Span("1", journal.Span{Error: "x", Attributes: attributes})
 	o.step(t, 0)
 	require.Equal(t, "550 [redacted]: no such user ([redacted], amqp://[redacted]host/)", o.records[0].Attempt.Error)
 	require.JSONEq(t, `{"note":"ask [redacted]","ip":"[redacted]","seen":"[redacted]","api_key":"[redacted]","items":[{"sku":"s","name":"Lantern"}]}`, string(o.records[1].Event.Data))
 	require.Equal(t, map[string]string{"client.address": "[redacted]", "http.route": "/orders"}, o.records[2].Span.Attributes)
+	require.Equal(t, "10.0.0.1", attributes["client.address"], "other readers of the span have its attributes as they were")
 }
 
 func TestTheOrderOfAnEventIsFound(t *testing.T) {
