@@ -13,16 +13,6 @@ func Upper(s string) string { return fold(s, 'a', 'z') }
 // EqualFold reports whether a and b are the same but for the case of ASCII letters.
 func EqualFold(a, b string) bool { return len(a) == len(b) && Lower(a) == Lower(b) }
 
-// Is reports whether s consists of printable ASCII characters and blanks.
-func Is(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
-
 // fold returns s with the letters from first to last in the other case.
 func fold(s string, first, last byte) string {
 	for i := range len(s) {
