@@ -53,19 +53,15 @@ func Once[T any](ctx context.Context, tx sqldb.Tx, r Request, now time.Time, wor
 		answer, err = work()
 		return answer, false, err
 	}
-	if err := checkKey(r.Key); err != nil {
-		return answer, false, err
-	}
-	sum, err := fingerprint(r.Body)
+	sum, err := r.prepare()
 	if err != nil {
 		return answer, false, err
 	}
-	r.Operation = shorten(r.Operation)
-	first, err := insertKey(ctx, tx, r, sum, now)
+	inserted, err := insertKeys(ctx, tx, [][]any{r.row(sum, "", now)})
 	if err != nil {
 		return answer, false, err
 	}
-	if !first {
+	if !inserted[r.id()] {
 		answer, err = storedAnswer[T](ctx, tx, r, sum)
 		return answer, err == nil, err
 	}
@@ -136,18 +132,6 @@ func shorten(operation string) string {
 	}
 	sum := sha256.Sum256([]byte(operation))
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// insertKey inserts the key and reports whether it is new. It waits for a
-// transaction that has inserted the same key and not ended yet.
-func insertKey(ctx context.Context, tx sqldb.Tx, r Request, sum string, now time.Time) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO idempotency_keys (caller, operation, idempotency_key, fingerprint, answer, created_at)
-		VALUES ($1, $2, $3, $4, '', $5) ON CONFLICT DO NOTHING`,
-		r.Caller, r.Operation, r.Key, sum, sqldb.Micros(now))
-	if err != nil {
-		return false, fmt.Errorf("insert the idempotency key: %w", err)
-	}
-	return n == 1, nil
 }
 
 func storeAnswer(ctx context.Context, tx sqldb.Tx, r Request, answer any) error {

@@ -41,9 +41,9 @@ func OnceTogether[T any](ctx context.Context, tx sqldb.Tx, requests []Request, n
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, []any{r.Caller, r.Operation, r.Key, sums[i], text, sqldb.Micros(now)})
+		rows = append(rows, r.row(sums[i], text, now))
 	}
-	inserted, err := insertAnswers(ctx, tx, rows)
+	inserted, err := insertKeys(ctx, tx, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +74,11 @@ func (r *Request) prepare() (string, error) {
 // id identifies the row of a request.
 func (r *Request) id() [3]string { return [3]string{r.Caller, r.Operation, r.Key} }
 
+// row returns the row of a request with its answer.
+func (r *Request) row(sum, answer string, now time.Time) []any {
+	return []any{r.Caller, r.Operation, r.Key, sum, answer, sqldb.Micros(now)}
+}
+
 // text returns what is stored of an answer; nothing is of a refusal.
 func (a *Answer[T]) text() (string, error) {
 	if a.Err != nil {
@@ -86,10 +91,10 @@ func (a *Answer[T]) text() (string, error) {
 	return string(text), nil
 }
 
-// insertAnswers inserts rows of idempotency_keys and returns those that are new. It waits
+// insertKeys inserts rows of idempotency_keys and returns those that are new. It waits
 // for other transactions that have inserted the same keys, and inserts in the order of the
 // keys, so that two such transactions do not wait for each other.
-func insertAnswers(ctx context.Context, tx sqldb.Tx, rows [][]any) (map[[3]string]bool, error) {
+func insertKeys(ctx context.Context, tx sqldb.Tx, rows [][]any) (map[[3]string]bool, error) {
 	slices.SortFunc(rows, func(a, b []any) int {
 		for column := range 3 {
 			if c := strings.Compare(a[column].(string), b[column].(string)); c != 0 {
