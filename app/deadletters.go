@@ -36,7 +36,7 @@ type deadLetterGroups struct {
 
 type deadLetterGroupsResponse struct{ Body deadLetterGroups }
 
-// DeadLetterSelection tells which events an operation on many is about.
+// DeadLetterSelection selects the events that an operation on many is about.
 type DeadLetterSelection struct {
 	IDs    []string `json:"ids,omitempty" maxItems:"500" doc:"The ids of events"`
 	Type   string   `json:"type,omitempty" maxLength:"255" doc:"All dead letters of a type of event" example:"order.created.v1"`

@@ -12,7 +12,7 @@ import (
 	"troupe/platform/telemetry"
 )
 
-// Whoever searches the logs for an order or an event finds what its handlers wrote.
+// An operator who searches the logs for an order or an event finds what its handlers wrote.
 func TestALineOfAHandlerNamesItsEventAndItsOrder(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

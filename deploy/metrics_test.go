@@ -29,7 +29,7 @@ type metric struct {
 	labels, services []string
 }
 
-// description reads what a prometheus.Desc prints, which is all that it tells.
+// description reads what a prometheus.Desc prints, which is all that it offers.
 var description = regexp.MustCompile(`fqName: "([^"]+)", help: "((?:[^"\\]|\\.)*)", (?:unit: "[^"]*", )?constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
 
 // exposed returns the metrics of the real services, also those that have no value yet.
@@ -116,7 +116,7 @@ their number has no bound. ` + "`deploy/observability`" + ` has alert rules and 
 |---|---|---|---|---|
 `
 
-// A page of metrics that no longer exist misleads whoever builds alerts on it.
+// A page of metrics that no longer exist misleads an operator who builds alerts on it.
 func TestTheDocumentOfTheMetricsIsCurrent(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder

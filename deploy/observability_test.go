@@ -39,7 +39,7 @@ var (
 	partOf    = regexp.MustCompile(`_(bucket|count|sum)$`)
 )
 
-// A rule about a metric that does not exist is quiet for ever.
+// A rule about a metric that does not exist never fires.
 func TestRulesDashboardsAndRunbooksNameMetricsThatExist(t *testing.T) {
 	t.Parallel()
 	known := exposed(t)
@@ -65,7 +65,7 @@ func TestRulesDashboardsAndRunbooksNameMetricsThatExist(t *testing.T) {
 	}
 }
 
-// Whoever is woken by an alert finds what to do, and an alert has been seen to fire.
+// An operator who is woken by an alert finds what to do, and an alert has been seen to fire.
 func TestEachAlertHasARunbookAndTwoTests(t *testing.T) {
 	t.Parallel()
 	var tests struct{ Tests []struct{ Name string } }

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// shop are the services of the example, with the console, which tells the story of orders.
+// shop are the services of the example, with the console, which shows what happened to orders.
 var shop = []string{"orders", "notifications", "inventory", "payments", "console"}
 
 // skeletonService is the service that the skeleton has in their place.

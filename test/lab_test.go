@@ -22,7 +22,7 @@ type labFault struct {
 }
 
 // labFaults are the faults of the lab, each with the status of the order that shows it and
-// what the console tells about it. A fault that is ended as soon as the order has ended lasts
+// what the console shows about it. A fault that is ended as soon as the order has ended lasts
 // long enough for a slow machine; the others end by themselves.
 var labFaults = []struct {
 	id, status, verdict string
@@ -75,7 +75,7 @@ func TestEachFaultOfTheLab(t *testing.T) {
 	awaitQuiet(t, databases)
 }
 
-// awaitLabVerdict waits until the console tells how the order of a fault has ended.
+// awaitLabVerdict waits until the console shows how the order of a fault has ended.
 func (s *system) awaitLabVerdict(t *testing.T, orderID, status, verdict string) {
 	t.Helper()
 	var order struct{ Status, Verdict string }

@@ -37,7 +37,7 @@ func (b *buffer) String() string {
 
 // Logs, spans and metrics leave the shop: they are kept elsewhere and read by many. A customer
 // registers, mistypes the password, signs in, orders, gets mails, changes the password and leaves.
-// None of it tells who that was, nor holds anything with which to act as them.
+// None of it shows who that was, nor holds anything with which to act as them.
 func TestLogsSpansAndMetricsHoldNothingSecretOrPersonal(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]cluster.Kind{"in one process": cluster.OneProcess, "distributed": cluster.Distributed} {

@@ -69,7 +69,7 @@ type runFault struct {
 	Wait    time.Duration `default:"2m" help:"How long to wait for the end of the order."`
 }
 
-// labVerdict is the order of a run as the console tells about it.
+// labVerdict is the order of a run as the console describes it.
 type labVerdict struct {
 	Status, Verdict string
 }
@@ -102,7 +102,7 @@ func (c runFault) Run(ctx context.Context) error {
 	return fmt.Errorf("order %s has not ended after %s; 'troupe order %s' shows what it waits for", f.OrderID, c.Wait, f.OrderID)
 }
 
-// verdictOf returns how an order stands: what the console tells about it, or else its own
+// verdictOf returns how an order stands: the verdict of the console, or else its own
 // state.
 func verdictOf(ctx context.Context, admin *client.Client, orderID string) labVerdict {
 	var v labVerdict

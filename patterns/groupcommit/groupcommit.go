@@ -1,6 +1,6 @@
 // Package groupcommit lets callers that arrive at the same time share one transaction: the
 // cost of a transaction is about the same for one order and for twenty. A caller that finds
-// nobody at work begins at once, so that a group costs no waiting for others.
+// no transaction running begins at once, so that a group costs no waiting for others.
 package groupcommit
 
 import "sync"

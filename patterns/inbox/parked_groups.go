@@ -82,7 +82,7 @@ func (i *Inbox) isCompensation(eventType string) bool {
 	return h != nil && h.neverGiveUp
 }
 
-// Selection tells which parked events are meant: those that match every field that is set.
+// Selection selects parked events: those that match every field that is set.
 type Selection struct {
 	IDs   []string // of events
 	Type  string

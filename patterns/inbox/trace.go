@@ -20,7 +20,7 @@ const lateRetry = 30 * time.Second
 // Names and attributes follow OpenTelemetry's conventions for messaging spans and
 // for CloudEvents. The attribute messaging.system is left out, because the inbox
 // does not know which bus delivered the event.
-func (i *Inbox) startSpans(ctx context.Context, events []decoded, anew bool) (_ context.Context, end func(error)) {
+func (i *Inbox) startSpans(ctx context.Context, events []decoded, newTrace bool) (_ context.Context, end func(error)) {
 	if !telemetry.Recording() {
 		return ctx, func(error) {}
 	}
@@ -29,7 +29,7 @@ func (i *Inbox) startSpans(ctx context.Context, events []decoded, anew bool) (_ 
 		if e.Traceparent == "" {
 			continue
 		}
-		span := i.startSpan(ctx, e, anew)
+		span := i.startSpan(ctx, e, newTrace)
 		if span == nil {
 			continue
 		}
@@ -48,11 +48,11 @@ func (i *Inbox) startSpans(ctx context.Context, events []decoded, anew bool) (_ 
 	}
 }
 
-// startSpan starts the span of one event, nil if its trace is not recorded. If anew is set, the
+// startSpan starts the span of one event, nil if its trace is not recorded. If newTrace is set, the
 // span begins a trace.
-func (i *Inbox) startSpan(ctx context.Context, e decoded, anew bool) (span *telemetry.Span) {
+func (i *Inbox) startSpan(ctx context.Context, e decoded, newTrace bool) (span *telemetry.Span) {
 	name := "process " + bus.QueueName(i.service)
-	if anew {
+	if newTrace {
 		_, span = telemetry.NewTrace(ctx, i.service, telemetry.Consumer, name, e.Traceparent)
 		return span
 	}

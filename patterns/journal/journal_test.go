@@ -169,7 +169,7 @@ func TestFailuresAreAlwaysRecorded(t *testing.T) {
 	require.Equal(t, 500-kinds["ok"], o.lost())
 }
 
-// A stranger causes as many failed spans as requests: a traceparent that says sampled makes
+// A stranger causes as many failed spans as requests: a traceparent with the sampled flag makes
 // each recorded.
 func TestSpansDoNotDisplaceOrders(t *testing.T) {
 	t.Parallel()

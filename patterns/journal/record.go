@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Kind tells what a Record is about.
+// Kind is what a Record is about.
 type Kind string
 
 // The kinds of records, with the field of Record that each fills.

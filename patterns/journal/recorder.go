@@ -34,7 +34,7 @@ func (r *Recorder) Published(orderID string, at time.Time, e Event) {
 	r.add(Record{Kind: Published, At: at, OrderID: orderID, Event: &e})
 }
 
-// Handled records an attempt to handle an event, if it failed or Keeps says so. key is what
+// Handled records an attempt to handle an event, if it failed or Keeps reports true. key is what
 // the event is about, and orderID the order, "" if it is about none.
 func (r *Recorder) Handled(key, orderID string, a Attempt) {
 	if !r.On() {

@@ -10,7 +10,7 @@ import (
 
 // startSpan begins a producer span in each trace that has an event in the batch. It is
 // below the work that added the first of them to the outbox, and linked to that of the
-// others: an event continues the trace of the work that it tells about, not of the relay.
+// others: an event continues the trace of the work that it is about, not of the relay.
 func (o *Outbox) startSpan(ctx context.Context, batch []bus.Message) *telemetry.Span {
 	if !telemetry.Recording() {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A client that asks for a page that the operation ignores gets the first one for ever.
+// A client that asks for a page that the operation ignores gets the first one again and again.
 func TestAnUnknownQueryParameterIsRefusedWithTheOneThatWasMeant(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

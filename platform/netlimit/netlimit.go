@@ -6,7 +6,7 @@
 // none that suits bodies of every size: ReadTimeout and WriteTimeout are for a whole
 // message, so they also end downloads, uploads and event streams that are alive. Without
 // them, a client that announces a body and does not send it, or that requests much and
-// reads nothing, holds its connection for ever. A [Limiter] demands a minimum rate
+// reads nothing, holds its connection without an end. A [Limiter] demands a minimum rate
 // instead, and only while the server waits for the client.
 //
 // A server uses all three parts of it:

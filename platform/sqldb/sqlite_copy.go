@@ -186,7 +186,7 @@ func (f *copiedFile) close() error {
 	return errors.Join(f.lock.Close(), f.reader.Close(), f.pool.Close())
 }
 
-// CheckSQLiteFile returns an error if a database file that nobody writes to is damaged.
+// CheckSQLiteFile returns an error if a database file is damaged that no process writes to.
 func CheckSQLiteFile(ctx context.Context, path string) error {
 	pool, err := sql.Open("sqlite", fileURI(path)+"?mode=rw")
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"troupe/platform/sqldb"
 )
 
-// Two writers count in step: whoever sees the second file sees at most as much as in the
+// Two writers count in step: a reader of the second file sees at most as much as in the
 // first one. A copy that took the files one after the other would break that.
 func TestCopiesOfSeveralFilesAreOfOneMoment(t *testing.T) {
 	t.Parallel()

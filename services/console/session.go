@@ -192,7 +192,7 @@ func (c *console) refresh(ctx context.Context, token string) (tokens, error) {
 }
 
 // confirm asks users once in a while whether the session still exists. The console consumes
-// no events, so nothing else tells it that a session has ended. If users does not answer,
+// no events, so it learns of the end of a session in no other way. If users does not answer,
 // the session lasts as long as its access token. A client that goes away does not end the
 // question: else one that always does would use a session that has ended.
 func (c *console) confirm(ctx context.Context, caller auth.Caller, token string) {
@@ -236,7 +236,7 @@ func (c *console) revoke(ctx context.Context, caller auth.Caller) {
 	}
 }
 
-// emailOf returns the address of a caller, "" if users has not told it.
+// emailOf returns the address of a caller, "" if users has not answered with it.
 func (c *console) emailOf(caller auth.Caller) string {
 	c.sessions.mu.Lock()
 	defer c.sessions.mu.Unlock()
@@ -250,7 +250,7 @@ func (c *console) setCookies(w http.ResponseWriter, r *http.Request, t tokens) {
 	}
 }
 
-// isHTTPS reports whether the browser speaks HTTPS, as the gateway says.
+// isHTTPS reports whether the browser speaks HTTPS, by the header of the gateway.
 func isHTTPS(r *http.Request) bool {
 	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
 }

@@ -13,7 +13,7 @@ import (
 	"troupe/test/pushservice"
 )
 
-// The mail and the push are the end of the order's trace. Nothing in it tells who the
+// The mail and the push are the end of the order's trace. Nothing in it shows who the
 // customer is.
 func TestAMailAndAPushArePartOfTheOrdersTrace(t *testing.T) {
 	var mu sync.Mutex

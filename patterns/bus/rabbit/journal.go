@@ -32,7 +32,7 @@ const (
 var errNoSession = errors.New("there is no connection to RabbitMQ now")
 
 // Journal carries the records of the journals to the console: by messages that are neither
-// stored nor confirmed, to whoever has bound a queue. It has connections of its own, so it
+// stored nor confirmed, to each consumer that has bound a queue. It has connections of its own, so it
 // never holds up events.
 type Journal struct {
 	bus *Bus

@@ -101,7 +101,7 @@ func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.serve(w, r, caching(name))
 }
 
-// caching returns how long a browser may keep an asset: for ever if its name changes with
+// caching returns how long a browser may keep an asset: without a limit if its name changes with
 // its content.
 func caching(name string) string {
 	if strings.HasPrefix(name, "app-") {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Session tells a page who looks at it, and what is allowed.
+// Session is who looks at a page, and what is allowed.
 type Session struct {
 	Email       string `json:"email"`
 	Environment string `json:"environment" doc:"development or production"`

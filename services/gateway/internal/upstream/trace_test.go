@@ -13,7 +13,7 @@ import (
 	"troupe/services/gateway/internal/upstream"
 )
 
-// Whoever looks at a slow request sees each try, why it failed, and that the circuit opened.
+// An operator who looks at a slow request sees each try, why it failed, and that the circuit opened.
 func TestARetryAndAnOpenCircuitAreSpans(t *testing.T) {
 	t.Parallel()
 	const trace = "6bf92f3577b34da6a3ce929d0e0e4736"

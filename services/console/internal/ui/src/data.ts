@@ -56,7 +56,7 @@ export function useAction(): { busy: boolean; failure: string; run: (act: () => 
   return { busy, failure, run };
 }
 
-// announce tells those who cannot see the page that something happened.
+// announce has screen readers read out that something happened.
 export const announcement = signal("");
 export function announce(text: string): void {
   announcement.value = "";

@@ -32,7 +32,7 @@ export function onEntries(listener: Listener): () => void {
 }
 
 // arrival waits until the first entry about an order has come, because the console knows the
-// order only then. It does not wait for ever.
+// order only then. It waits only so long.
 export function arrival(order: string): Promise<void> {
   const about = (entries: Entry[]) => entries.some(({ order_id }) => order_id === order);
   if (about(tail)) return Promise.resolve();
