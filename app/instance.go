@@ -90,7 +90,7 @@ func NewInstance(s Service, w Dependencies) (*Instance, error) {
 	}
 	i.Env = Env{
 		DB: w.DB, Now: w.Now, NewID: w.NewID,
-		After: w.After, Log: w.Log, Journal: w.Journal.Recorder(s.Name), Registry: prometheus.NewRegistry(), Peers: w.Peers, Transport: w.Transport, Lookup: w.Lookup,
+		After: w.After, Log: w.Journal.Recorder(s.Name).Logger(w.Log, eventOf), Journal: w.Journal.Recorder(s.Name), Registry: prometheus.NewRegistry(), Peers: w.Peers, Transport: w.Transport, Lookup: w.Lookup,
 		Settings: func(into any) error {
 			if err := parseEnv(w.Environ, w.Log, into); err != nil {
 				return err

@@ -21,6 +21,7 @@ type Story struct {
 	Lanes   []string    `json:"lanes"`
 	Steps   []StoryStep `json:"steps"`
 	Folds   []StoryFold `json:"folds"`
+	Lines   []StoryLine `json:"lines"`
 	Notes   []string    `json:"notes,omitempty"`
 }
 
@@ -46,6 +47,15 @@ type StoryStep struct {
 type StoryFold struct {
 	After      string `json:"after"`
 	TookMicros int64  `json:"took_us"`
+}
+
+// StoryLine is what a service logged about the order.
+type StoryLine struct {
+	At      time.Time         `json:"at"`
+	Service string            `json:"service"`
+	Level   string            `json:"level"`
+	Text    string            `json:"text"`
+	Details map[string]string `json:"details,omitempty"`
 }
 
 // Story returns an order as the console shows it, for admins.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"troupe/client"
@@ -14,6 +16,7 @@ type orderCommand struct {
 	operator
 	ID   string `arg:"" help:"The order's id."`
 	JSON bool   `help:"Print JSON, for programs."`
+	Logs bool   `help:"Print what the services logged about it, too."`
 }
 
 // Run prints the order as the console shows it, with a column for each service. Without a
@@ -26,6 +29,9 @@ func (c orderCommand) Run(ctx context.Context) error {
 	if !c.JSON {
 		if story, err := api.Story(ctx, c.ID); err == nil {
 			printStory(paperOf(os.Stdout), story)
+			if c.Logs {
+				printLines(paperOf(os.Stdout), story.Lines)
+			}
 			return nil
 		}
 	}
@@ -46,6 +52,23 @@ func (c orderCommand) Run(ctx context.Context) error {
 	printOrder(os.Stdout, o)
 	printSteps(os.Stdout, o.CreatedAt, steps)
 	return nil
+}
+
+// printLines prints what the services logged about an order.
+func printLines(p paper, lines []client.StoryLine) {
+	if len(lines) == 0 {
+		fmt.Fprintln(p, "\nNo service has logged anything about it.")
+		return
+	}
+	fmt.Fprintln(p)
+	colors := map[string]string{"ERROR": red, "WARN": yellow}
+	for _, l := range lines {
+		text := l.Text
+		for _, name := range slices.Sorted(maps.Keys(l.Details)) {
+			text += fmt.Sprintf(" %s=%q", name, l.Details[name])
+		}
+		fmt.Fprintf(p, "%s %-5s %-13s %s\n", l.At.Format("15:04:05.000"), l.Level, l.Service, p.paint(colors[l.Level], text))
+	}
 }
 
 func printOrder(w io.Writer, o client.Order) {

@@ -76,3 +76,13 @@ func TestAnEntryIsALine(t *testing.T) {
 	require.Contains(t, line, "payments       handles order.created.v1, attempt 2: failed: connection refused  o1")
 	require.NotContains(t, line, "\n")
 }
+
+func TestTheLogOfAnOrderIsPrintedBelowIt(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	printLines(paper{Writer: &out}, storyOf(t, "order-retrying").Lines)
+	require.Regexp(t, `(?m)^\d\d:\d\d:\d\d\.\d{3} WARN  payments +event failed and will be retried attempts="1" error="dial tcp .*" type="order\.created\.v1"$`, out.String())
+	out.Reset()
+	printLines(paper{Writer: &out}, nil)
+	require.Contains(t, out.String(), "No service has logged anything")
+}

@@ -119,6 +119,9 @@ func (i *Inbox) report(ctx context.Context, f failure, state string) {
 	i.recordFailed(f, state)
 	ctx = telemetry.WithTraceparent(ctx, f.Traceparent)
 	log := i.log.With("event_id", f.ID, "type", f.Type, "correlation_id", f.CorrelationID, "attempts", f.attempts, "error", f.err)
+	if order := journal.OrderOf(f.CorrelationID, f.Data); order != "" {
+		log = log.With("order_id", order)
+	}
 	if state == stateDead {
 		i.metrics.dead.Inc()
 		log.ErrorContext(ctx, "event is a dead letter: replay it when the cause is fixed")

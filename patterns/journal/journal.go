@@ -148,6 +148,8 @@ func (r Record) size() int {
 		return len(r.Attempt.Error)
 	case r.Span != nil:
 		return 100 * len(r.Span.Attributes)
+	case r.Line != nil:
+		return r.Line.size()
 	}
 	return 0
 }

@@ -1,5 +1,6 @@
 // Package journal collects what happens in a service for the console: each event that it
-// publishes, each attempt to handle one, each span and each change of a circuit breaker.
+// publishes, each attempt to handle one, each span, each change of a circuit breaker and each line of
+// the log about an order.
 //
 // Recording must cost next to nothing and never fail: records go into a bounded buffer in
 // memory, and a worker hands them on once in a while (a Sink). What does not fit is dropped
@@ -20,6 +21,7 @@ const (
 	Handled   Kind = "handled"   // Attempt
 	Finished  Kind = "span"      // Span
 	Switched  Kind = "breaker"   // Breaker
+	Logged    Kind = "log"       // Line
 	Dropped   Kind = "gap"       // Lost: records that the journal has no room for
 )
 
@@ -35,6 +37,7 @@ type Record struct {
 	Attempt *Attempt `json:"attempt,omitempty"`
 	Span    *Span    `json:"span,omitempty"`
 	Breaker *Breaker `json:"breaker,omitempty"`
+	Line    *Line    `json:"line,omitempty"`
 	Lost    int      `json:"lost,omitempty"`
 }
 
@@ -93,6 +96,15 @@ type Breaker struct {
 	From       string `json:"from"`
 	To         string `json:"to"`
 	Reason     string `json:"reason,omitempty"`
+}
+
+// Line is a line of a service's log about an order.
+type Line struct {
+	Level       string            `json:"level"` // INFO, WARN or ERROR
+	Text        string            `json:"text"`
+	EventID     string            `json:"event_id,omitempty"` // of the event that was handled
+	Traceparent string            `json:"traceparent,omitempty"`
+	Details     map[string]string `json:"details,omitempty"` // the other attributes
 }
 
 // Sink takes records on. An error means that they are lost.

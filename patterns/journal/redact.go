@@ -43,7 +43,26 @@ func (r *Record) redact() {
 		r.Span.Attributes = redactAttributes(r.Span.Attributes)
 	case r.Breaker != nil:
 		r.Breaker.Reason = RedactText(r.Breaker.Reason)
+	case r.Line != nil:
+		r.Line.Text = RedactText(r.Line.Text)
+		redactDetails(r.Line.Details)
 	}
+}
+
+// redactDetails removes what is secret or personal from the attributes of a line.
+func redactDetails(details map[string]string) {
+	for name, value := range details {
+		if details[name] = RedactText(value); isPersonal(name) || isAddress(value) {
+			details[name] = redacted
+		}
+	}
+}
+
+// isAddress reports whether a text is an address of the Internet, with or without a port.
+func isAddress(text string) bool {
+	_, err := netip.ParseAddr(text)
+	_, portErr := netip.ParseAddrPort(text)
+	return err == nil || portErr == nil
 }
 
 // redactAttributes returns the attributes of a span without what is secret or personal.
@@ -98,7 +117,7 @@ func redactValue(value any) any {
 			v[i] = redactValue(item)
 		}
 	case string:
-		if _, err := netip.ParseAddr(v); err == nil {
+		if isAddress(v) {
 			return redacted
 		}
 		return RedactText(v)

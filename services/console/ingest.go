@@ -43,7 +43,7 @@ func (c *console) listOrders(ctx context.Context, tx sqldb.Tx, records []journal
 	var lines []view.OrderSummary
 	seen := map[string]bool{"": true}
 	for _, r := range records {
-		if seen[r.OrderID] {
+		if seen[r.OrderID] || r.Kind == journal.Logged { // a line of the log is no step
 			continue
 		}
 		seen[r.OrderID] = true

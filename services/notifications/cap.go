@@ -119,5 +119,5 @@ func (s *service) suppress(ctx context.Context, j *job) {
 	j.ready = false
 	j.State, j.NextAt = delivery.Suppressed, time.Time{}
 	j.Reply = fmt.Sprintf("more than %d mails to this address in an hour", s.MailsPerHour)
-	s.Log.WarnContext(ctx, "a mail was left out because its recipient got too many in an hour", "user", j.UserID, "order", j.OrderID, "kind", j.Kind)
+	s.Log.WarnContext(ctx, "a mail was left out because its recipient got too many in an hour", "user", j.UserID, "order_id", j.OrderID, "kind", j.Kind)
 }

@@ -240,7 +240,7 @@ func (s *service) conclude(ctx context.Context, j *pushJob, answer push.Answer, 
 		s.Log.ErrorContext(ctx, "a push service refuses the shop's pushes: check NOTIFICATIONS_PUSH_CONTACT, the clock, and whether the table push_keys was changed",
 			"delivery", j.ID, "push_service", host, "reply", answer.Reply)
 	case push.Failed:
-		s.Log.WarnContext(ctx, "push not sent", "delivery", j.ID, "attempt", j.Attempts, "push_service", host, "reply", answer.Reply)
+		s.Log.WarnContext(ctx, "push not sent", "order_id", j.OrderID, "delivery", j.ID, "attempt", j.Attempts, "push_service", host, "reply", answer.Reply)
 	}
 	j.end(a, now, answer.RetryAfter)
 }

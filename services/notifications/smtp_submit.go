@@ -35,7 +35,7 @@ func (s *service) submit(ctx context.Context, of leased) {
 		}
 		mailSent.Hit()
 		if r.State != delivery.Sent {
-			s.Log.Warn("mail not sent", "delivery", j.ID, "attempt", j.Attempts, "state", r.State, "phase", r.Phase, "about", r.About, "reply", r.Reply)
+			s.Log.WarnContext(ctx, "mail not sent", "order_id", j.OrderID, "delivery", j.ID, "attempt", j.Attempts, "state", r.State, "phase", r.Phase, "about", r.About, "reply", r.Reply)
 		}
 		j.end(r.Attempt, s.Now())
 	}

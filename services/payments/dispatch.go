@@ -45,6 +45,10 @@ func (s *service) dispatch(ctx context.Context) (did int, err error) {
 	s.provider.Submit(ctx, requests, func(i int, r provider.Response) {
 		endSpan(spans[i], r)
 		s.answers.WithLabelValues(string(requests[i].Kind), outcomeNames[r.Outcome]).Inc()
+		if r.Outcome == provider.TimedOut {
+			s.Log.InfoContext(ctx, "the payment provider has not answered; it is asked later what became of the call",
+				"order_id", calls[i].orderID, "call", requests[i].Kind)
+		}
 		s.calls.put(answered{calls[i], payment.Response{Outcome: outcomes[r.Outcome], Code: r.Code}})
 	})
 	return len(calls), errors.Join(err, failed)

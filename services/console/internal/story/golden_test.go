@@ -64,7 +64,8 @@ func checkFile(t *testing.T, file string, value any, marshal func(any) ([]byte, 
 	require.Equal(t, string(want), string(got)+"\n", "run go test with -update")
 }
 
-// addSpans adds the spans of the first trace: the request, and a span for each attempt.
+// addSpans adds the spans of the first trace: the request, and a span for each attempt. What
+// failed is in the log, too.
 func (s *scenario) addSpans() {
 	traceID := strings.Split(trace, "-")[1]
 	root := "00f067aa0ba902b7"
@@ -76,12 +77,23 @@ func (s *scenario) addSpans() {
 		if r.Attempt == nil || i > 40 {
 			continue
 		}
+		if r.Attempt.Error != "" {
+			s.records = append(s.records, logged(r.Service, r.At, journal.Line{
+				Level: "WARN", Text: "event failed and will be retried", EventID: r.Attempt.EventID, Traceparent: trace,
+				Details: map[string]string{"attempts": fmt.Sprint(r.Attempt.N), "error": r.Attempt.Error, "type": r.Attempt.Type},
+			}))
+		}
 		s.records = append(s.records, journal.Record{Kind: journal.Finished, Service: r.Service, OrderID: orderID, At: r.At, Span: &journal.Span{
 			TraceID: traceID, SpanID: fmt.Sprintf("%016x", i+1), ParentID: root, Name: "process " + r.Attempt.Type, Kind: "consumer",
 			StartedAt: r.Attempt.StartedAt, EndedAt: r.Attempt.FinishedAt, Error: r.Attempt.Error,
 			Attributes: map[string]string{"messaging.message.id": r.Attempt.EventID, "messaging.operation.type": "process"},
 		}})
 	}
+}
+
+// logged returns the record of a line of a service's log.
+func logged(service string, at time.Time, l journal.Line) journal.Record {
+	return journal.Record{Kind: journal.Logged, At: at, Service: service, Instance: service + "-7f9c/1", OrderID: orderID, Line: &l}
 }
 
 // sentMails returns the mails that notifications has sent in the scenario.

@@ -39,8 +39,9 @@ type history struct {
 	emits    []*step
 	attempts []*step
 	spans    []journal.Record
-	lost     int // records that the journal has dropped
-	cut      int // attempts that are left out
+	lines    map[lineKey]journal.Record // of the log
+	lost     int                        // records that the journal has dropped
+	cut      int                        // attempts that are left out
 
 	byEvent    map[string]*step
 	deliveries map[delivery][]*step // the attempts, first to last
@@ -49,7 +50,7 @@ type history struct {
 
 // read returns the history that the records contain.
 func read(records []journal.Record) *history {
-	h := &history{byEvent: map[string]*step{}, deliveries: map[delivery][]*step{}}
+	h := &history{byEvent: map[string]*step{}, deliveries: map[delivery][]*step{}, lines: map[lineKey]journal.Record{}}
 	attempts := map[attemptKey]journal.Record{}
 	spans := map[string]journal.Record{}
 	for _, r := range records {
@@ -63,6 +64,8 @@ func read(records []journal.Record) *history {
 			attempts[keyOf(r)] = r
 		case r.Span != nil:
 			spans[r.Span.TraceID+r.Span.SpanID] = r
+		case r.Line != nil:
+			h.lines[lineKeyOf(r)] = r
 		case r.Kind == journal.Dropped:
 			h.lost += max(r.Lost, 1)
 		}
@@ -96,7 +99,7 @@ func (h *history) addEmit(r journal.Record) {
 	}
 	*s = step{clock: clockOf(r), event: r.Event, ended: r.At, Step: view.Step{
 		ID: r.Event.ID, Lane: r.Service, Kind: "emit", Type: r.Event.Type, EventID: r.Event.ID, Outcome: string(journal.OK),
-		Label: r.Service + " publishes " + short(r.Event.Type), At: r.At, Data: r.Event.Data, TraceID: traceOf(r.Event.Traceparent),
+		Label: r.Service + " publishes " + short(r.Event.Type), At: r.At, Data: r.Event.Data, TraceID: TraceOf(r.Event.Traceparent),
 		Compensation: undoes(r.Event.Type),
 	}}
 }
@@ -198,7 +201,7 @@ func handleStep(r journal.Record) *step {
 	return &step{clock: clockOf(r), attempt: a, ended: started.Add(max(a.FinishedAt.Sub(started), 0)), Step: view.Step{
 		Lane: r.Service, Kind: "handle", Type: a.Type, EventID: a.EventID, Outcome: string(a.Outcome), Attempt: a.N, Error: a.Error,
 		Label: handleLabel(r.Service, *a), At: started, Took: max(a.FinishedAt.Sub(started), 0).Microseconds(), NextAt: a.NextAt,
-		TraceID: traceOf(a.Traceparent), Compensation: compensates(r.Service, a.Type),
+		TraceID: TraceOf(a.Traceparent), Compensation: compensates(r.Service, a.Type),
 	}}
 }
 
@@ -219,8 +222,8 @@ func handleLabel(service string, a journal.Attempt) string {
 	return label
 }
 
-// traceOf returns the trace id of a traceparent, "" if it is not one.
-func traceOf(traceparent string) string {
+// TraceOf returns the trace id of a traceparent, "" if it is not one.
+func TraceOf(traceparent string) string {
 	parts := strings.Split(traceparent, "-")
 	if len(parts) < 4 || len(parts[1]) != 32 {
 		return ""

@@ -24,12 +24,14 @@ func Build(records []journal.Record, now time.Time) view.Order {
 	h.alignClocks()
 	steps := inOrder(h.all())
 	known := learn(h, steps)
+	addStandings(steps)
 
 	o := view.Order{
 		OrderSummary: summary(h, known, now),
 		States:       known.states(),
 		Folds:        folds(steps),
 		Spans:        h.viewSpans(),
+		Lines:        h.viewLines(),
 		Mails:        []view.Mail{},
 		Complete:     h.complete(),
 		Notes:        h.notes(),

@@ -105,6 +105,7 @@ type Order struct {
 	Steps    []Step   `json:"steps" doc:"in an order in which no cause follows its effect"`
 	Folds    []Fold   `json:"folds" doc:"times in which nothing happened"`
 	Spans    []Span   `json:"spans"`
+	Lines    []Line   `json:"lines" doc:"what services logged about it"`
 	Mails    []Mail   `json:"mails"`
 	Complete bool     `json:"complete" doc:"false if the journal has a gap in this order"`
 	Notes    []string `json:"notes,omitempty" doc:"what is missing or was left out, as sentences"`
@@ -137,6 +138,26 @@ type Step struct {
 	Causes       []string        `json:"causes,omitempty" doc:"the ids of the steps that led to this one"`
 	Data         json.RawMessage `json:"data,omitempty" doc:"of the event, without what is secret or personal"`
 	TraceID      string          `json:"trace_id,omitempty"`
+	Before       *Standing       `json:"before,omitempty" doc:"how the order stood before it; only at steps of orders"`
+	After        *Standing       `json:"after,omitempty" doc:"how the order stood after it"`
+}
+
+// Standing is how an order stands, as the orders service knows it.
+type Standing struct {
+	Status  string `json:"status" enum:"pending,confirmed,paid,shipped,delivered,cancelled"`
+	Payment string `json:"payment" enum:"none,authorized,captured,declined,voided,refunded,unknown"`
+	Stock   string `json:"stock" enum:"none,reserved,committed,rejected,released"`
+}
+
+// Line is a line of a service's log.
+type Line struct {
+	At      time.Time         `json:"at"`
+	Service string            `json:"service"`
+	Level   string            `json:"level" enum:"INFO,WARN,ERROR"`
+	Text    string            `json:"text"`
+	EventID string            `json:"event_id,omitempty" doc:"of the event that was handled"`
+	TraceID string            `json:"trace_id,omitempty"`
+	Details map[string]string `json:"details,omitempty" doc:"the other attributes, without what is secret or personal"`
 }
 
 // Fold is a time between two steps in which nothing happened.
