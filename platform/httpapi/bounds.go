@@ -16,7 +16,7 @@ import (
 // refused before anything is built from it: a tree of values takes up to 60 times the
 // memory of their text, and huma describes every mistake, however many there are.
 const (
-	maxValues  = 2000
+	maxValues  = 2000 // unless the operation has BodyValues
 	maxDepth   = 32
 	maxFields  = 100 // of a form
 	maxUnknown = maxErrors
@@ -24,10 +24,9 @@ const (
 
 // checkBounds returns the body with its integers written as such, or a problem if a JSON
 // body is nested deeper than any operation needs, or has a list that is longer than its
-// schema allows, more unknown members than a problem lists, more values than any operation
-// needs, or text that breaks the rule of package plaintext. It allocates little. Other text
+// schema allows, more unknown members than a problem lists, more values than most, or text that breaks the rule of package plaintext. It allocates little. Other text
 // that is not JSON is left to decode, which reports what is wrong.
-func (a *API) checkBounds(ctx context.Context, body []byte, schema *huma.Schema) ([]byte, *problem) {
+func (a *API) checkBounds(ctx context.Context, body []byte, schema *huma.Schema, most int) ([]byte, *problem) {
 	if schema == nil {
 		return body, nil
 	}
@@ -38,7 +37,7 @@ func (a *API) checkBounds(ctx context.Context, body []byte, schema *huma.Schema)
 	if !json.Valid(body) {
 		return body, nil
 	}
-	b := bounds{text: body, schemas: a.huma.OpenAPI().Components.Schemas, path: huma.NewPathBuffer(make([]byte, 0, 64), 0)}
+	b := bounds{text: body, most: most, schemas: a.huma.OpenAPI().Components.Schemas, path: huma.NewPathBuffer(make([]byte, 0, 64), 0)}
 	b.path.Push("body")
 	b.value(schema)
 	if b.exceeded == nil {
@@ -75,6 +74,7 @@ func nestedTooDeep(text []byte) bool {
 type bounds struct {
 	text    []byte
 	at      int // the place in text
+	most    int // values
 	schemas huma.Registry
 	path    *huma.PathBuffer
 
@@ -94,8 +94,8 @@ func (b *bounds) value(s *huma.Schema) {
 	for s != nil && s.Ref != "" {
 		s = b.schemas.SchemaFromRef(s.Ref)
 	}
-	if b.values++; b.values > maxValues {
-		b.refuse("the body has more than %d values", maxValues)
+	if b.values++; b.values > b.most {
+		b.refuse("the body has more than %d values", b.most)
 		return
 	}
 	switch b.skipSpace(); b.text[b.at] {

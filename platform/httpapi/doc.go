@@ -42,7 +42,8 @@
 //     databases do not store. So is a body that is nested more than 32 deep.
 //  7. Lengths, before anything is built from the body, because a tree takes far more
 //     memory than its text: a list over its maxItems, which every list must have, more
-//     unknown members than a problem lists, and more than 2,000 values are 422.
+//     unknown members than a problem lists, and more than 2,000 values or the operation's
+//     [BodyValues] are 422.
 //  8. Validation. A value that breaks a rule of the struct tags is 422, with every
 //     place in "errors". So is a member that the operation does not know: a caller
 //     who sends "role", or misspells "quantity" as "Quantity", must learn of it. A

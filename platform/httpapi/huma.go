@@ -96,7 +96,7 @@ func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
 			o.writeError(w, r, err)
 			return r
 		}
-		body, p := d.api.checkBounds(r.Context(), body, schema)
+		body, p := d.api.checkBounds(r.Context(), body, schema, o.maxValues)
 		if p != nil {
 			writeProblem(w, p)
 			return r

@@ -23,6 +23,7 @@ type operation struct {
 	status      int
 	grants      []string                  // of OAuth 2.0, if the operation issues tokens
 	maxBody     int64                     // bytes
+	maxValues   int                       // of the body
 	admit       func(*http.Request) error // nil: every request
 	described   bool                      // only in the document
 	conditional bool                      // its input has If-Match or If-None-Match
@@ -59,6 +60,10 @@ func OAuthGrants(types ...string) Option { return func(o *operation) { o.grants 
 // BodyLimit sets the largest size of the operation's body, in bytes, up to [MaxBody].
 // The default is [DefaultBody].
 func BodyLimit(size int64) Option { return func(o *operation) { o.maxBody = size } }
+
+// BodyValues sets the most values of the operation's body; the default is 2,000. A value takes
+// up to 60 times the memory of its text: more is for operations of few callers.
+func BodyValues(most int) Option { return func(o *operation) { o.maxValues = most } }
 
 // Admit refuses requests before their body is read or anything else is done, by the
 // error of admit: for services that shed load. The request has been authorized.
@@ -104,7 +109,7 @@ func Describe[In, Out any](a *API, method, path string, o ...Option) {
 
 func add[In, Out any](a *API, method, path string, h func(context.Context, *In) (*Out, error), options []Option) {
 	_, conditional := any(new(In)).(conditions)
-	o := operation{maxBody: DefaultBody, conditional: conditional}
+	o := operation{maxBody: DefaultBody, maxValues: maxValues, conditional: conditional}
 	for _, option := range options {
 		option(&o)
 	}

@@ -30,7 +30,7 @@ type traceRequest struct {
 type traceResponse struct{ Body view.Trace }
 
 func (c *console) registerTraces(api *httpapi.API) {
-	kept := traces.New()
+	kept := c.traces
 	c.observe(kept.Add)
 	list := func(_ context.Context, r *listTracesRequest) (*tracesResponse, error) {
 		f := traces.Filter{Text: r.Q, Errors: r.Errors}

@@ -17,6 +17,7 @@ import (
 	"troupe/patterns/worker"
 	"troupe/platform/httpapi"
 	"troupe/services/console/internal/store"
+	"troupe/services/console/internal/traces"
 	"troupe/services/console/internal/ui"
 	"troupe/services/console/internal/view"
 )
@@ -62,10 +63,11 @@ type console struct {
 	// overviewNow returns the first page, as the admin with this authorization sees it.
 	overviewNow func(ctx context.Context, authorization string) (view.Overview, error)
 	lab         *lab
+	traces      *traces.Store
 }
 
 func build(env app.Env) (app.Components, error) {
-	c := &console{Env: env, sessions: newSessions()}
+	c := &console{Env: env, sessions: newSessions(), traces: traces.New()}
 	if err := c.readSettings(); err != nil {
 		return app.Components{}, err
 	}

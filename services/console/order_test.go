@@ -84,6 +84,67 @@ func TestAnExportedOrderIsShownElsewhere(t *testing.T) {
 	})
 }
 
+// largeOrder returns the records of an order whose payment was tried so often.
+func largeOrder(t *testing.T, attempts int) []journal.Record {
+	t.Helper()
+	records := declinedRecords(t)
+	created := records[0].Event
+	for n := range attempts {
+		at := records[0].At.Add(time.Duration(n+1) * time.Second)
+		records = append(records, journal.Record{
+			Kind: journal.Handled, At: at, Service: "payments", Instance: "payments-7f9c/1", OrderID: declinedOrder,
+			Attempt: &journal.Attempt{EventID: created.ID, Type: created.Type, N: n + 2, Outcome: journal.Retry, Error: "connection refused\nby the database", ReceivedAt: at, StartedAt: at, FinishedAt: at},
+		})
+	}
+	return records
+}
+
+func TestEveryOrderThatIsExportedCanBeOpened(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		for _, attempts := range []int{500, 8000} {
+			_, err := h.DB.Exec(t.Context(), "DELETE FROM entries")
+			require.NoError(t, err)
+			keepRecords(t, h, largeOrder(t, attempts))
+			ada := h.As("ada", auth.Admin)
+			var file map[string]any
+			ada.Get(t, "/console/api/orders/"+declinedOrder+"/bundle").Want(t, 200, "story.id", declinedOrder).JSON(t, &file)
+			if attempts == 500 {
+				require.Greater(t, len(file["records"].([]any)), attempts, "all of them")
+			}
+			ada.Post(t, "/console/api/bundle", file).Want(t, 200, "id", declinedOrder, "status", "cancelled", "verdict", file["story"].(map[string]any)["verdict"])
+		}
+	})
+}
+
+func TestAnOrderIsShownWithItsLogAndItsSpans(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		records := declinedRecords(t)
+		at := records[0].At
+		span := journal.Record{Kind: journal.Finished, At: at, Service: "payments", Span: &journal.Span{
+			TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", SpanID: "00f067aa0ba902b7", Name: "authorize", Kind: "client", StartedAt: at, EndedAt: at.Add(27 * time.Millisecond),
+		}}
+		line := journal.Record{Kind: journal.Logged, At: at, Service: "payments", OrderID: declinedOrder, Line: &journal.Line{Level: "WARN", Text: "event failed"}}
+		other := journal.Record{Kind: journal.Logged, At: at, Service: "payments", OrderID: "another order", Line: &journal.Line{Level: "WARN", Text: "event failed"}}
+		h.Journaled(t, append(records, span, line, other)...)
+		ada := h.As("ada", auth.Admin)
+		shown := []any{"verdict", declinedVerdict, "spans.0.name", "authorize", "spans.0.took_us", 27000, "lines.0.text", "event failed", "lines.1", nil}
+		ada.Get(t, "/console/api/orders/"+declinedOrder).Want(t, 200, shown...)
+		ada.Get(t, "/console/api/orders").Want(t, 200, "total", 1, "items.0.id", declinedOrder)
+
+		var file map[string]any
+		ada.Get(t, "/console/api/orders/"+declinedOrder+"/bundle").JSON(t, &file)
+		ada.Post(t, "/console/api/bundle", file).Want(t, 200, shown...)
+	})
+}
+
+func TestThereAreNoSampleOrdersInProduction(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		ada := h.As("ada", auth.Admin)
+		ada.Post(t, "/console/api/sample-order", map[string]string{"kind": "paid"}).Problem(t, 403, "no_sample_orders")
+		ada.Get(t, "/console/api/actions").Want(t, 200, "items.0.result", "refused", "items.1", nil)
+	}, servicetest.Setting("TROUPE_ENV", "production"), servicetest.Setting("CONSOLE_MODE", "full"))
+}
+
 func TestAConsoleThatOnlyShowsPlacesNoOrders(t *testing.T) {
 	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
 		h.As("ada", auth.Admin).Post(t, "/console/api/sample-order", map[string]string{"kind": "paid"}).Problem(t, 403, "console_readonly")

@@ -27,6 +27,9 @@ const (
 // errReadOnly is the error for what a console that only shows does not do.
 var errReadOnly = fault.New(fault.Forbidden, "console_readonly", "this console only shows; set CONSOLE_MODE=full to act in it")
 
+// errNoSamples is the error for sample orders where customers order.
+var errNoSamples = fault.New(fault.Forbidden, "no_sample_orders", "there are no sample orders in production; they are placed where TROUPE_ENV is development")
+
 // sampleCustomer is the customer in whose name sample orders are placed. The account is
 // registered with the first one, and forgotten when the process ends.
 type sampleCustomer struct {
@@ -57,7 +60,10 @@ func (c *console) registerSampleOrder(api *httpapi.API) {
 
 // placeSample places a real order through the gateway, as a customer would.
 func (c *console) placeSample(ctx context.Context, customer *sampleCustomer, kind string) (*sampleOrderResponse, error) {
-	if c.Mode != modeFull {
+	switch {
+	case c.Production:
+		return nil, errNoSamples
+	case c.Mode != modeFull:
 		return nil, errReadOnly
 	}
 	err := c.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {

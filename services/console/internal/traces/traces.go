@@ -131,6 +131,34 @@ func (s *Store) Get(id string) []view.Span {
 	return spans
 }
 
+// OfOrder returns the spans of an order as records of the journal, at most limit: those of
+// the traces that are about it, and of those with the ids.
+func (s *Store) OfOrder(orderID string, ids map[string]bool, limit int) (records []journal.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.order {
+		if t.orderID != orderID && !ids[t.id] {
+			continue
+		}
+		for _, span := range t.spans {
+			if len(records) == limit {
+				return records
+			}
+			records = append(records, recordOf(orderID, span))
+		}
+	}
+	return records
+}
+
+// recordOf is the reverse of SpanOf.
+func recordOf(orderID string, s view.Span) journal.Record {
+	ended := s.StartedAt.Add(time.Duration(s.Took) * time.Microsecond)
+	return journal.Record{Kind: journal.Finished, At: ended, Service: s.Service, OrderID: orderID, Span: &journal.Span{
+		TraceID: s.TraceID, SpanID: s.SpanID, ParentID: s.ParentID, Links: s.Links, Name: s.Name, Kind: s.Kind,
+		StartedAt: s.StartedAt, EndedAt: ended, Error: s.Error, Attributes: s.Attributes,
+	}}
+}
+
 // summary returns the line of the trace in a list. Its name is that of its first span.
 func (t *trace) summary() view.TraceSummary {
 	v := view.TraceSummary{TraceID: t.id, OrderID: t.orderID, Spans: len(t.spans)}
