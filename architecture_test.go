@@ -62,6 +62,7 @@ var homes = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema/v6": {"patterns/eventfeed"},                                                                                            // what programs outside publish
 	"go.yaml.in/yaml/v3":                       {"services/gateway/internal/config"},                                                                              // only the gateway reads a file
 	"github.com/HdrHistogram/hdrhistogram-go":  {"loadgen"},                                                                                                       // latencies of the load
+	"golang.org/x/sys/unix":                    {"bench"},                                                                                                         // binds processes to cores
 	"golang.org/x/crypto/argon2":               {"services/users/internal/password"},                                                                              // only users stores passwords
 	"golang.org/x/text/language":               {"services/users/internal/account", "services/notifications/internal/content", "services/orders/internal/postal"}, // tags of languages and countries
 	"golang.org/x/text/unicode/norm":           {"services/users/internal/password"},                                                                              // one password has several spellings

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
+	"troupe/bench/internal/revision"
 	"troupe/test/cluster"
 )
 
@@ -49,39 +47,14 @@ func build(ctx context.Context, o options) (all candidates, err error) {
 	return append(all, other), err
 }
 
-// buildRevision builds the program of another git revision, in a worktree of its own.
-func buildRevision(ctx context.Context, revision string) (c candidate, err error) {
-	hash, err := git(ctx, "rev-parse", "--short", revision+"^{commit}")
-	if err != nil {
-		return c, err
-	}
-	c.name = revision
-	if hash != revision {
-		c.name += " (" + hash + ")"
-	}
+// buildRevision builds the program of another git revision.
+func buildRevision(ctx context.Context, name string) (c candidate, err error) {
 	if c.dir, err = os.MkdirTemp("", "troupe-bench-"); err != nil {
 		return c, err
 	}
-	tree := filepath.Join(c.dir, "tree")
-	if _, err := git(ctx, "worktree", "add", "--detach", tree, hash); err != nil {
-		return c, err
-	}
-	defer git(context.WithoutCancel(ctx), "worktree", "remove", "--force", tree) //nolint:errcheck // the folder is removed anyway
 	c.program = filepath.Join(c.dir, "troupe")
-	command := exec.CommandContext(ctx, "go", "build", "-o", c.program, "./cmd/troupe") //nolint:gosec // the path is a temporary folder of the bench
-	command.Dir = tree
-	if out, err := command.CombinedOutput(); err != nil {
-		return c, fmt.Errorf("build %s: %w: %s", c.name, err, out)
-	}
-	return c, nil
-}
-
-func git(ctx context.Context, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, "git", args...).CombinedOutput() //nolint:gosec // the revision is chosen by who runs the bench
-	if err != nil {
-		return "", fmt.Errorf("git %s: %w: %s", args[0], err, out)
-	}
-	return strings.TrimSpace(string(out)), nil
+	c.name, err = revision.Build(ctx, name, "./cmd/troupe", c.program)
+	return c, err
 }
 
 // remove removes what was built.

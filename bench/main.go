@@ -36,6 +36,7 @@ type options struct {
 	out, profile                               string
 	overload                                   time.Duration
 	times                                      float64
+	together                                   bool
 }
 
 // sizes are numbers of orders, the smallest first.
@@ -83,6 +84,7 @@ func flags() (o options) {
 	flag.StringVar(&o.profile, "profile", "", "also write CPU profiles of all processes, of the last round, into this folder")
 	flag.DurationVar(&o.overload, "overload", 0, "instead, offer more orders than can be carried for that time; -orders measure the capacity")
 	flag.Float64Var(&o.times, "times", 3, "with -overload: the load as a multiple of the capacity")
+	flag.BoolVar(&o.together, "together", false, "with -overload: let the load use the cores of the system, instead of leaving the last core to it")
 	flag.Parse()
 	return o
 }
@@ -95,7 +97,11 @@ func run(ctx context.Context, o options) error {
 		return errors.New("give -console or -compare, not both")
 	}
 	o.apart = o.apart || o.database != ""
-	logf("%s, %d cores, on which the load runs too", runtime.Version(), runtime.NumCPU())
+	var split cores // only an overload takes enough of the machine to be kept apart
+	if o.overload > 0 && !o.together {
+		split = splitCores()
+	}
+	logf("%s, %s", runtime.Version(), split)
 	candidates, err := build(ctx, o)
 	if err != nil {
 		return err
@@ -103,7 +109,7 @@ func run(ctx context.Context, o options) error {
 	defer candidates.remove()
 	switch {
 	case o.overload > 0:
-		return withSystem(ctx, o, candidates[0], func(s *system) error { return overload(ctx, s, o) })
+		return overload(ctx, o, split, candidates[0])
 	case len(o.grow) > 0:
 		return measureGrowth(ctx, o, candidates)
 	}

@@ -11,8 +11,21 @@ import (
 )
 
 // overload offers the system three times as many orders as it can carry, and reports
-// what became of them.
-func overload(ctx context.Context, s *system, o options) error {
+// what became of them. Given servers stay on the cores on which they run.
+func overload(ctx context.Context, o options, c cores, p candidate) error {
+	if err := c.startSystem(); err != nil {
+		return fmt.Errorf("bind to cores: %w", err)
+	}
+	return withSystem(ctx, o, p, func(s *system) error {
+		if err := c.startLoad(); err != nil {
+			return fmt.Errorf("bind to cores: %w", err)
+		}
+		fmt.Println(c)
+		return s.overload(ctx, o)
+	})
+}
+
+func (s *system) overload(ctx context.Context, o options) error {
 	db, err := sqldb.Open(ctx, s.Database("orders"), sqldb.Options{MaxConns: 1})
 	if err != nil {
 		return err

@@ -12,7 +12,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// load sends n requests over some kept connections. Any other status than 200 is an error.
+// what describes the requests.
+func (b *bench) what() string {
+	if b.refusals {
+		return "POST /orders with a token, refused"
+	}
+	return "GET with a token, 512 bytes of JSON"
+}
+
+// load sends n requests over some kept connections. Any other status than the expected one
+// is an error.
 func (b *bench) load(address string, clients, n int) error {
 	var left atomic.Int64
 	left.Store(int64(n))
@@ -25,7 +34,7 @@ func (b *bench) load(address string, clients, n int) error {
 			}
 			defer c.Close()
 			for left.Add(-1) >= 0 {
-				if err := c.get(); err != nil {
+				if err := c.exchange(); err != nil {
 					return err
 				}
 			}
@@ -40,6 +49,7 @@ type connection struct {
 	net.Conn
 	request []byte
 	answers *bufio.Reader
+	want    int // the status of an answer
 }
 
 func (b *bench) dial(address string) (*connection, error) {
@@ -47,11 +57,19 @@ func (b *bench) dial(address string) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := "GET /orders/42 HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nUser-Agent: bench\r\nAuthorization: Bearer " + b.token + "\r\n\r\n"
-	return &connection{c, []byte(request), bufio.NewReader(c)}, nil
+	line, body, want := "GET /orders/42", "", http.StatusOK
+	if b.refusals {
+		body = `{"items":[{"sku":"lantern","quantity":1}],"payment_method":"pm_card_visa"}`
+		line, want = "POST /orders", http.StatusServiceUnavailable
+	}
+	request := line + " HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nUser-Agent: bench\r\nAuthorization: Bearer " + b.token + "\r\n"
+	if body != "" {
+		request += fmt.Sprintf("Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
+	}
+	return &connection{c, []byte(request + "\r\n" + body), bufio.NewReader(c), want}, nil
 }
 
-func (c *connection) get() error {
+func (c *connection) exchange() error {
 	if _, err := c.Write(c.request); err != nil {
 		return err
 	}
@@ -63,7 +81,7 @@ func (c *connection) get() error {
 	if _, err := io.Copy(io.Discard, res.Body); err != nil {
 		return err
 	}
-	if res.StatusCode != http.StatusOK {
+	if res.StatusCode != c.want {
 		return fmt.Errorf("the answer is %s", res.Status)
 	}
 	return nil
@@ -81,7 +99,7 @@ func (b *bench) measureIdle(n int) error {
 			return fmt.Errorf("after %d connections: %w", len(connections), err)
 		}
 		defer c.Close() //nolint:gocritic // they are open together until the end
-		if err := c.get(); err != nil {
+		if err := c.exchange(); err != nil {
 			return fmt.Errorf("after %d connections: %w", len(connections), err)
 		}
 		connections = append(connections, c)

@@ -9,14 +9,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"troupe/bench/internal/proc"
+	"troupe/bench/internal/revision"
 	"troupe/platform/auth"
 )
 
 // bench runs the upstream and the proxies, each in a process of its own.
 type bench struct {
+	options
+
 	ctx       context.Context
 	dir       string
 	token     string
@@ -45,14 +49,18 @@ func (p *proxy) memory() (sum float64) {
 	return sum
 }
 
-// newBench starts the upstream, the gateway and all proxies that are installed.
-func newBench(ctx context.Context) (*bench, error) {
+// newBench starts the upstream, the gateway and what it is compared with: all proxies that
+// are installed, or, for refusals, a server that only refuses.
+func newBench(ctx context.Context, o options) (*bench, error) {
 	dir, err := os.MkdirTemp("", "troupe-bench-")
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{ctx: ctx, dir: dir}
-	steps := []func() error{b.startUpstream, b.startNginx, b.startHAProxy, b.startReverseProxy, b.startGateway}
+	b := &bench{ctx: ctx, dir: dir, options: o}
+	steps := []func() error{b.startUpstream, b.startNginx, b.startHAProxy, b.startReverseProxies, b.startGateways}
+	if o.refusals {
+		steps = []func() error{b.startUpstream, b.startRefuser, b.startGateways}
+	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			b.end()
@@ -63,6 +71,10 @@ func newBench(ctx context.Context) (*bench, error) {
 }
 
 func (b *bench) end() {
+	if b.profile != "" && len(b.processes) > 0 {
+		_ = b.processes[len(b.processes)-1].Process.Signal(syscall.SIGUSR1) // it may have ended
+		time.Sleep(time.Second)                                             // it writes its profile
+	}
 	for _, c := range b.processes {
 		_ = c.Process.Kill() // it has nothing to lose
 		_ = c.Wait()
@@ -86,7 +98,7 @@ func (b *bench) startUpstream() error {
 	if err != nil {
 		return err
 	}
-	p, err := b.startSelf("upstream", "upstream")
+	p, err := b.startSelf("upstream", partUpstream)
 	if err != nil {
 		return err
 	}
@@ -95,8 +107,21 @@ func (b *bench) startUpstream() error {
 	return os.WriteFile(filepath.Join(b.dir, "jwks.json"), signer.JWKS(), 0o600)
 }
 
-func (b *bench) startReverseProxy() error {
-	p, err := b.startSelf("httputil.ReverseProxy", "reverseproxy", "http://"+b.upstream)
+func (b *bench) startReverseProxies() error {
+	for _, p := range []struct{ name, part string }{
+		{"httputil.ReverseProxy, bare", partReverseProxy}, {"httputil.ReverseProxy, with a pool", partPooledProxy},
+	} {
+		started, err := b.startSelf(p.name, p.part, "http://"+b.upstream)
+		if err != nil {
+			return err
+		}
+		b.proxies = append(b.proxies, started)
+	}
+	return nil
+}
+
+func (b *bench) startRefuser() error {
+	p, err := b.startSelf("net/http, 503 and nothing else", partRefuser)
 	b.proxies = append(b.proxies, p)
 	return err
 }
@@ -150,25 +175,43 @@ limits:
   user: {rate: 1000000, burst: 1000000}
 `
 
-// startGateway runs the real program with everything on: routing, the check of tokens,
-// limits, breaker, access log and metrics.
-func (b *bench) startGateway() error {
+// startGateways starts the gateway of this tree, and that of another revision if there is
+// one to compare with.
+func (b *bench) startGateways() error {
 	program := filepath.Join(b.dir, "gateway")
-	build := exec.CommandContext(b.ctx, "go", "build", "-o", program, "./cmd/gateway") //nolint:gosec // the folder is our own
+	if b.compare != "" {
+		other := program + "-compared"
+		name, err := revision.Build(b.ctx, b.compare, gatewayProgram, other)
+		if err != nil {
+			return err
+		}
+		if err := b.startGateway("troupe gateway, "+name, other); err != nil {
+			return err
+		}
+	}
+	build := exec.CommandContext(b.ctx, "go", "build", "-tags", "profile", "-o", program, gatewayProgram) //nolint:gosec // the folder is our own
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return err
 	}
+	return b.startGateway("troupe gateway", program)
+}
+
+const gatewayProgram = "./cmd/troupe"
+
+// startGateway runs the real program with everything on: routing, the check of tokens,
+// limits, breaker, access log and metrics.
+func (b *bench) startGateway(name, program string) error {
 	config := filepath.Join(b.dir, "gateway.yaml")
 	if err := os.WriteFile(config, []byte(unreached), 0o600); err != nil {
 		return err
 	}
-	p, err := b.start("troupe gateway", func(address string) *exec.Cmd {
+	p, err := b.start(name, func(address string) *exec.Cmd {
 		upstream := "http://" + b.upstream
 		return b.command([]string{
 			"GATEWAY_LISTEN=" + address, "ORDERS_URL=" + upstream, "USERS_URL=" + upstream, "GOMAXPROCS=1",
-			"GATEWAY_CONFIG=" + config, "GOMEMLIMIT=180MiB", "GOGC=400", // as in deploy/
-		}, program)
+			"GATEWAY_CONFIG=" + config, "GOMEMLIMIT=180MiB", "GOGC=400", "TROUPE_PROFILE=" + b.profile, // as in deploy/
+		}, program, "serve", "gateway")
 	})
 	b.proxies = append(b.proxies, p)
 	return err

@@ -12,7 +12,8 @@ import (
 )
 
 // With the build tag profile, each process writes a CPU profile of its whole life into
-// the folder TROUPE_PROFILE, until it is asked to stop.
+// the folder TROUPE_PROFILE, until it is asked to stop. A process that would end before the
+// profile is written gets SIGUSR1 some time earlier.
 func init() {
 	folder := os.Getenv("TROUPE_PROFILE")
 	if folder == "" {
@@ -27,7 +28,7 @@ func init() {
 		return
 	}
 	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(stop, syscall.SIGUSR1, syscall.SIGTERM, syscall.SIGINT)
 	go func() {
 		<-stop
 		pprof.StopCPUProfile()

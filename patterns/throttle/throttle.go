@@ -58,16 +58,24 @@ func New(now func() time.Time, random func() float64) *Throttle {
 }
 
 // Admit reports whether a request should be sent to the service. Answered must be called
-// with the answer to a request that is sent, if there is one.
+// with the answer to a request that is sent, if there is one, and Refused for one that is
+// not.
 func (t *Throttle) Admit() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.turn()
-	if share := t.refusedShare(); share <= 0 || t.random() >= share {
-		return true
-	}
+	share := t.refusedShare()
+	return share <= 0 || t.random() >= share
+}
+
+// Refused counts a request that was not admitted. It is not called for one that is refused
+// for a fault of its own: requests that the service would never have accepted must not take
+// the place of others.
+func (t *Throttle) Refused() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.turn()
 	t.add(counts{requests: 1})
-	return false
 }
 
 // refusedShare returns the share of the requests to refuse now; none are below 0.

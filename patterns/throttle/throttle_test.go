@@ -30,6 +30,7 @@ func (c *client) run(perSecond, capacity int, d time.Duration) (sent, accepted i
 		for range perSecond {
 			c.now = c.now.Add(time.Second / time.Duration(perSecond))
 			if !c.throttle.Admit() {
+				c.throttle.Refused()
 				continue
 			}
 			sent++
@@ -84,6 +85,31 @@ func TestFewRequestsAreNotThrottled(t *testing.T) {
 	require.Greater(t, sent, 90, "of 120 requests: each shows whether the service accepts again")
 }
 
+// Ten strangers for each customer, whose requests are refused because they are strangers'.
+func TestRequestsThatAreRefusedForAnotherReasonTakeNoPlace(t *testing.T) {
+	t.Parallel()
+	c := newClient()
+	c.run(3000, 1000, 20*time.Second)
+	sent := 0
+	for range 60 {
+		room := 1000
+		for range 3000 {
+			c.now = c.now.Add(time.Second / 3000)
+			for range 10 {
+				c.throttle.Admit()
+			}
+			if !c.throttle.Admit() {
+				c.throttle.Refused()
+				continue
+			}
+			sent++
+			room--
+			c.throttle.Answered(room < 0)
+		}
+	}
+	require.Greater(t, sent, 60_000, "the service has enough to do")
+}
+
 func TestAClockThatGoesBackIsNoHarm(t *testing.T) {
 	t.Parallel()
 	c := newClient()
@@ -120,6 +146,8 @@ func TestAServiceThatAcceptsInPhasesIsKeptBusy(t *testing.T) {
 					backlog++
 				}
 				c.throttle.Answered(!open)
+			} else {
+				c.throttle.Refused()
 			}
 		}
 	}

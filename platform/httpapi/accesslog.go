@@ -15,12 +15,14 @@ import (
 // the caller's id and the code of a problem, and nothing that could be a secret or a
 // personal detail, such as the query.
 func (a *API) accessLog(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := a.config.Now()
-		rec := &responseRecorder{ResponseWriter: w}
-		defer func() { a.logAccess(rec, r, a.config.Now().Sub(start)) }()
-		next.ServeHTTP(rec, r)
-	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serveLogged(next, w, r) })
+}
+
+func (a *API) serveLogged(h http.Handler, w http.ResponseWriter, r *http.Request) {
+	start := a.config.Now()
+	rec := &responseRecorder{ResponseWriter: w}
+	defer func() { a.logAccess(rec, r, a.config.Now().Sub(start)) }()
+	h.ServeHTTP(rec, r)
 }
 
 func (a *API) logAccess(rec *responseRecorder, r *http.Request, duration time.Duration) {

@@ -19,9 +19,7 @@ import (
 // have no span: they would hide the other traces.
 func (a *API) trace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := requestID(r)
-		w.Header()["X-Request-Id"] = []string{id}
-		ctx := telemetry.WithRequestID(r.Context(), id)
+		ctx := identifyRequest(w, r)
 		if !isProbe(r.URL.Path) {
 			var span trace.Span
 			ctx, span = a.startSpan(ctx, r)
@@ -29,6 +27,13 @@ func (a *API) trace(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// identifyRequest returns a context with the request's id, and sends the id back.
+func identifyRequest(w http.ResponseWriter, r *http.Request) context.Context {
+	id := requestID(r)
+	w.Header()["X-Request-Id"] = []string{id}
+	return telemetry.WithRequestID(r.Context(), id)
 }
 
 // startSpan continues the caller's trace, or begins one.

@@ -108,6 +108,21 @@ func TestARequestStaysWithinItsBudgetOfAllocations(t *testing.T) { //nolint:para
 	require.LessOrEqual(t, per(h, token)-alone, float64(mostAllocations))
 }
 
+// mostAllocationsOfARefusal is the budget of one request that the gateway itself refuses.
+const mostAllocationsOfARefusal = 19
+
+func TestARefusalStaysWithinItsBudgetOfAllocations(t *testing.T) { //nolint:paralleltest // counts the allocations of the process
+	if testing.CoverMode() != "" || raceDetector {
+		t.Skip("instrumented code allocates more")
+	}
+	h, token := benchOverload(t)
+	per := func(h http.Handler, token string) float64 {
+		return testing.AllocsPerRun(200, func() { h.ServeHTTP(&sink{http.Header{}}, benchRequest(t.Context(), token)) })
+	}
+	alone := per(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), token)
+	require.LessOrEqual(t, per(h, token)-alone, float64(mostAllocationsOfARefusal))
+}
+
 func BenchmarkRequestAlone(b *testing.B) {
 	measure(b, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), "x")
 }
@@ -131,11 +146,17 @@ func (refusing) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // What a refusal by the gateway itself costs: nearly none of the requests is sent.
 func BenchmarkRefusal(b *testing.B) {
+	h, token := benchOverload(b)
+	measure(b, h, token)
+}
+
+// benchOverload returns a gateway before a service that has too much to do.
+func benchOverload(b testing.TB) (http.Handler, string) {
 	h, token := benchGatewayOf(b, refusing{})
 	for range 100_000 {
 		h.ServeHTTP(&sink{http.Header{}}, benchRequest(b.Context(), token))
 	}
-	measure(b, h, token)
+	return h, token
 }
 
 // The standard library's proxy, with a buffer pool, for comparison. It does not sanitize,

@@ -72,7 +72,7 @@ var expansions = []string{"payment", "notifications"}
 // writeExpanded answers GET /orders/{id}?expand=... and reports whether there was
 // something to expand.
 func (f *forwarder) writeExpanded(w http.ResponseWriter, r *http.Request, caller auth.Caller) bool {
-	if !strings.Contains(r.URL.RawQuery, "expand") {
+	if !f.composes(r) {
 		return false // as most requests, without the cost of reading the query
 	}
 	query := r.URL.Query()

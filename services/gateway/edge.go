@@ -38,6 +38,7 @@ type gateway struct {
 	rateLimited  *prometheus.CounterVec
 	missingParts *prometheus.CounterVec
 	api          http.Handler // routes the requests that were not rejected
+	brief        func(h http.Handler, w http.ResponseWriter, r *http.Request)
 }
 
 // ServeHTTP rejects ambiguous requests before anything else reads them, and removes the
@@ -66,6 +67,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case g.cors(w, r):
+	case g.throttled(w, r):
 	case g.admitOwn(w, r):
 		g.api.ServeHTTP(w, r)
 	}

@@ -115,6 +115,6 @@ func (g *gateway) routes(api *httpapi.API) {
 	g.serveAdmin(api)
 	describeEvents(api)
 	api.ServeDocument(http.HandlerFunc(g.serveDocument))
-	g.api = api.Handler()
+	g.api, g.brief = api.Handler(), api.ServeBriefly
 	g.document.Own = api.OpenAPI
 }

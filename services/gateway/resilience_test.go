@@ -401,6 +401,56 @@ func TestTheGatewayRefusesItselfWhatAnOverloadedServiceWouldRefuse(t *testing.T)
 	}
 }
 
+// What has no right to be carried out is refused for that, and does not count as refused by
+// the service: otherwise strangers could take the place of customers.
+func TestAStrangerIsRefusedAsSuchWhileTheServiceIsOverloaded(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Retry-After", "1")
+		rw.WriteHeader(503)
+		_, _ = io.WriteString(rw, `{"code":"orders_overloaded"}`)
+	})
+	for range 300 {
+		w.call(t, auth.User, "POST", "/orders", "{}")
+	}
+	refused := w.metric(t, `troupe_gateway_upstream_errors_total{code="service_overloaded",upstream="orders"}`)
+	require.NotEmpty(t, refused)
+	for range 20 {
+		w.call(t, "", "POST", "/orders", "{}").problem(t, 401, "token_missing")
+		w.call(t, "", "POST", "/orders", "{}", "Authorization", "Bearer x.y.z").problem(t, 401, "token_invalid")
+	}
+	require.Equal(t, refused, w.metric(t, `troupe_gateway_upstream_errors_total{code="service_overloaded",upstream="orders"}`))
+}
+
+// A refusal costs little, but shows everywhere that a response does.
+func TestARefusalOfTheGatewayIsLoggedAndCounted(t *testing.T) {
+	t.Parallel()
+	w := start(t, map[string]string{"GATEWAY_CORS_ORIGINS": "https://shop.example"})
+	w.services["orders"].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Retry-After", "1")
+		rw.WriteHeader(503)
+		_, _ = io.WriteString(rw, `{"code":"orders_overloaded"}`)
+	})
+	throttled := 0
+	for range 300 {
+		answer := w.call(t, auth.User, "POST", "/orders", `{"items":[]}`, "Origin", "https://shop.example", "X-Request-Id", "r1")
+		require.Equal(t, "https://shop.example", answer.Header.Get("Access-Control-Allow-Origin"))
+		require.Equal(t, "nosniff", answer.Header.Get("X-Content-Type-Options"))
+		require.Equal(t, "r1", answer.Header.Get("X-Request-Id"))
+		require.False(t, answer.Close, "the connection is kept")
+		if strings.Contains(string(answer.body), "service_overloaded") {
+			answer.problem(t, 503, "service_overloaded")
+			require.Equal(t, "no-store", answer.Header.Get("Cache-Control"))
+			throttled++
+		}
+	}
+	require.Greater(t, throttled, 150)
+	require.Equal(t, throttled, w.log.count("user=ann code=service_overloaded"))
+	require.Equal(t, strconv.Itoa(throttled), w.metric(t, `troupe_gateway_upstream_errors_total{code="service_overloaded",upstream="orders"}`))
+	require.Equal(t, "300", w.metric(t, `troupe_http_request_duration_seconds_count{method="POST",route="/orders",service="gateway",status="503"}`))
+}
+
 // A full disk, or a database that is away, is no overload: the client learns the reason, and
 // the first request that can be carried out is.
 func TestTheGatewayPassesOnWhatAServiceRefusesForAnotherReason(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -35,15 +34,6 @@ func overloaded() *Error {
 	return &Error{
 		Status: http.StatusServiceUnavailable, Code: "overloaded", RetryAfter: time.Second,
 		Detail: "too many requests are waiting for this service; try again in a moment",
-	}
-}
-
-// throttled returns the error for a request that the service would refuse. The times after
-// which the clients come back differ.
-func throttled() *Error {
-	return &Error{
-		Status: http.StatusServiceUnavailable, Code: "service_overloaded", RetryAfter: time.Second + rand.N(3*time.Second),
-		Detail: "this service has more to do than it can; the request was not passed on, try again after the seconds in Retry-After",
 	}
 }
 

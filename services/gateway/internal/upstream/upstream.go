@@ -61,8 +61,8 @@ type Rules struct {
 	Idempotent bool
 	// Stream allows WebSockets, and responses that go on for longer than any timeout.
 	Stream bool
-	// Throttle refuses requests that the service would refuse too, because it has too much
-	// to do. Nil refuses none.
+	// Throttle learns how the service answers, so that the gateway can refuse what the service
+	// would refuse too. It may be nil.
 	Throttle *throttle.Throttle
 }
 
@@ -116,9 +116,6 @@ func (u *Upstream) Breaker() *breaker.Breaker { return u.breaker }
 //
 // A WebSocket, which rules must allow, has ended when Forward returns.
 func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, rules Rules) *Error {
-	if rules.Throttle != nil && !rules.Throttle.Admit() {
-		return u.count(throttled())
-	}
 	x := newProxyRequest(u, w, r, rules)
 	defer x.close()
 	if refused := x.receive(); refused != nil {
@@ -170,6 +167,10 @@ func (x *proxyRequest) receive() *Error {
 	}
 	return nil
 }
+
+// CountRefusal counts a request to this service that was refused with that code before
+// Forward.
+func (u *Upstream) CountRefusal(code string) { u.metrics.errors.WithLabelValues(code).Inc() }
 
 // count counts an error, if there is one.
 func (u *Upstream) count(r *Error) *Error {
