@@ -59,21 +59,35 @@ func TestAServiceWithADatabaseMustConsumeRevokedSessions(t *testing.T) {
 	_, err := forgotten.revocationHandlers()
 	require.EqualError(t, err, `orders would accept the access tokens of sessions that have ended: add "orders" to "session.revoked.v1" in events/topology.go`)
 
+	half := &Instance{
+		Service: Service{Name: "orders", Topology: bus.Topology{"session.revoked.v1": {"orders"}, "session.revoked.v2": {"payments"}}},
+		Env:     forgotten.Env,
+	}
+	_, err = half.revocationHandlers()
+	require.ErrorContains(t, err, `add "orders" to "session.revoked.v2" in events/topology.go`, "of each version")
+
 	issuer := &Instance{Service: forgotten.Service, Env: forgotten.Env, Components: Components{Verifier: &auth.Verifier{}}}
 	handlers, err := issuer.revocationHandlers()
 	require.NoError(t, err)
 	require.Empty(t, handlers, "the service that issues tokens revokes its own sessions")
 }
 
-// The app reads the event that users publishes; app may not import events, so the
-// golden file is what both agree on.
-func TestTheRevocationOfTheContractIsUnderstood(t *testing.T) {
+// The app reads the events that users publishes; app may not import events, so the
+// golden files are what both agree on.
+func TestTheRevocationOfTheContractIsUnderstoodInEachVersion(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"session.revoked.v1.json", "session.revoked.v1_2.json"} {
-		golden, err := os.ReadFile("../events/testdata/" + file)
+	until := timestamp.Of(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	golden := func(file string, payload any) {
+		text, err := os.ReadFile("../events/testdata/" + file)
 		require.NoError(t, err)
-		var payload sessionRevoked
-		require.NoError(t, json.Unmarshal(golden, &payload))
-		require.Equal(t, sessionRevoked{SessionID: "s1", UserID: "u1", Until: timestamp.Of(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))}, payload)
+		require.NoError(t, json.Unmarshal(text, payload))
 	}
+	for _, file := range []string{"session.revoked.v1.json", "session.revoked.v1_2.json"} {
+		var old sessionRevoked
+		golden(file, &old)
+		require.Equal(t, sessionsRevoked{SessionIDs: []string{"s1"}, UserID: "u1", Until: until}, upcastSessionRevoked(old), file)
+	}
+	var payload sessionsRevoked
+	golden("session.revoked.v2.json", &payload)
+	require.Equal(t, sessionsRevoked{SessionIDs: []string{"s1", "s2"}, UserID: "u1", Until: until}, payload)
 }

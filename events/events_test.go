@@ -28,6 +28,7 @@ var examples = []payload{
 	UserPasswordChanged{UserID: "u1"},
 	UserSignedInOnNewDevice{UserID: "u1"},
 	SessionRevoked{SessionID: "s1", UserID: "u1", Until: Time{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}},
+	SessionsRevoked{SessionIDs: []string{"s1", "s2"}, UserID: "u1", Until: Time{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}},
 	ProductChanged{SKU: "lantern", Name: "Lantern", Price: price, Active: true, Version: 4},
 	StockChanged{SKU: "lantern", Available: 17, Version: 5},
 	StockReserved{OrderID: "o1", Lines: lines},

@@ -25,6 +25,7 @@ var Topology = map[string][]string{
 	"user.password_changed.v1":        {"notifications"},
 	"user.signed_in_on_new_device.v1": {"notifications"},
 	"session.revoked.v1":              {"inventory", "notifications", "orders", "payments"},
+	"session.revoked.v2":              {"inventory", "notifications", "orders", "payments"},
 
 	"product.changed.v1": {"orders"},
 	"stock.changed.v1":   {"orders"},
@@ -57,6 +58,7 @@ var Topology = map[string][]string{
 var published = map[string][]string{
 	"users": {
 		"user.registered.v1", "user.updated.v1", "user.deleted.v1", "user.password_changed.v1", "user.signed_in_on_new_device.v1", "session.revoked.v1",
+		"session.revoked.v2",
 	},
 	"inventory":     {"product.changed.v1", "stock.changed.v1", "stock.reserved.v1", "stock.rejected.v1", "stock.committed.v1", "stock.released.v1"},
 	"orders":        {"order.created.v1", "order.confirmed.v1", "order.paid.v1", "order.cancelled.v1", "order.shipped.v1", "order.delivered.v1"},

@@ -29,11 +29,20 @@ type UserDeleted struct {
 }
 
 // SessionRevoked is published when a session ends early: its access tokens are no longer
-// valid.
+// valid. Version 2 takes its place when every consumer reads that.
 type SessionRevoked struct {
 	SessionID string `json:"session_id"`
 	UserID    string `json:"user_id"`
 	// Until is when the last access token of the session expires.
+	Until Time `json:"until"`
+}
+
+// SessionsRevoked is published when sessions of one account end early, in place of version 1,
+// which names a single session. The access tokens of all of them are no longer valid.
+type SessionsRevoked struct {
+	SessionIDs []string `json:"session_ids"` // the claims sid of their access tokens
+	UserID     string   `json:"user_id"`
+	// Until is when the last access token of the sessions expires.
 	Until Time `json:"until"`
 }
 
@@ -53,6 +62,8 @@ func (UserUpdated) EventType() string    { return "user.updated.v1" }
 func (UserDeleted) EventType() string    { return "user.deleted.v1" }
 func (SessionRevoked) EventType() string { return "session.revoked.v1" }
 
+func (SessionsRevoked) EventType() string { return "session.revoked.v2" }
+
 func (UserPasswordChanged) EventType() string     { return "user.password_changed.v1" }
 func (UserSignedInOnNewDevice) EventType() string { return "user.signed_in_on_new_device.v1" }
 
@@ -60,6 +71,8 @@ func (e UserRegistered) CorrelationID() string { return e.UserID }
 func (e UserUpdated) CorrelationID() string    { return e.UserID }
 func (e UserDeleted) CorrelationID() string    { return e.UserID }
 func (e SessionRevoked) CorrelationID() string { return e.UserID }
+
+func (e SessionsRevoked) CorrelationID() string { return e.UserID }
 
 func (e UserPasswordChanged) CorrelationID() string     { return e.UserID }
 func (e UserSignedInOnNewDevice) CorrelationID() string { return e.UserID }

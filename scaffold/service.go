@@ -20,7 +20,7 @@ type serviceValues struct {
 }
 
 // baseEvents are the events that a new service consumes.
-var baseEvents = []string{"session.revoked.v1", "user.registered.v1", "user.deleted.v1"}
+var baseEvents = []string{"session.revoked.v1", "session.revoked.v2", "user.registered.v1", "user.deleted.v1"}
 
 // NewService adds a service with a table, a migration, two handlers, an operation and
 // their tests, and enters it in every list of services.

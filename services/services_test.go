@@ -35,6 +35,7 @@ func TestEveryServiceWithADatabaseConsumesRevokedSessions(t *testing.T) {
 	for _, s := range All {
 		if s.Migrations != nil && s.Name != "users" && s.Topology != nil {
 			require.Contains(t, s.Consumes(), events.SessionRevoked{}.EventType(), s.Name)
+			require.Contains(t, s.Consumes(), events.SessionsRevoked{}.EventType(), s.Name)
 		}
 	}
 }

@@ -57,13 +57,16 @@ func servicesTable() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// eventList returns event types without their major version, grouped by their subject:
+// eventList returns event types without their major versions, grouped by their subject:
 // "`order.cancelled`, `.created`".
 func eventList(types []string) string {
-	var cells []string
+	var cells, names []string
 	subject := ""
-	for _, t := range slices.Sorted(slices.Values(types)) {
-		name := t[:strings.LastIndex(t, ".v")]
+	for _, t := range types {
+		names = append(names, t[:strings.LastIndex(t, ".v")])
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		before, verb, _ := strings.Cut(name, ".")
 		if before == subject {
 			name = "." + verb

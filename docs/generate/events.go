@@ -55,9 +55,16 @@ outboxes and among the dead letters, and consumers of an earlier version read ev
    they are and must remain readable.
 3. Run ` + "`make generate`" + `: it writes the schema. If the change is not additive, it writes nothing and names what would break.
 
-**Change anything else.** Add the type in its next major version (` + "`order.paid.v2`" + `) beside the old one, and publish it in its place.
-A consumer that moves to it takes events of the old type as well, from queues and from replicas of an earlier version, with an upcaster: a function
-from the old payload to the new one (` + "`inbox.Upcast`" + `). When no consumer is left, remove the old type from the topology.
+**Change anything else.** Add the type in its next major version (` + "`order.paid.v2`" + `) beside the old one. A consumer that moves to it takes events
+of the old type as well, from queues and from replicas of an earlier version, with an upcaster: a function from the old payload to the new one
+(` + "`inbox.Upcast`" + `). A replica that knows only the old type cannot read the new one, so consumers come first (ADR 19); ` + "`session.revoked`" + ` is the example:
+
+1. A release whose consumers read both versions, and whose publisher publishes the old one unless a setting has it publish the new one
+   (` + "`USERS_SESSION_REVOKED_VERSION=2`" + `). An event is published in one version, never in both.
+2. The next release publishes the new one. Its consumers still read both, because old events are in queues and among the dead letters.
+3. When none is left, and no program outside reads it, remove the old type from the topology, with its upcaster.
+
+A program outside does the same: give its key both types in step 1, and have it read both.
 `
 
 func eventsDocument() ([]byte, error) {

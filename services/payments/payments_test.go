@@ -278,10 +278,16 @@ func TestReconciliationFindsMoneyInTheWrongPlace(t *testing.T) {
 	}, servicetest.Setting("PAYMENTS_PROVIDER_DELAYS", "false"))
 }
 
+// The users service of either version may have published the event.
 func TestARevokedSessionIsRefused(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
-		h.Consumes(t, events.SessionRevoked{SessionID: "session-u1", UserID: "u1", Until: events.Time{Time: h.Now().Add(time.Hour)}})
-		require.Equal(t, 401, h.As("u1", auth.User).Get(t, "/payments").Status)
+		until := events.Time{Time: h.Now().Add(time.Hour)}
+		h.Consumes(t, events.SessionRevoked{SessionID: "session-u1", UserID: "u1", Until: until},
+			events.SessionsRevoked{SessionIDs: []string{"session-u2", "session-u3"}, UserID: "u2", Until: until})
+		for _, id := range []string{"u1", "u2", "u3"} {
+			h.As(id, auth.User).Get(t, "/payments").Problem(t, 401, "session_revoked")
+		}
+		require.Equal(t, 200, h.As("u4", auth.User).Get(t, "/payments").Status)
 	})
 }
 

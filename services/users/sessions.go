@@ -2,6 +2,7 @@ package users
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"troupe/events"
@@ -282,12 +283,28 @@ func (s *service) endSessions(ctx context.Context, tx sqldb.Tx, accountID, excep
 // services as soon as they have consumed the event.
 func (s *service) revoke(ctx context.Context, tx sqldb.Tx, accountID string, sessions []string) error {
 	until := s.Now().Add(accessTTL + auth.Skew)
-	var revoked []event.Payload
 	for _, id := range sessions {
 		if err := s.Revocations.Revoke(ctx, tx, id, until); err != nil {
 			return err
 		}
-		revoked = append(revoked, events.SessionRevoked{SessionID: id, UserID: accountID, Until: events.Time{Time: until}})
 	}
-	return s.Outbox.Add(ctx, tx, revoked...)
+	return s.Outbox.Add(ctx, tx, s.revokedEvents(accountID, sessions, events.Time{Time: until})...)
+}
+
+// mostRevoked is how many sessions one event names, at most.
+const mostRevoked = 1000
+
+// revokedEvents returns the events that announce the end of sessions, in one version alone:
+// consumers read both, and an event in each would have its effect twice.
+func (s *service) revokedEvents(accountID string, sessions []string, until events.Time) (revoked []event.Payload) {
+	if s.RevokedVersion == 1 {
+		for _, id := range sessions {
+			revoked = append(revoked, events.SessionRevoked{SessionID: id, UserID: accountID, Until: until})
+		}
+		return revoked
+	}
+	for some := range slices.Chunk(sessions, mostRevoked) {
+		revoked = append(revoked, events.SessionsRevoked{SessionIDs: some, UserID: accountID, Until: until})
+	}
+	return revoked
 }

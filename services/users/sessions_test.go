@@ -142,6 +142,24 @@ func TestANewPasswordEndsTheOtherSessions(t *testing.T) {
 	})
 }
 
+func TestSessionsThatEndTogetherAreOneEventOfVersion2(t *testing.T) {
+	run(t, func(t *testing.T, h *servicetest.Harness) {
+		id := register(t, h, "ada@example.com")
+		signIn(t, h, "ada@example.com", goodPassword)
+		signIn(t, h, "ada@example.com", goodPassword)
+		kept := signIn(t, h, "ada@example.com", goodPassword)
+		withToken(h, kept.Access).Post(t, "/users/me/password",
+			map[string]any{"current_password": goodPassword, "new_password": "a better password still"}).Want(t, 200)
+
+		revoked := servicetest.Published[events.SessionsRevoked](t, h)
+		require.Len(t, revoked, 1)
+		require.Equal(t, id, revoked[0].UserID)
+		require.Len(t, revoked[0].SessionIDs, 2)
+		require.True(t, revoked[0].Until.Equal(h.Now().Add(10*time.Minute+auth.Skew)), "until the last access token has expired")
+		require.Empty(t, servicetest.Published[events.SessionRevoked](t, h), "an event is published in one version")
+	}, servicetest.Setting("USERS_SESSION_REVOKED_VERSION", "2"))
+}
+
 func TestARefreshTokenStolenBeforeANewPasswordIsWorthless(t *testing.T) {
 	run(t, func(t *testing.T, h *servicetest.Harness) {
 		register(t, h, "ada@example.com")

@@ -32,6 +32,10 @@ type settings struct {
 	// false if clients can reach this port without the gateway, because they could
 	// forge the header. Attempts are then limited by account only.
 	TrustForwardedFor bool `env:"USERS_TRUST_FORWARDED_FOR" formerly:"TRUST_FORWARDED_FOR" envDefault:"true"`
+	// Which version of session.revoked is published: 1, or 2, which names all sessions that
+	// end together. Set it to 2 when no replica of a version that cannot read it is left. The
+	// next release publishes 2.
+	RevokedVersion int `env:"USERS_SESSION_REVOKED_VERSION" envDefault:"1"`
 }
 
 // knownPasswords are published in files of this project.
@@ -46,6 +50,8 @@ func (s *service) readSettings() error {
 		return fmt.Errorf("USERS_PASSWORD_MIN_LENGTH is %d: set it to a number from 8 to 64", s.MinPassword)
 	case s.RegistrationsPerMinute < 0 || s.RegistrationsPerMinute > 1_000_000:
 		return fmt.Errorf("USERS_REGISTRATIONS_PER_MINUTE is %d: set it to a number from 0 to 1000000", s.RegistrationsPerMinute)
+	case s.RevokedVersion != 1 && s.RevokedVersion != 2:
+		return fmt.Errorf("USERS_SESSION_REVOKED_VERSION is %d: set it to 1 or 2", s.RevokedVersion)
 	case !validEmail(s.AdminEmail):
 		return fmt.Errorf("USERS_ADMIN_EMAIL is %q: it must look like name@example.com", s.AdminEmail)
 	case s.HashCost != "standard" && s.HashCost != "insecure":

@@ -177,6 +177,7 @@ func TestBadSettingsStopTheStart(t *testing.T) {
 	}{
 		"passwords too short":               {map[string]string{"USERS_PASSWORD_MIN_LENGTH": "7"}, "USERS_PASSWORD_MIN_LENGTH is 7"},
 		"registrations below 0":             {map[string]string{"USERS_REGISTRATIONS_PER_MINUTE": "-1"}, "USERS_REGISTRATIONS_PER_MINUTE is -1"},
+		"unknown version of an event":       {map[string]string{"USERS_SESSION_REVOKED_VERSION": "3"}, "USERS_SESSION_REVOKED_VERSION is 3"},
 		"no password file":                  {map[string]string{"USERS_ADMIN_PASSWORD_FILE": "/proc/none/x"}, "USERS_ADMIN_PASSWORD_FILE"},
 		"unknown cost":                      {map[string]string{"USERS_PASSWORD_HASH_COST": "free"}, "USERS_PASSWORD_HASH_COST"},
 		"idempotency keys kept for no time": {map[string]string{"IDEMPOTENCY_KEEP": "0s"}, "IDEMPOTENCY_KEEP"},

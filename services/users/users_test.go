@@ -276,6 +276,7 @@ func TestADeletedAccountIsErased(t *testing.T) {
 
 		require.Equal(t, []events.UserDeleted{{UserID: id, Version: 2}}, servicetest.Published[events.UserDeleted](t, h))
 		require.Len(t, servicetest.Published[events.SessionRevoked](t, h), 2)
+		require.Empty(t, servicetest.Published[events.SessionsRevoked](t, h), "which consumers of the version before cannot read")
 		for _, device := range []tokens{first, second} {
 			withToken(h, device.Access).Get(t, "/users/me").Problem(t, 401, "session_revoked")
 			tryRefresh(t, h, device.Refresh).Problem(t, 400, "invalid_grant")

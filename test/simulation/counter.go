@@ -46,7 +46,7 @@ var countedEvents = []event.Payload{events.OrderCreated{}, events.OrderPaid{}, e
 // topologyWithCounter returns the system's topology with the counting consumer in it.
 func topologyWithCounter() bus.Topology {
 	topology := bus.Topology(maps.Clone(events.Topology))
-	for _, payload := range append(slices.Clip(countedEvents), events.SessionRevoked{}) { // as every service with a database must
+	for _, payload := range append(slices.Clip(countedEvents), events.SessionRevoked{}, events.SessionsRevoked{}) { // as every service with a database must
 		topology[payload.EventType()] = append(slices.Clip(topology[payload.EventType()]), "counter")
 	}
 	requested := events.ProjectionRequested{}.EventType()
