@@ -59,7 +59,7 @@ var homes = map[string][]string{
 	"github.com/emersion/go-smtp":              {"services/notifications/internal/smtp"},                // only notifications sends mail
 	"github.com/emersion/go-msgauth":           {"services/notifications/internal/dkim"},
 	"github.com/wneessen/go-mail":              {"services/notifications/internal/smtp"},
-	"github.com/santhosh-tekuri/jsonschema/v6": {"patterns/eventfeed"},                                                                                            // what programs outside publish
+	"github.com/santhosh-tekuri/jsonschema/v6": {"patterns/event/schema"},                                                                                         // what programs outside publish
 	"go.yaml.in/yaml/v3":                       {"services/gateway/internal/config"},                                                                              // only the gateway reads a file
 	"github.com/HdrHistogram/hdrhistogram-go":  {"loadgen"},                                                                                                       // latencies of the load
 	"golang.org/x/sys/unix":                    {"bench"},                                                                                                         // binds processes to cores

@@ -49,7 +49,7 @@ func (c relayCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer closeBus()
-	r, err := relay.New(relay.Config{From: from, Table: c.Table, To: to, Source: c.Source, Types: c.Types, Log: log})
+	r, err := relay.New(relay.Config{From: from, Table: c.Table, To: to, Source: c.Source, Types: c.Types, Schema: schemaOf, Log: log})
 	if err != nil {
 		return err
 	}
@@ -59,6 +59,17 @@ func (c relayCommand) Run(ctx context.Context) error {
 	fmt.Printf("relaying %s from table %s; Ctrl-C stops it\n", strings.Join(slices.Sorted(slices.Values(c.Types)), ", "), c.Table)
 	r.Worker(relayPoll).Run(ctx, log)
 	return nil
+}
+
+// schemaOf returns the JSON Schema of a type of event, which every service that publishes
+// events has.
+func schemaOf(eventType string) ([]byte, error) {
+	for _, s := range services.All {
+		if s.Schema != nil {
+			return s.Schema(eventType)
+		}
+	}
+	return nil, fmt.Errorf("no service has the schema of %s", eventType)
 }
 
 // drain publishes all that can be published.

@@ -9,7 +9,8 @@
 //
 // A row that is no valid event is not published. The relay records the reason in its
 // column error, and leaves out later rows of the same key until someone has corrected it
-// and emptied the column, or has deleted the row.
+// and emptied the column, or has deleted the row. Rows of other keys are not held up. An event
+// is valid if its data match the JSON Schema of its type, as for one that comes by HTTP.
 package relay
 
 import (
@@ -28,7 +29,9 @@ import (
 
 	"troupe/patterns/bus"
 	"troupe/patterns/event"
+	"troupe/patterns/event/schema"
 	"troupe/patterns/worker"
+	"troupe/platform/fault"
 	"troupe/platform/sqldb"
 )
 
@@ -37,24 +40,30 @@ const (
 	batchSize = 200
 	// maxKey is the longest key.
 	maxKey = 255
+	// mostPlaces bounds the places in which data do not match that a refusal names.
+	mostPlaces = 5
 )
 
 // Config describes a relay.
 type Config struct {
-	From   sqldb.DB      // the database with the outbox table
-	Table  string        // its name
-	To     bus.Publisher // where the events go
-	Source string        // the name of the program, which becomes the source of its events
-	Types  []string      // the types that the program may publish
+	From   sqldb.DB                               // the database with the outbox table
+	Table  string                                 // its name
+	To     bus.Publisher                          // where the events go
+	Source string                                 // the name of the program, which becomes the source of its events
+	Types  []string                               // the types that the program may publish
+	Schema func(eventType string) ([]byte, error) // returns the JSON Schema of the data of a type
 	Log    *slog.Logger
 }
 
 // Relay publishes the rows of an outbox table.
-type Relay struct{ Config }
+type Relay struct {
+	Config
+	schemas schema.Schemas
+}
 
 var identifier = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
-// New returns a relay. It fails if the config is not valid.
+// New returns a relay. It fails if the config or a schema is not valid.
 func New(c Config) (*Relay, error) {
 	switch {
 	case !identifier.MatchString(c.Table):
@@ -64,7 +73,8 @@ func New(c Config) (*Relay, error) {
 	case len(c.Types) == 0:
 		return nil, errors.New("name the types of the events that may be published")
 	}
-	return &Relay{c}, nil
+	schemas, err := schema.Compile(c.Types, c.Schema)
+	return &Relay{c, schemas}, err
 }
 
 // Worker returns the worker that runs the relay.
@@ -162,6 +172,9 @@ func (r *Relay) message(row row) (bus.Message, error) {
 	if err := json.Unmarshal([]byte(row.data), &object); err != nil || object == nil {
 		return bus.Message{}, errors.New("data is no JSON object")
 	}
+	if err := r.schemas.Validate(row.eventType, []byte(row.data)); err != nil {
+		return bus.Message{}, withPlaces(err)
+	}
 	at, err := parseTime(row.when)
 	if err != nil {
 		return bus.Message{}, err
@@ -174,6 +187,20 @@ func (r *Relay) message(row row) (bus.Message, error) {
 		err = fmt.Errorf("the event has %d bytes: at most %d are allowed", len(body), event.MaxSize)
 	}
 	return bus.Message{ID: id.String(), Type: row.eventType, Body: body}, err
+}
+
+// withPlaces returns the error of a row whose data do not match, with the first places: the
+// column error is read by people.
+func withPlaces(err error) error {
+	refusal, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	text := refusal.Message
+	for _, field := range refusal.Fields[:min(len(refusal.Fields), mostPlaces)] {
+		text += "; " + strings.TrimPrefix(field.Location, "body.") + ": " + field.Message
+	}
+	return errors.New(text)
 }
 
 // sortable returns the id of an event whose row has the id: a UUIDv7, the same each time.

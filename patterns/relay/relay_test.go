@@ -78,10 +78,15 @@ func write(t *testing.T, db sqldb.DB, position int, eventType, key, data string)
 	require.NoError(t, err)
 }
 
+// numbered returns a schema whose data may have a number.
+func numbered(string) ([]byte, error) {
+	return []byte(`{"type": "object", "properties": {"n": {"type": "integer"}, "lines": {"type": "array", "items": {"type": "string"}}}}`), nil
+}
+
 func start(t *testing.T, db sqldb.DB, to bus.Publisher) *relay.Relay {
 	t.Helper()
 	r, err := relay.New(relay.Config{
-		From: db, To: to, Table: "troupe_outbox", Source: "monolith", Types: []string{"order.paid.v1"},
+		From: db, To: to, Table: "troupe_outbox", Source: "monolith", Types: []string{"order.paid.v1"}, Schema: numbered,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	require.NoError(t, err)
@@ -252,6 +257,30 @@ func TestARowThatIsNoEventIsRefusedAndHoldsUpItsKeyAlone(t *testing.T) {
 		require.NoError(t, err)
 		drain(t, r)
 		require.Equal(t, []string{`o2 {"n":3}`, `o1 {"n":1}`, `o1 {"n":2}`}, q.seen())
+	})
+}
+
+// What every consumer would park as a dead letter is not published.
+func TestDataThatDoNotMatchTheSchemaAreRefusedUntilTheRowIsCorrected(t *testing.T) {
+	each(t, func(t *testing.T, db sqldb.DB) {
+		write(t, db, 1, "order.paid.v1", "o1", `{"n":"one","lines":[1]}`)
+		write(t, db, 2, "order.paid.v1", "o1", `{"n":2}`)
+		write(t, db, 3, "order.paid.v1", "o2", `{"n":3}`)
+		q := &queue{}
+		r := start(t, db, q)
+		drain(t, r)
+		require.Equal(t, []string{`o2 {"n":3}`}, q.seen())
+		var reason string
+		require.NoError(t, db.QueryRow(t.Context(), "SELECT error FROM troupe_outbox WHERE position = 1").Scan(&reason))
+		require.Contains(t, reason, "the data do not match the schema of order.paid.v1")
+		require.Contains(t, reason, "data.n: ")
+		require.Contains(t, reason, "data.lines.0: ")
+
+		_, err := db.Exec(t.Context(), "UPDATE troupe_outbox SET data = '{\"n\":1}', error = '' WHERE position = 1")
+		require.NoError(t, err)
+		drain(t, r)
+		require.Equal(t, []string{`o2 {"n":3}`, `o1 {"n":1}`, `o1 {"n":2}`}, q.seen())
+		require.Zero(t, left(t, db))
 	})
 }
 
