@@ -30,12 +30,20 @@ func consumers() []string {
 	return names
 }
 
+// consumersOf returns the services that consume a type of event, or any if it is empty.
+func consumersOf(eventType string) []string {
+	if eventType == "" {
+		return consumers()
+	}
+	return slices.Sorted(slices.Values(topology()[eventType]))
+}
+
 type deadLettersCommand struct {
 	List    listDeadLetters    `cmd:"" default:"withargs" help:"List the events that a service could not handle."`
 	Groups  listDeadGroups     `cmd:"" help:"List the events that services could not handle, by cause."`
 	Show    showDeadLetter     `cmd:"" help:"Show one event with its error and its body."`
-	Replay  replayDeadLetters  `cmd:"" help:"Let services handle events again: one, a group, or all."`
-	Discard discardDeadLetters `cmd:"" help:"Discard events for good: one, a group, or all."`
+	Replay  replayDeadLetters  `cmd:"" help:"Let services handle events again: one, a group, a type, or all."`
+	Discard discardDeadLetters `cmd:"" help:"Discard events for good: one, a group, a type, or all."`
 }
 
 type deadLetterFlags struct {

@@ -18,6 +18,7 @@ import (
 type listDeadGroups struct {
 	deadLetterFlags
 	listing
+	Type string `placeholder:"TYPE" help:"Only groups of this type of event, such as order.paid.v1."`
 }
 
 // deadGroup is dead letters of one service with one cause.
@@ -45,8 +46,10 @@ func (c listDeadGroups) Run(ctx context.Context) error {
 			return err
 		}
 		for _, g := range list.Items {
-			g.ID, g.Service = service+"."+g.ID, service
-			all = append(all, g)
+			if c.Type == "" || g.Type == c.Type {
+				g.ID, g.Service = service+"."+g.ID, service
+				all = append(all, g)
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b deadGroup) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.ID, b.ID)) })
@@ -63,6 +66,7 @@ type selectionFlags struct {
 	Service string `arg:"" optional:"" help:"The service that could not handle it, before the event."`
 	Event   string `arg:"" optional:"" help:"The event's id."`
 	Group   string `xor:"which" placeholder:"GROUP" help:"All events of a group, as 'troupe dead-letters groups' names it."`
+	Type    string `xor:"which" placeholder:"TYPE" help:"All dead letters of a type of event, such as order.paid.v1, of the service, or of all services if none is given."`
 	All     bool   `xor:"which" help:"All dead letters of the service, or of all services if none is given."`
 	DryRun  bool   `help:"Only count them."`
 	JSON    bool   `help:"Print JSON, for programs."`
@@ -77,7 +81,7 @@ type changedAt struct {
 	Next    string `json:"next,omitempty"`
 }
 
-var errWhich = errors.New("say which dead letters are meant: SERVICE EVENT, --group GROUP or --all; 'troupe dead-letters groups' lists the groups")
+var errWhich = errors.New("say which dead letters are meant: SERVICE EVENT, --group GROUP, --type TYPE or --all; 'troupe dead-letters groups' lists the groups")
 
 // resolve returns the services that are asked, and what they are asked.
 func (f selectionFlags) resolve() (asked []string, body map[string]any, err error) {
@@ -88,17 +92,22 @@ func (f selectionFlags) resolve() (asked []string, body map[string]any, err erro
 	case f.Group != "":
 		body["group"] = group
 		return []string{service}, body, nil
-	case f.Event != "" && !f.All:
+	case f.Event != "" && !f.All && f.Type == "":
 		body["ids"] = []string{f.Event}
 		return []string{f.Service}, body, nil
-	case f.All && f.Event == "" && f.Service != "":
-		asked = []string{f.Service}
-	case f.All && f.Event == "":
-		asked = consumers()
-	default:
+	case f.Event != "" || !f.All && f.Type == "":
 		return nil, nil, errWhich
+	case f.Type != "":
+		body["type"] = f.Type
+	default:
+		body["all"] = true
 	}
-	body["all"] = true
+	if f.Service != "" {
+		return []string{f.Service}, body, nil
+	}
+	if asked = consumersOf(f.Type); len(asked) == 0 {
+		return nil, nil, fmt.Errorf("--type %s: no service consumes this type; docs/EVENTS.md lists those that exist", f.Type)
+	}
 	return asked, body, nil
 }
 
@@ -165,7 +174,7 @@ type replayDeadLetters struct{ selectionFlags }
 
 // Run lets services handle events again.
 func (c replayDeadLetters) Run(ctx context.Context) error {
-	if c.Event != "" && !c.DryRun && !c.JSON && c.Group == "" && !c.All {
+	if c.Event != "" && !c.DryRun && !c.JSON && c.Group == "" && c.Type == "" && !c.All {
 		return c.replayOne(ctx)
 	}
 	return c.change(ctx, "replay", nil)
