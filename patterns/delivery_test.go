@@ -89,13 +89,8 @@ func (s *system) start(operations int) *process {
 	warehouse := p.inbox("warehouse", p.warehouse, inbox.Handle(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[orderPlaced]) error {
 		return errors.Join(record(ctx, tx, r.Payload.Order, "packed"), warehouseOutbox.Add(ctx, tx, orderPacked(r.Payload)))
 	}))
-	shop := p.inbox("shop", p.shop, inbox.HandleBatch(func(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[orderPacked]) error {
-		for _, r := range rs {
-			if err := record(ctx, tx, r.Payload.Order, "shipped"); err != nil {
-				return err
-			}
-		}
-		return nil
+	shop := p.inbox("shop", p.shop, inbox.Handle(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[orderPacked]) error {
+		return record(ctx, tx, r.Payload.Order, "shipped")
 	}))
 	p.steps = []func(context.Context) (int, error){
 		p.shopOutbox.Step, warehouseOutbox.Step, warehouse.Step, shop.Step,

@@ -32,7 +32,7 @@
 // A consumer that has moved to the next major version of a type takes events of the
 // earlier one as well, with Upcast:
 //
-//	sent := inbox.HandleBatch(s.orderSent) // order.sent.v2
+//	sent := inbox.Handle(s.orderSent) // order.sent.v2
 //	return []inbox.Handler{sent, inbox.Upcast(sent, upcastOrderSent)}
 //
 // The topology lists the consumer at both types, so both are delivered to it. First the
@@ -93,9 +93,8 @@
 //
 // # Rules for handlers
 //
-// Handle takes one event at a time, HandleBatch all events of a type in a batch, and
-// HandleTogether all events of several types, so that it can lock the rows that they
-// change in one order.
+// Handle takes one event at a time, and HandleTogether all events of one or several types in
+// a batch, so that it can lock the rows that they change in one order.
 //
 // A handler must do all its work with the given transaction, and it publishes by
 // adding to the outbox in that transaction. It must not call other services, send

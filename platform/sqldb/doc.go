@@ -94,7 +94,6 @@
 // # Errors
 //
 //   - [ErrNoRows]: QueryRow found nothing; the transaction goes on
-//   - [IsDuplicate] holds: a primary key or unique index is violated
 //   - fault.Invalid, code bad_text: an argument is text that cannot be stored
 //   - fault.Unavailable, codes storage_full, storage_read_only and storage_failed: the
 //     disk is full or fails, or the database takes no writes. Reading still works.

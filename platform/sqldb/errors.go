@@ -11,10 +11,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5/pgconn"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"troupe/platform/fault"
 )
 
@@ -32,15 +28,6 @@ var (
 	}
 	errBadText = fault.New(fault.Invalid, "bad_text", "text must be valid UTF-8 without null characters")
 )
-
-// IsDuplicate reports whether err is a violation of a primary key or a unique index.
-func IsDuplicate(err error) bool {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return e.Code == pgUniqueViolation
-	}
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY || e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE)
-}
 
 // withStatement adds the beginning of the statement to its error, and makes it a fault if
 // the database can store nothing now. It leaves a fault and the error of a context as

@@ -47,14 +47,10 @@ func Example() {
 		return tx.Run(ctx, &b)
 	})
 	check(err)
-
-	_, err = db.Exec(ctx, "INSERT INTO stock (sku, available) VALUES ($1, $2)", "tea", 5)
-	fmt.Println("duplicate:", sqldb.IsDuplicate(err))
 	// Output:
 	// cup 10
 	// tea 1
 	// committed
-	// duplicate: true
 }
 
 // migrations are files in goose's format; a service embeds its own with embed.FS.

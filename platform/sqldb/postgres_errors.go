@@ -18,7 +18,6 @@ import (
 const (
 	pgProtocol           = "08P01"
 	pgBadText            = "22021"
-	pgUniqueViolation    = "23505"
 	pgReadOnly           = "25006"
 	pgIdleTransaction    = "25P03"
 	pgNotAuthorized      = "28000"

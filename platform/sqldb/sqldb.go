@@ -57,8 +57,7 @@ type Tx interface {
 	ForShare() string
 }
 
-// DB is one service's database. IsDuplicate recognizes the error for a duplicate
-// key; serialization failures and deadlocks are retried inside Tx.
+// DB is one service's database. Serialization failures and deadlocks are retried inside Tx.
 type DB interface {
 	Querier
 	// Tx runs fn in a transaction. If fn returns nil the transaction is committed
