@@ -9,8 +9,8 @@ import (
 
 const deleteBatch = 500
 
-// deleteOld deletes mails in the built-in mailbox, copies of orders and notices of digests
-// that are older than the retention, and push subscriptions that have ended, a batch at a
+// deleteOld deletes mails in the built-in mailbox, copies of orders, notices of digests
+// and events without a notice that are older than the retention, and push subscriptions that have ended, a batch at a
 // time. It returns how many it deleted. It
 // also wakes deliveries that a wrong clock has put off.
 func (s *service) deleteOld(ctx context.Context) (deleted int, err error) {
@@ -29,8 +29,12 @@ func (s *service) deleteOld(ctx context.Context) (deleted int, err error) {
 		if err != nil {
 			return err
 		}
+		silent, err := store.DeleteSilentEvents(ctx, tx, before, deleteBatch)
+		if err != nil {
+			return err
+		}
 		ended, err := store.DeleteEndedPushSubscriptions(ctx, tx, deleteBatch)
-		deleted += released + ended
+		deleted += released + silent + ended
 		return err
 	})
 	return deleted, err

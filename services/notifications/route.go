@@ -21,6 +21,9 @@ type outgoing struct {
 	held       []store.HeldNotice
 }
 
+// notices returns how many rows show which events were handled.
+func (o *outgoing) notices() int { return len(o.entries) + len(o.deliveries) + len(o.held) }
+
 // leaveOut removes what is about the events that are not among added, of those that have
 // an entry.
 func (o *outgoing) leaveOut(added map[string]bool) {
@@ -55,14 +58,22 @@ func (s *service) notify(ctx context.Context, tx sqldb.Tx, ns []notification) ([
 	}
 	var out outgoing
 	var fresh []event.Envelope
+	var silent []string
 	for _, n := range ns {
 		if handled[n.event.ID] {
 			continue
 		}
 		fresh = append(fresh, n.event)
+		before := out.notices()
 		if m := audience[n.userID]; !m.Deleted {
 			s.route(&out, n, *m, s.Now())
 		}
+		if out.notices() == before {
+			silent = append(silent, n.event.ID)
+		}
+	}
+	if err := store.AddSilentEvents(ctx, tx, silent, s.Now()); err != nil {
+		return nil, err
 	}
 	return fresh, s.add(ctx, tx, out)
 }

@@ -67,6 +67,30 @@ func TestEventsThatAreDeliveredAgainChangeNothing(t *testing.T) {
 	}, servicetest.Twice())
 }
 
+// A customer who wants a kind of notice from now on gets none about what was handled before.
+func TestAnEventWithoutANoticeStaysWithoutOneWhenItIsDeliveredAgain(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.Consumes(t, adaRegistered)
+		subscribe(t, h, "http://127.0.0.1:9/", "order.shipped.v1")
+		chooses(t, h, ada, object{"categories": object{"shipping": choice(false, false, false, "off")}})
+		h.Consumes(t, shipped)
+		rows := func(table string) int { return countRows(t, h.DB, "SELECT COUNT(*) FROM "+table) }
+		require.Zero(t, rows("notices"))
+		require.Equal(t, 1, rows("silent_events"))
+		require.Equal(t, 1, rows("webhook_deliveries"))
+
+		chooses(t, h, ada, object{"categories": object{"shipping": choice(true, true, true, "off")}})
+		h.Redelivers(t)
+		require.Zero(t, rows("notices"))
+		require.Equal(t, 1, rows("webhook_deliveries"), "webhooks get it once")
+		require.Len(t, mails(t, h, "ada@example.test"), 1, "the registration")
+
+		h.Advance(400 * 24 * time.Hour)
+		h.Settle(t)
+		require.Zero(t, rows("silent_events"))
+	})
+}
+
 // Two replicas get the same events at the same moment.
 func TestReplicasThatGetTheSameEventsNotifyOnce(t *testing.T) {
 	t.Parallel()

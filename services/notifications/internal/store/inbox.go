@@ -45,17 +45,40 @@ func AddInboxEntries(ctx context.Context, tx sqldb.Tx, entries []InboxEntry) (ma
 }
 
 // HandledEvents returns those of the events that have led to an entry, a delivery, or a
-// notice that is held back.
+// notice that is held back, or on purpose to none of them.
 func HandledEvents(ctx context.Context, q sqldb.Querier, ids []string) (map[string]bool, error) {
 	handled := map[string]bool{}
 	b := &sqldb.Batch{}
-	for _, table := range []string{"notices", "deliveries", "held_notices"} {
+	for _, table := range []string{"notices", "deliveries", "held_notices", "silent_events"} {
 		b.QueryIn("SELECT event_id FROM "+table+" WHERE event_id", nil, distinct(ids), "", addID(handled))
 	}
 	if err := q.Run(ctx, b); err != nil {
 		return nil, fmt.Errorf("look %d events up: %w", len(ids), err)
 	}
 	return handled, nil
+}
+
+// AddSilentEvents records events that led to no notice.
+func AddSilentEvents(ctx context.Context, tx sqldb.Tx, ids []string, now time.Time) error {
+	rows := make([][]any, len(ids))
+	for i, id := range ids {
+		rows[i] = []any{id, sqldb.Micros(now)}
+	}
+	err := sqldb.InsertRows(ctx, tx, "INSERT INTO silent_events (event_id, handled_at)", rows, "ON CONFLICT DO NOTHING", nil)
+	if err != nil {
+		return fmt.Errorf("record %d events without a notice: %w", len(ids), err)
+	}
+	return nil
+}
+
+// DeleteSilentEvents deletes what was recorded before a time.
+func DeleteSilentEvents(ctx context.Context, tx sqldb.Tx, before time.Time, limit int) (int, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM silent_events WHERE event_id IN (
+		SELECT event_id FROM silent_events WHERE handled_at < $1 ORDER BY handled_at LIMIT $2)`, sqldb.Micros(before), limit)
+	if err != nil {
+		return 0, fmt.Errorf("delete events without a notice: %w", err)
+	}
+	return int(n), nil
 }
 
 const selectEntry = "SELECT event_id, user_id, position, " + noticeColumns + ", created_at, read_at FROM notices"
