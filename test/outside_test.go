@@ -88,14 +88,68 @@ func TestProgramsOutsideInPythonPublishAndConsume(t *testing.T) {
 					"price": {"amount": 1299, "currency": "EUR"}, "active": true, "version": 1}}`, "")
 			}
 			require.Equal(t, []string{"outside-e1", "outside-e2"}, skusUntil(t, lines, "outside-e2"))
-			stop()
-			publishFromPython(t, s, erp, `{"id": "e3", "type": "product.changed.v1", "data": {"sku": "outside-e3", "name": "Lamp",
-				"price": {"amount": 1299, "currency": "EUR"}, "active": true, "version": 1}}`, "")
+			for _, id := range []string{"e3", "e4"} {
+				publishFromPython(t, s, erp, `{"id": "`+id+`", "type": "product.changed.v1", "data": {"sku": "outside-`+id+`", "name": "Lamp",
+					"price": {"amount": 1299, "currency": "EUR"}, "active": true, "version": 1}}`, "")
+				if id == "e3" { // it comes in a page of its own, so the cursor after e2 is stored
+					require.Equal(t, []string{"outside-e3"}, skusUntil(t, lines, "outside-e3"))
+					stop()
+				}
+			}
 			lines, _ = consumer(t, s, "inventory", reads, cursor)
-			skus := skusUntil(t, lines, "outside-e3")
-			require.Contains(t, [][]string{{"outside-e3"}, {"outside-e2", "outside-e3"}}, skus, "it continues where it was")
-			publishFromPython(t, s, erp, `{"id": "e4", "type": "product.changed.v1", "data": {"sku": 7}}`, "body.data.sku")
+			skus := skusUntil(t, lines, "outside-e4")
+			require.Contains(t, [][]string{{"outside-e4"}, {"outside-e3", "outside-e4"}}, skus, "it continues where it was")
+			publishFromPython(t, s, erp, `{"id": "e5", "type": "product.changed.v1", "data": {"sku": 7}}`, "body.data.sku")
 		})
+	}
+}
+
+// A stream of lines needs no more than curl and a line reader, and continues where it was.
+func TestAProgramOutsideReadsLinesOfJSON(t *testing.T) {
+	t.Parallel()
+	s := startSystem(t, cluster.Config{Kind: cluster.InTest, Settings: []string{"EVENTS_PUBLIC=true"}})
+	key := s.connectClient(t, "inventory", "reader", []string{"product.changed.v1"}, nil)
+	var first, second struct {
+		ID, Event string
+		Data      struct {
+			Type string
+			Data struct{ SKU string }
+		}
+	}
+	lines := readLines(t, s, key, "0")
+	lines(&first)
+	lines(&second)
+	require.Equal(t, "event", first.Event)
+	require.Equal(t, "product.changed.v1", first.Data.Type)
+	require.NotEmpty(t, first.Data.Data.SKU)
+	again := second
+	readLines(t, s, key, first.ID)(&again)
+	require.Equal(t, second, again)
+}
+
+// readLines opens the stream of inventory's events after a cursor, and returns what reads its
+// next line.
+func readLines(t *testing.T, s *system, key, after string) (next func(line any)) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL("gateway")+"/events/inventory/stream?after="+after, nil)
+	require.NoError(t, err)
+	request.Header.Set("X-API-Key", key)
+	request.Header.Set("Accept", "application/x-ndjson")
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = response.Body.Close() }) // it is interrupted
+	require.Equal(t, 200, response.StatusCode)
+	require.Equal(t, "application/x-ndjson", response.Header.Get("Content-Type"))
+	lines := bufio.NewScanner(response.Body)
+	return func(line any) {
+		for lines.Scan() {
+			if len(lines.Bytes()) > 0 {
+				require.NoError(t, json.Unmarshal(lines.Bytes(), line))
+				return
+			}
+		}
+		require.NoError(t, lines.Err())
+		require.Fail(t, "the stream has ended")
 	}
 }
 

@@ -63,7 +63,7 @@ func (f *Feed) Create(ctx context.Context, tx sqldb.Tx, c Client) (Client, strin
 	if n >= mostClients {
 		return c, "", errMostExist
 	}
-	key := keyPrefix + rand.Text()
+	key := newKey()
 	c.ID, c.CreatedAt = f.config.NewID(), f.config.Now()
 	inserted, err := tx.Exec(ctx, `INSERT INTO event_clients (id, name, key_hash, reads, publishes, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
@@ -82,13 +82,30 @@ func (f *Feed) Clients(ctx context.Context) ([]Client, error) {
 	return sqldb.All(ctx, f.config.DB, scanClient, "SELECT id, name, reads, publishes, created_at FROM event_clients ORDER BY name")
 }
 
+func newKey() string { return keyPrefix + rand.Text() }
+
+// Rotate gives a client another key, which it returns. The one before is no longer valid.
+func (f *Feed) Rotate(ctx context.Context, tx sqldb.Tx, id string) (Client, string, error) {
+	key := newKey()
+	c, err := scanClient(tx.QueryRow(ctx,
+		"UPDATE event_clients SET key_hash = $1 WHERE id = $2 RETURNING id, name, reads, publishes, created_at", hashOf(key), id))
+	if errors.Is(err, sqldb.ErrNoRows) {
+		return Client{}, "", f.missing(id)
+	}
+	return c, key, err
+}
+
 // Delete revokes the key of a client.
 func (f *Feed) Delete(ctx context.Context, tx sqldb.Tx, id string) error {
 	n, err := tx.Exec(ctx, "DELETE FROM event_clients WHERE id = $1", id)
 	if err == nil && n == 0 {
-		return fault.Missing("client", id, "GET /events/"+f.config.Service+"/clients lists all")
+		return f.missing(id)
 	}
 	return err
+}
+
+func (f *Feed) missing(id string) error {
+	return fault.Missing("client", id, "GET /events/"+f.config.Service+"/clients lists all")
 }
 
 // Authenticate returns the client with a key.

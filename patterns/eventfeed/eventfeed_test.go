@@ -150,6 +150,27 @@ func TestNoMoreEventsAreKeptThanAllowed(t *testing.T) {
 	}, outbox.Migrations)
 }
 
+// The largest event has 1 MiB: 200 of them would be 200 MiB for each reader.
+func TestAReadIsBoundedByBytes(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		o, f := replica(t, db, time.Now, 100)
+		for i := range 9 {
+			add(t, o, db, fmt.Sprint(i)+strings.Repeat("x", 200_000))
+			_, err := o.Step(t.Context())
+			require.NoError(t, err)
+		}
+		var sizes []int
+		for page := (eventfeed.Page{More: true}); page.More; {
+			var err error
+			page, err = f.Read(t.Context(), reader, page.Next, 100)
+			require.NoError(t, err)
+			sizes = append(sizes, len(page.Events))
+		}
+		require.Equal(t, []int{3, 3, 3, 0}, sizes, "each ends with the event that reaches 1 MiB")
+	}, outbox.Migrations)
+}
+
 // What is published again for one service that has lost it is no news for programs outside.
 func TestAnEventForOneServiceAloneIsNotInTheFeed(t *testing.T) {
 	t.Parallel()

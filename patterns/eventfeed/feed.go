@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"troupe/patterns/event/schema"
 	"troupe/patterns/feed"
 	"troupe/patterns/outbox"
 	"troupe/patterns/worker"
@@ -16,7 +17,10 @@ import (
 const (
 	// scanned is how many events a read looks at; those that the client may not read are
 	// passed over.
-	scanned     = 200
+	scanned = 200
+	// readBytes bounds the bytes that a read takes from the log: an event that begins before
+	// this many is taken as well.
+	readBytes   = 1 << 20
 	pruneBatch  = 5000
 	mostReaders = 500
 	perClient   = 5
@@ -41,7 +45,7 @@ type Config struct {
 type Feed struct {
 	config  Config
 	waiting *feed.Feed
-	schemas schemas
+	schemas schema.Schemas
 }
 
 // New returns a feed. It fails if a schema is invalid.
@@ -49,7 +53,7 @@ func New(c Config) (*Feed, error) {
 	f := &Feed{config: c}
 	f.waiting = feed.New(feed.Config{Most: mostReaders, PerUser: perClient, Positions: f.positions})
 	var err error
-	f.schemas, err = compile(c.Types, c.Schema)
+	f.schemas, err = schema.Compile(c.Types, c.Schema)
 	return f, err
 }
 
@@ -81,17 +85,28 @@ type Page struct {
 	More   bool  // whether more was there to look at
 }
 
-// Read returns up to limit events that the client may read, after a position.
+// selectNext returns the events after a position of which those before them have fewer bytes
+// than the bound. It sums sizes, and reads the bodies of what it returns alone.
+const selectNext = `SELECT l.position, l.type, l.body FROM event_log l JOIN (
+		SELECT position, sum(size) OVER (ORDER BY position) - size AS earlier FROM (
+			SELECT position, octet_length(body) AS size FROM event_log WHERE position > $1 ORDER BY position LIMIT $2) AS sized) AS summed
+	ON summed.position = l.position WHERE summed.earlier < $3 ORDER BY l.position`
+
+// Read returns up to limit events that the client may read, after a position. It holds about
+// 1 MiB of events, or a single one that is larger.
 func (f *Feed) Read(ctx context.Context, c Client, after int64, limit int) (Page, error) {
-	all, err := sqldb.All(ctx, f.config.DB, scanLogged,
-		"SELECT position, type, body FROM event_log WHERE position > $1 ORDER BY position LIMIT $2", after, scanned)
+	all, err := sqldb.All(ctx, f.config.DB, scanLogged, selectNext, after, scanned, readBytes)
 	if err != nil {
 		return Page{}, fmt.Errorf("read the log of events: %w", err)
 	}
 	if err := f.CheckPosition(ctx, after); err != nil {
 		return Page{}, err
 	}
-	page := Page{Next: after, More: len(all) == scanned}
+	page, bytes := Page{Next: after}, 0
+	for _, e := range all {
+		bytes += len(e.Body)
+	}
+	page.More = len(all) == scanned || bytes >= readBytes
 	for _, e := range all {
 		if len(page.Events) == limit {
 			page.More = true

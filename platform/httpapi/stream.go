@@ -17,11 +17,15 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"troupe/platform/ascii"
 	"troupe/platform/fault"
 )
 
-// eventStream is the media type of server-sent events.
-const eventStream = "text/event-stream"
+// The media types of streams: server-sent events, and a JSON object on each line.
+const (
+	eventStream = "text/event-stream"
+	jsonLines   = "application/x-ndjson"
+)
 
 // StreamTimes are the times of live streams. A zero field means its default.
 type StreamTimes struct {
@@ -64,7 +68,9 @@ type streamResponse struct {
 }
 
 // Stream adds a GET operation that answers with server-sent events (the media type
-// text/event-stream), each of which is sent at once. open returns their source and what
+// text/event-stream), each of which is sent at once. A client that accepts
+// application/x-ndjson, and not server-sent events before it, gets the same as lines of JSON.
+// open returns their source and what
 // to do when the stream has ended; without a source the answer is 204, which makes
 // browsers stop connecting again. events describes the data of each event by its name.
 //
@@ -96,21 +102,36 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, source Source)
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	w.Header().Set("Content-Type", eventStream)
+	mediaType := streamType(r.Header)
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Add("Vary", "Accept")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx in front of the gateway must not collect events
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return
 	}
-	s := &stream{api: a, w: w, control: http.NewResponseController(w), request: r, times: a.config.Stream.withDefaults()}
+	s := &stream{api: a, w: w, control: http.NewResponseController(w), request: r, times: a.config.Stream.withDefaults(), lines: mediaType == jsonLines}
 	err := s.run(source)
 	if err != nil && r.Context().Err() == nil {
 		a.config.Log.WarnContext(r.Context(), "a live stream has ended early; its client connects again", "path", truncate(r.URL.Path), "error", err)
 	}
 }
 
-// describeEvents describes a response of server-sent events, and the 204 of a stream that
-// has ended for good.
+// streamType returns the media type that the client accepts first, of those that a stream has.
+func streamType(h http.Header) string {
+	for accepted := range strings.SplitSeq(strings.Join(h.Values("Accept"), ","), ",") {
+		switch name, _, _ := strings.Cut(accepted, ";"); ascii.Lower(strings.TrimSpace(name)) {
+		case eventStream:
+			return eventStream
+		case jsonLines:
+			return jsonLines
+		}
+	}
+	return eventStream
+}
+
+// describeEvents describes a response of server-sent events or lines of JSON, and the 204 of
+// a stream that has ended for good.
 func describeEvents(op *huma.Operation, schemas huma.Registry, events map[string]any) {
 	var kinds []any
 	for _, name := range slices.Sorted(maps.Keys(events)) {
@@ -124,11 +145,13 @@ func describeEvents(op *huma.Operation, schemas huma.Registry, events map[string
 			Required: []string{"event", "data"},
 		})
 	}
+	sequence := &huma.MediaType{Schema: &huma.Schema{
+		Type: huma.TypeArray, Items: &huma.Schema{Extensions: map[string]any{"oneOf": kinds}},
+	}}
 	op.Responses["200"] = &huma.Response{
-		Description: "Server-sent events, each as it happens. Lines that begin with a colon only keep the connection open.",
-		Content: map[string]*huma.MediaType{eventStream: {Schema: &huma.Schema{
-			Type: huma.TypeArray, Items: &huma.Schema{Extensions: map[string]any{"oneOf": kinds}},
-		}}},
+		Description: "Server-sent events, each as it happens; lines that begin with a colon only keep the connection open. " +
+			"With Accept: application/x-ndjson the same as JSON objects, one on each line; empty lines only keep the connection open.",
+		Content: map[string]*huma.MediaType{eventStream: sequence, jsonLines: sequence},
 	}
 	op.Responses["204"] = &huma.Response{Description: "Nothing will follow: do not connect again."}
 }
@@ -140,12 +163,13 @@ type stream struct {
 	control *http.ResponseController
 	request *http.Request
 	times   StreamTimes
+	lines   bool      // it is sent as lines of JSON
 	sent    time.Time // when something was sent last
 }
 
 // run sends events until the source, the client or the session ends.
 func (s *stream) run(source Source) error {
-	if s.send("retry: "+strconv.FormatInt(s.times.Retry.Milliseconds(), 10)+"\n\n") != nil {
+	if s.send(s.beginning()) != nil {
 		return nil // the client has gone
 	}
 	for {
@@ -165,6 +189,15 @@ func (s *stream) run(source Source) error {
 			return nil // a client that has gone, or does not read, continues with another connection
 		}
 	}
+}
+
+// beginning returns what is sent first, so that the client has the headers: when to connect
+// again, for which lines of JSON have no place.
+func (s *stream) beginning() string {
+	if s.lines {
+		return "\n"
+	}
+	return "retry: " + strconv.FormatInt(s.times.Retry.Milliseconds(), 10) + "\n\n"
 }
 
 // Ended is the data of the event end.
@@ -187,11 +220,16 @@ func (s *stream) stillAuthorized() *fault.Error {
 	return refusal
 }
 
-// sendAll sends events, or a comment if there is none and the last was long ago.
+// sendAll sends events, or what a client passes over if there is none and the last was long
+// ago.
 func (s *stream) sendAll(events []Event) error {
+	write, comment := Event.write, ":\n\n"
+	if s.lines {
+		write, comment = Event.writeLine, "\n"
+	}
 	var b strings.Builder
 	for _, e := range events {
-		if err := e.write(&b); err != nil {
+		if err := write(e, &b); err != nil {
 			return err
 		}
 	}
@@ -199,7 +237,7 @@ func (s *stream) sendAll(events []Event) error {
 		if time.Since(s.sent) < s.times.Heartbeat {
 			return nil
 		}
-		b.WriteString(":\n\n")
+		b.WriteString(comment)
 	}
 	return s.send(b.String())
 }
@@ -233,4 +271,16 @@ func (e Event) write(b *strings.Builder) error {
 	b.Write(data)
 	b.WriteString("\n\n")
 	return nil
+}
+
+// writeLine writes the event as a line of JSON.
+func (e Event) writeLine(b *strings.Builder) error {
+	line, err := json.Marshal(struct {
+		ID   string `json:"id,omitempty"`
+		Name string `json:"event,omitempty"`
+		Data any    `json:"data"`
+	}(e))
+	b.Write(line)
+	b.WriteByte('\n')
+	return err
 }

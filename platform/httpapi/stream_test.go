@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,34 @@ func TestEventsArriveAsTheyHappen(t *testing.T) {
 	close(k.events)
 	stream.Ends(t)
 	<-k.ended
+}
+
+func TestAStreamIsLinesOfJSONForAClientThatAcceptsThem(t *testing.T) {
+	t.Parallel()
+	k := newTicker()
+	url, token := serveTicks(t, k, func(c *httpapi.Config) { c.Stream.Heartbeat = time.Millisecond })
+	for n := range 2 {
+		k.events <- httpapi.Event{ID: strconv.Itoa(n + 7), Name: "tick", Data: tick{n}}
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"?after=6", nil)
+	require.NoError(t, err)
+	request.Header.Set("Accept", "application/x-ndjson, text/event-stream;q=0.5")
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, "application/x-ndjson", response.Header.Get("Content-Type"))
+	close(k.events)
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if line != "\n" { // which only keeps the connection open
+			lines = append(lines, line)
+		}
+	}
+	require.Equal(t, []string{`{"id":"7","event":"tick","data":{"n":0}}` + "\n", `{"id":"8","event":"tick","data":{"n":1}}` + "\n"}, lines)
+	require.Equal(t, "6", k.from)
 }
 
 func TestAStreamBeginsAfterTheClientsLastEvent(t *testing.T) {

@@ -20,7 +20,7 @@ func (x *proxyRequest) writeResponse(res *http.Response) *Error {
 	if res.Body != nil {
 		defer res.Body.Close()
 	}
-	events := strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream")
+	events := isStream(res.Header.Get("Content-Type"))
 	if events && res.Body != nil {
 		counted, refused := x.openStream(func() { x.timer.cancel(errStopping) })
 		if refused != nil {
@@ -41,6 +41,12 @@ func (x *proxyRequest) writeResponse(res *http.Response) *Error {
 	}
 	x.streamBody(res, events)
 	return nil
+}
+
+// isStream reports whether a body of the media type is sent for as long as the client stays:
+// server-sent events, or the same as lines of JSON.
+func isStream(mediaType string) bool {
+	return strings.HasPrefix(mediaType, "text/event-stream") || strings.HasPrefix(mediaType, "application/x-ndjson")
 }
 
 // copyHeaders adds the headers of a service's response to those that the gateway has set.
