@@ -210,7 +210,7 @@ type eventClient struct {
 	Name      string         `json:"name" pattern:"^[a-z][a-z0-9-]{0,49}$" doc:"The source of its events" example:"erp"`
 	Reads     []string       `json:"reads,omitempty" maxItems:"50" doc:"The types of events that it may read; * for all" example:"[\"*\"]"`
 	Publishes []string       `json:"publishes,omitempty" maxItems:"50" doc:"The types of events that it may publish"`
-	Key       string         `json:"key,omitempty" readOnly:"true" doc:"What it sends as X-API-Key. Only in the response to its creation; keep it"`
+	Key       string         `json:"key,omitempty" readOnly:"true" doc:"What it sends as X-API-Key. Only in the response to its creation or rotation; keep it"`
 	CreatedAt timestamp.Time `json:"created_at,omitzero" readOnly:"true"`
 }
 
@@ -259,11 +259,30 @@ func (a *eventsAPI) listClients(ctx context.Context, _ *struct{}) (*listClientsR
 	return &listClientsResponse{list}, err
 }
 
-type deleteClientRequest struct {
+type oneClientRequest struct {
 	ID string `path:"id" maxLength:"100"`
 }
 
-func (a *eventsAPI) deleteClient(ctx context.Context, r *deleteClientRequest) (*struct{}, error) {
+// rotateClient gives a client another key. It keeps its name, and so the ids of its events.
+func (a *eventsAPI) rotateClient(ctx context.Context, r *oneClientRequest) (*clientResponse, error) {
+	if a.feed == nil {
+		return nil, errNotPublic
+	}
+	var rotated eventfeed.Client
+	var key string
+	err := a.env.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
+		if rotated, key, err = a.feed.Rotate(ctx, tx, r.ID); err != nil {
+			return err
+		}
+		return a.env.Audit.Record(ctx, tx, audit.Entry{Action: "rotate_event_client", Target: r.ID, Detail: rotated.Name})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &clientResponse{viewOfClient(rotated, key)}, nil
+}
+
+func (a *eventsAPI) deleteClient(ctx context.Context, r *oneClientRequest) (*struct{}, error) {
 	if a.feed == nil {
 		return nil, errNotPublic
 	}
@@ -285,5 +304,6 @@ func serveEvents(api *httpapi.API, service string, a *eventsAPI) {
 		httpapi.Summary("Publish an event of "+service))
 	httpapi.Post(api, path+"/clients", a.createClient, admin, httpapi.Status(http.StatusCreated), httpapi.Summary("Create a client for the events of "+service))
 	httpapi.Get(api, path+"/clients", a.listClients, admin, httpapi.Summary("List the clients of the events of "+service))
+	httpapi.Post(api, path+"/clients/{id}/rotate", a.rotateClient, admin, httpapi.Summary("Give a client of the events of "+service+" another key"))
 	httpapi.Delete(api, path+"/clients/{id}", a.deleteClient, admin, httpapi.Summary("Revoke a client of the events of "+service))
 }

@@ -11,7 +11,7 @@ import (
 
 func TestAShellCompletesCommandsFlagsAndValues(t *testing.T) {
 	t.Parallel()
-	parser, err := kong.New(&commands{})
+	parser, err := kong.New(&commands{}, variables())
 	require.NoError(t, err)
 	for line, want := range map[string][]string{
 		"troupe de":                          {"dead-letters", "deliveries", "demo"},
@@ -20,6 +20,7 @@ func TestAShellCompletesCommandsFlagsAndValues(t *testing.T) {
 		"troupe dead-letters list --state ":  {"all", "dead", "retry"},
 		"troupe dead-letters list --state r": {"retry"},
 		"troupe up --d":                      {"--data", "--distributed"},
+		"troupe events clients rotate u":     {"users"},
 		"troupe completion ":                 {"bash", "fish", "zsh"},
 		"troupe nonsense":                    {},
 		"troupe compl":                       {"completion"},

@@ -12,7 +12,8 @@ import (
 )
 
 type eventsCommand struct {
-	Tail tailEvents `cmd:"" help:"Print what the services publish and handle, as it happens."`
+	Tail    tailEvents          `cmd:"" help:"Print what the services publish and handle, as it happens."`
+	Clients eventClientsCommand `cmd:"" help:"List, create, rotate and revoke the keys of programs outside that read or publish events."`
 }
 
 type tailEvents struct {

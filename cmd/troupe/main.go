@@ -16,7 +16,7 @@ type commands struct {
 	Demo        demoCommand        `cmd:"" help:"Place five orders in a running system and check how each ends."`
 	Load        loadCommand        `cmd:"" help:"Offer a running system orders at a rate, measure how they are answered, and check how each ends."`
 	Order       orderCommand       `cmd:"" help:"Show an order and everything that happened to it."`
-	Events      eventsCommand      `cmd:"" help:"Show what the services publish and handle."`
+	Events      eventsCommand      `cmd:"" help:"Show what the services publish and handle, and the programs outside that take part."`
 	DeadLetters deadLettersCommand `cmd:"" help:"List, show, replay and discard events that a service could not handle."`
 	Backup      backupCommand      `cmd:"" help:"Copy the SQLite databases of all services, as of one moment, while the system runs."`
 	Restore     restoreCommand     `cmd:"" help:"Copy a backup into an empty data folder."`
@@ -50,6 +50,7 @@ func main() {
 		kong.Name("troupe"),
 		kong.Description("An order back-end of six services that cooperate by events: a choreography saga."),
 		kong.ShortUsageOnError(),
+		variables(),
 		kong.Bind(signals),
 		kong.BindTo(ctx, (*context.Context)(nil)))
 	cli.FatalIfErrorf(cli.Run())

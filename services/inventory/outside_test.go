@@ -122,6 +122,9 @@ func TestAnEventOfAProgramOutsideIsPublishedOnce(t *testing.T) {
 		id := erp.With("Content-Type", "application/cloudevents+json").Post(t, "/events/inventory", changed("e1", price)).
 			Want(t, 202, "duplicate", false).Field(t, "id")
 		erp.Post(t, "/events/inventory", changed("e1", price)).Want(t, 202, "duplicate", true, "id", id)
+		erp.Post(t, "/events/inventory", `{"source": "erp", "type": "product.changed.v1", "specversion": "1.0", "id": "e1",
+			"data": {"version": 7, "active": true, "price": {"currency": "EUR", "amount": 1299}, "name": "L\u0061mp", "sku": "lamp"}}`).
+			Want(t, 202, "duplicate", true, "id", id) // another encoding of the same
 		require.Equal(t, []events.ProductChanged{{SKU: "lamp", Name: "Lamp", Price: price, Active: true, Version: 7}},
 			servicetest.Published[events.ProductChanged](t, h))
 		read := readAfter(t, erp, 0, "")
@@ -142,7 +145,7 @@ func TestABadEventOfAProgramOutsideIsRefusedWithWhatIsWrong(t *testing.T) {
 			return e
 		}
 		erp.Post(t, "/events/inventory", changed("e2", "12.99")).Problem(t, 422, "event_data_invalid").
-			Want(t, 422, "errors.0.location", "body.data.price")
+			Want(t, 422, "errors.0.location", "body.data.price", "errors.0.message", "got string, want object")
 		erp.Post(t, "/events/inventory", with("source", "orders")).Problem(t, 403, "source_not_yours")
 		erp.Post(t, "/events/inventory", with("type", "order.paid.v1")).Problem(t, 422, "event_type_unknown")
 		erp.Post(t, "/events/inventory", with("type", "stock.changed.v1")).Problem(t, 403, "event_type_not_allowed")
@@ -161,6 +164,11 @@ func TestABadEventOfAProgramOutsideIsRefusedWithWhatIsWrong(t *testing.T) {
 		require.NotContains(t, string(admin(h).Get(t, "/events/inventory/clients").Want(t, 200, "items.0.name", "erp").Body), "troupe_")
 		admin(h).Post(t, "/events/inventory/clients", map[string]any{"name": "erp"}).Problem(t, 409, "client_exists")
 		admin(h).Post(t, "/events/inventory/clients", map[string]any{"name": "wms", "reads": []string{"order.paid.v1"}}).Problem(t, 422, "event_type_unknown")
+		fresh := admin(h).Post(t, "/events/inventory/clients/"+id+"/rotate", nil).Want(t, 200, "name", "erp").Field(t, "key")
+		erp.Get(t, "/events/inventory").Problem(t, 401, "api_key_unknown")
+		erp = h.Anonymous().With("X-API-Key", fresh)
+		erp.Post(t, "/events/inventory", changed("e3", price)).Want(t, 202, "duplicate", true)
+		admin(h).Post(t, "/events/inventory/clients/none/rotate", nil).Problem(t, 404, "client_not_found")
 		require.Equal(t, 204, admin(h).Delete(t, "/events/inventory/clients/"+id).Status)
 		erp.Get(t, "/events/inventory").Problem(t, 401, "api_key_unknown")
 	}, noDemo)
