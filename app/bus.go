@@ -17,6 +17,8 @@ type connectedBus interface {
 	bus.Subscriber
 	// Impaired returns why events cannot be published or consumed now, "" if they can.
 	Impaired() string
+	// Waiting returns how many messages for a service are not acknowledged.
+	Waiting(ctx context.Context, service string) (int, error)
 	Close() error
 }
 
@@ -44,6 +46,9 @@ func (s *System) connectBus(ctx context.Context) error {
 func (s *System) registerBusMetrics() {
 	for _, m := range s.services {
 		registerBusState(m.instance.Env.Registry, s.bus)
+		if len(m.service.Consumes()) > 0 {
+			m.instance.Env.Registry.MustRegister(queueLength{s.bus, m.service.Name})
+		}
 	}
 	if b, ok := s.bus.(*rabbit.Bus); ok && len(s.services) > 0 {
 		b.RegisterMetrics(s.services[0].instance.Env.Registry)

@@ -35,7 +35,7 @@ func Migrations(s Service) []fs.FS {
 }
 
 // Dependencies are what an Instance needs from its surroundings. Everything but DB,
-// JWKS, Journal, Lookup, TransportKeeping, Ready, Live, After and Jitter is required.
+// JWKS, Journal, Kept, Lookup, TransportKeeping, Ready, Live, After and Jitter is required.
 type Dependencies struct {
 	Environ   map[string]string
 	Version   string
@@ -52,6 +52,7 @@ type Dependencies struct {
 	NewID            func() string
 	Log              *slog.Logger
 	Journal          *journal.Journal // nil: nothing is recorded
+	Kept             *journal.Kept    // what the console asks for; nil: it is sent
 	Ready            func(context.Context) error
 	Live             func() string               // returns why the process has to be restarted, or ""; nil means that it never has
 	Impaired         func() string               // returns why the bus cannot be used now, "" if it can; nil means that it always can
@@ -205,6 +206,7 @@ func (i *Instance) newAPI(w Dependencies, settings Settings) error {
 	}
 	i.settings.add(&settings)
 	i.serveSettings()
+	serveJournal(i.API, instanceName(), w.Kept)
 	serveLab(i.API, i.Service, i.Env)
 	if i.Env.Audit != nil {
 		serveAuditLog(i.API, i.Service.Name, i.Env.Audit)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"troupe/patterns/bus/rabbit"
@@ -14,31 +15,41 @@ import (
 // journalLimit is how long the console may take for a batch of records. They are lost then.
 const journalLimit = 5 * time.Second
 
-// newJournal makes the journal of the process, unless it is switched off.
+// newJournal makes the journal of the process, unless it is switched off. Without a broker
+// and without a service that receives records, they are kept.
 func (s *System) newJournal() {
 	if s.settings.Journal == "off" {
 		return
 	}
+	s.journal = journal.New(journal.Config{Instance: instanceName(), PerSecond: s.settings.JournalRate, Now: now})
+	if s.settings.AMQPURL == "" && !slices.ContainsFunc(s.services, func(m *runningService) bool { return m.service.ReadsJournals }) {
+		s.kept = &journal.Kept{}
+	}
+}
+
+// instanceName returns the name of this process among all of the system.
+func instanceName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost"
 	}
-	s.journal = journal.New(journal.Config{
-		Instance: fmt.Sprintf("%s:%d", host, os.Getpid()), PerSecond: s.settings.JournalRate, Now: now,
-	})
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
 }
 
 // connectJournal connects the journal to the service that receives records: directly if it
-// runs in this process, else by RabbitMQ. Without either nothing is recorded.
+// runs in this process, else by RabbitMQ. Without either, as in the gateway's own process, the
+// records are kept, and the console asks for them.
 func (s *System) connectJournal() {
 	if s.journal == nil || len(s.services) == 0 {
 		return
 	}
 	s.journal.RegisterMetrics(s.services[0].instance.Env.Registry)
-	if s.settings.AMQPURL == "" || telemetry.Recording() { // with a process for each service only what is exported: each span is a row of the console
-		s.forgetSpans = telemetry.OnEnd(s.spanRecorder())
-	}
-	if s.settings.AMQPURL != "" {
+	s.forgetSpans = telemetry.OnEnd(s.spanRecorder())
+	switch {
+	case s.kept != nil:
+		s.journal.SendTo(s.kept.Add)
+		return
+	case s.settings.AMQPURL != "":
 		s.journals = rabbit.NewJournal(s.settings.AMQPURL, s.name(), s.log.With("service", s.name()))
 		s.journal.SendTo(s.journals.Send)
 		return

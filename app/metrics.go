@@ -1,7 +1,9 @@
 package app
 
 import (
+	"context"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -26,6 +28,25 @@ func registerBusState(r prometheus.Registerer, bus connectedBus) {
 		}
 		return 1
 	}))
+}
+
+var queueLengthDesc = prometheus.NewDesc("troupe_bus_queue_messages",
+	"Messages in the queue of this service that are not acknowledged, each of one or several events; absent while the queue cannot be seen.", nil, nil)
+
+// queueLength asks the bus for the length of a queue each time the metrics are collected.
+type queueLength struct {
+	bus     connectedBus
+	service string
+}
+
+func (queueLength) Describe(descs chan<- *prometheus.Desc) { descs <- queueLengthDesc }
+
+func (q queueLength) Collect(metrics chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if n, err := q.bus.Waiting(ctx, q.service); err == nil {
+		metrics <- prometheus.MustNewConstMetric(queueLengthDesc, prometheus.GaugeValue, float64(n))
+	}
 }
 
 // Registries returns the metrics of each service that runs here, by its name.

@@ -50,6 +50,7 @@ type System struct {
 	services  []*runningService
 	bus       connectedBus
 	journal   *journal.Journal // nil if it is switched off
+	kept      *journal.Kept    // nil if the journal is sent, or switched off
 	// forgetSpans ends the recording of spans for the journal; nil if they are not recorded.
 	forgetSpans func()
 	journals    *rabbit.Journal       // between processes; nil if there is one process, or no journal
@@ -201,7 +202,7 @@ func (s *System) wire(ctx context.Context, c Config) error {
 		m.instance, err = NewInstance(m.service, Dependencies{
 			Environ: c.Environ, Version: c.Version, DB: m.db, Publisher: m.seams.withPublisher(s.bus), Peers: urls, Transport: s.transport,
 			TransportKeeping: s.transport.keeping, Lookup: c.Lookup,
-			Now: now, NewID: newID, Log: s.logOf(m), Ready: s.readiness, Live: s.live.reason, Impaired: s.bus.Impaired, Journal: s.journal,
+			Now: now, NewID: newID, Log: s.logOf(m), Ready: s.readiness, Live: s.live.reason, Impaired: s.bus.Impaired, Journal: s.journal, Kept: s.kept,
 			Faults: m.seams.faults,
 		})
 		if err != nil {

@@ -14,3 +14,20 @@ func (h *Harness) Journaled(t *testing.T, records ...journal.Record) {
 	require.NotNil(t, h.instance.Components.Journaled, "the service receives no records")
 	require.NoError(t, h.instance.Components.Journaled(t.Context(), records))
 }
+
+// Recorded has what the service does from now on recorded for the console. The returned
+// function returns all records so far.
+func (h *Harness) Recorded(t *testing.T) func() []journal.Record {
+	t.Helper()
+	var all []journal.Record
+	h.journal.SendTo(func(records []journal.Record) error {
+		all = append(all, records...)
+		return nil
+	})
+	return func() []journal.Record {
+		t.Helper()
+		_, err := h.journal.Step(t.Context())
+		require.NoError(t, err)
+		return all
+	}
+}

@@ -18,6 +18,7 @@ import (
 
 	"troupe/app"
 	"troupe/patterns/event"
+	"troupe/patterns/journal"
 	"troupe/patterns/worker"
 	"troupe/platform/auth"
 	"troupe/platform/sqldb"
@@ -71,6 +72,7 @@ type Harness struct {
 	signer    *auth.Signer
 	published *recorder
 	consumed  []event.Envelope
+	journal   *journal.Journal // records nothing until Recorded is called
 	checked   int  // how many of published the test has checked
 	twice     bool // every batch is delivered twice
 }
@@ -83,10 +85,11 @@ func start(t *testing.T, s app.Service, db sqldb.DB, o options) *Harness {
 	require.NoError(t, err)
 	h.signer, err = auth.NewSigner(key)
 	require.NoError(t, err)
+	h.journal = journal.New(journal.Config{Instance: "test:1", PerSecond: 1000, Now: c.Now})
 	h.instance, err = app.NewInstance(s, app.Dependencies{
 		Environ: maps.Clone(o.environ), Version: "test", DB: db, Publisher: h.published,
 		JWKS: h.signer.JWKS(), Peers: h.play(t, o), Transport: http.DefaultTransport,
-		Now: c.Now, NewID: h.ids.New, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Journal: h.journal, Now: c.Now, NewID: h.ids.New, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	require.NoError(t, err)
 	server := httptest.NewServer(h.instance.Handler)
@@ -180,4 +183,12 @@ func (h *Harness) worker(t *testing.T, name string) worker.Worker {
 	i := slices.IndexFunc(h.instance.Workers, func(w worker.Worker) bool { return w.Name == name })
 	require.GreaterOrEqual(t, i, 0, "the service has no worker %s", name)
 	return h.instance.Workers[i]
+}
+
+// BeginStop does what an app does first when it stops: it ends what does not end by itself,
+// such as live streams.
+func (h *Harness) BeginStop(t *testing.T) {
+	t.Helper()
+	require.NotNil(t, h.instance.Components.Stopping, "the service has nothing to end")
+	h.instance.Components.Stopping()
 }

@@ -44,11 +44,11 @@ func (c *console) registerOverview(api *httpapi.API) {
 // view returns the overview. A service that does not answer is a part of the picture and not
 // an error.
 func (o *overview) view(ctx context.Context, authorization string) (view.Overview, error) {
-	services := o.poll.services(ctx, o.console)
-	circuits := o.circuits(ctx, authorization)
+	answers := o.poll.now(ctx, o.console, authorization)
+	services, circuits := answers.services, o.circuits(answers)
 	backlog := 0.0
 	for _, s := range services {
-		backlog += s.outbox + s.parked
+		backlog += s.outbox + s.queue + s.parked
 	}
 	o.traffic.Set("backlog", backlog)
 	count, err := store.CountOrders(ctx, o.DB)
@@ -72,25 +72,14 @@ type circuit struct {
 }
 
 // circuits returns the circuit breakers that are not closed: those of the gateway, which it
-// is asked for, and those of services, which the journals report.
-func (o *overview) circuits(ctx context.Context, authorization string) (open []circuit) {
+// has answered with, and those of services, which the journals report.
+func (o *overview) circuits(answers polledAll) (open []circuit) {
 	for c, moved := range o.traffic.Open() {
-		open = append(open, circuit{c.Service, c.Dependency, ascii.Lower(moved.To), moved.At})
-	}
-	var list struct {
-		Items []struct {
-			Upstream, State string
-			Since           time.Time
+		if c.Service != "gateway" || !answers.answered {
+			open = append(open, circuit{c.Service, c.Dependency, ascii.Lower(moved.To), moved.At})
 		}
 	}
-	if err := o.getPeer(ctx, "gateway", "/admin/breakers", authorization, &list); err == nil {
-		open = slices.DeleteFunc(open, func(c circuit) bool { return c.service == "gateway" })
-		for _, b := range list.Items {
-			if b.State != "CLOSED" {
-				open = append(open, circuit{"gateway", b.Upstream, ascii.Lower(b.State), b.Since})
-			}
-		}
-	}
+	open = append(open, answers.circuits...)
 	slices.SortFunc(open, func(a, b circuit) int {
 		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.dependency, b.dependency))
 	})
@@ -162,7 +151,7 @@ func (o *overview) topology(services map[string]polled, circuits []circuit) view
 	t := view.Topology{Nodes: []view.Node{}, Edges: []view.Edge{}}
 	for _, name := range polledServices {
 		s := services[name]
-		n := view.Node{Name: name, State: s.state, Reason: s.reason, Outbox: int(s.outbox), Queue: int(s.parked)}
+		n := view.Node{Name: name, State: s.state, Reason: s.reason, Outbox: int(s.outbox), Queue: int(s.queue), Parked: int(s.parked)}
 		n.Rate = o.traffic.Rate(traffic.Key{From: "bus", To: name, Kind: traffic.Handled}) + o.traffic.Rate(traffic.Key{From: "gateway", To: name, Kind: traffic.Requests})
 		for _, c := range circuits {
 			if c.service == name {

@@ -52,7 +52,7 @@ func (s *services) list(ctx context.Context, r *servicesRequest) (*servicesRespo
 func (s *services) service(ctx context.Context, name, authorization string) view.Service {
 	health := s.askHealth(ctx, name)
 	v := view.Service{
-		Node:      view.Node{Name: name, State: health.state, Reason: health.reason, Queue: int(health.parked), Outbox: int(health.outbox)},
+		Node:      view.Node{Name: name, State: health.state, Reason: health.reason, Queue: int(health.queue), Parked: int(health.parked), Outbox: int(health.outbox)},
 		URL:       s.Peers[name],
 		Instances: s.roster.Instances(name),
 		Probes:    []view.Probe{s.probe(ctx, name, "/livez"), s.probe(ctx, name, "/readyz")},

@@ -64,6 +64,8 @@ type console struct {
 	overviewNow func(ctx context.Context, authorization string) (view.Overview, error)
 	lab         *lab
 	traces      *traces.Store
+
+	gatewayJournal gatewayJournal
 }
 
 func build(env app.Env) (app.Components, error) {

@@ -45,14 +45,14 @@ func TestAClientThatGoesAwayDoesNotPreventTheCheckOfItsSession(t *testing.T) {
 	t.Parallel()
 	c := consoleWith(func(*http.Request) string { return `{"email":"ada@example.com"}` })
 	caller := auth.Caller{UserID: "ada", SessionID: "s", Role: auth.Admin}
-	c.confirm(goneAway(t), caller, "token")
+	require.NoError(t, c.confirm(goneAway(t), caller, "token"))
 	require.Equal(t, "ada@example.com", c.emailOf(caller), "users was asked")
 }
 
 func TestAClientThatGoesAwayDoesNotMakeServicesLookDown(t *testing.T) {
 	t.Parallel()
 	c := consoleWith(func(*http.Request) string { return `{"status":"ready"}` })
-	for name, s := range (&poll{}).services(goneAway(t), c) {
+	for name, s := range (&poll{}).now(goneAway(t), c, "").services {
 		require.Equal(t, "up", s.state, name)
 	}
 }

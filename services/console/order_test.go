@@ -157,7 +157,7 @@ func TestTheOverviewStatesWhatNeedsAttention(t *testing.T) {
 		ada.Get(t, "/console/api/overview").Want(t, 200, "attention", []any{}, "topology.nodes.0.name", "gateway", "topology.nodes.0.state", "unknown",
 			"tiles.0.id", "orders", "tiles.3.id", "backlog")
 
-		h.Advance(time.Minute)
+		h.Advance(59 * time.Second)
 		keepRecords(t, h, []journal.Record{{
 			Kind: journal.Published, At: h.Now(), Service: "notifications", OrderID: "o1", Event: &journal.Event{ID: "e1", Type: "notification.failed.v1"},
 		}})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"troupe/events"
+	"troupe/platform/ascii"
 )
 
 const (
@@ -28,6 +29,7 @@ type polled struct {
 	reason   string
 	since    time.Time // when the state was first seen
 	degraded bool      // it works, but not all of it: the broker is away
+	queue    float64   // messages for it that are not acknowledged
 	outbox   float64   // events that wait to be published
 	oldest   float64   // seconds that the oldest of them has waited
 	parked   float64   // events that wait for another attempt
@@ -35,50 +37,79 @@ type polled struct {
 	first    time.Time // when dead letters were first seen
 }
 
+// polledAll is what all services have answered.
+type polledAll struct {
+	services map[string]polled
+	circuits []circuit // of the gateway, those that are not closed
+	answered bool      // the gateway has answered about its circuits
+}
+
 // poll asks the services how they are, while admins look at the overview. There is no
-// background loop: without a reader no service is asked.
+// background loop: without a reader no service is asked. All readers share the answers.
 type poll struct {
 	mu   sync.Mutex
 	at   time.Time
-	last map[string]polled
+	last polledAll
 }
 
 // polledServices are the services of the picture. The console is not one of them.
 var polledServices = []string{"gateway", "users", "orders", "inventory", "payments", "notifications"}
 
-// services returns what the services have answered, not older than pollEvery. One that does
-// not answer is down.
-func (p *poll) services(ctx context.Context, c *console) map[string]polled {
+// now returns what the services have answered, not older than pollEvery. One that does not
+// answer is down. The gateway is asked with the authorization of the admin who looks.
+func (p *poll) now(ctx context.Context, c *console, authorization string) polledAll {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := c.Now()
-	if p.last != nil && now.Sub(p.at) < pollEvery {
+	if p.last.services != nil && now.Sub(p.at) < pollEvery {
 		return p.last
 	}
 	// Others see the answers too, whether or not the client of this request waits for them.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pollTimeout)
 	defer cancel()
 	answers := make([]polled, len(polledServices))
+	var next polledAll
 	var all sync.WaitGroup
 	for i, name := range polledServices {
 		all.Go(func() { answers[i] = c.askHealth(ctx, name) })
 	}
+	all.Go(func() { next.circuits, next.answered = c.gatewayCircuits(ctx, authorization) })
+	all.Go(func() { c.fetchJournal(ctx, authorization) })
 	all.Wait()
-	next := make(map[string]polled, len(answers))
+	next.services = make(map[string]polled, len(answers))
 	for i, name := range polledServices {
 		a := answers[i]
 		a.since, a.first = now, now
-		before, ok := p.last[name]
+		before, ok := p.last.services[name]
 		if ok && before.state == a.state {
 			a.since = before.since
 		}
 		if ok && before.dead > 0 {
 			a.first = before.first
 		}
-		next[name] = a
+		next.services[name] = a
 	}
 	p.at, p.last = now, next
 	return next
+}
+
+// gatewayCircuits asks the gateway for its circuit breakers, and returns those that are not closed.
+func (c *console) gatewayCircuits(ctx context.Context, authorization string) (open []circuit, answered bool) {
+	var list struct {
+		Items []struct {
+			Upstream, State string
+			Since           time.Time
+		}
+	}
+	if err := c.getPeer(ctx, "gateway", "/admin/breakers", authorization, &list); err != nil {
+		return nil, false
+	}
+	for _, b := range list.Items {
+		if b.State != "CLOSED" {
+			open = append(open, circuit{"gateway", b.Upstream, ascii.Lower(b.State), b.Since})
+		}
+	}
+	return open, true
 }
 
 // askHealth asks a service for its readiness and its metrics. Neither is in its access log
@@ -126,10 +157,11 @@ func (c *console) fetch(ctx context.Context, service, path string) (int, string,
 	return response.StatusCode, string(body), err
 }
 
-// readMetrics reads the numbers of the outbox and the inbox from metrics in Prometheus' text
+// readMetrics reads the numbers of the queue, the outbox and the inbox from metrics in Prometheus' text
 // format.
 func (p *polled) readMetrics(text string) {
 	targets := map[string]*float64{
+		"troupe_bus_queue_messages":                 &p.queue,
 		"troupe_outbox_pending_events":              &p.outbox,
 		"troupe_outbox_oldest_event_age_seconds":    &p.oldest,
 		`troupe_inbox_parked_events{state="retry"}`: &p.parked,

@@ -290,7 +290,7 @@ func (s *service) readServers(domain string) error {
 		each.CommandTimeout, each.DotTimeout = s.SMTPTimeout, 10*s.SMTPTimeout
 	}
 	s.servers = submission.New(submission.Config{
-		Servers: servers, PerDomain: s.SMTPConnectionsPerDomain, Rate: s.SMTPRate, Now: s.Now, Log: s.Log, Registry: s.Registry,
+		Servers: servers, PerDomain: s.SMTPConnectionsPerDomain, Rate: s.SMTPRate, Now: s.Now, Log: s.Log, Registry: s.Registry, Journal: s.Journal,
 	})
 	return nil
 }

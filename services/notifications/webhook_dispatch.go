@@ -9,6 +9,7 @@ import (
 	"troupe/events"
 	"troupe/patterns/audit"
 	"troupe/patterns/breaker"
+	"troupe/patterns/journal"
 	"troupe/patterns/worker"
 	"troupe/platform/sqldb"
 	"troupe/services/notifications/internal/store"
@@ -25,12 +26,13 @@ const (
 // their outcomes arrive in outcomes, and record stores those. So a slow endpoint delays no
 // other one, and a circuit breaker for each keeps a dead one from taking turns.
 type webhooks struct {
-	client *http.Client
-	types  []string        // that webhooks may subscribe to
-	due    worker.Notifier // wakes dispatch
-	ended  worker.Notifier // wakes record
-	ctx    context.Context // of the attempts
-	cancel context.CancelFunc
+	client  *http.Client
+	journal *journal.Recorder // of the circuits
+	types   []string          // that webhooks may subscribe to
+	due     worker.Notifier   // wakes dispatch
+	ended   worker.Notifier   // wakes record
+	ctx     context.Context   // of the attempts
+	cancel  context.CancelFunc
 
 	mu        sync.Mutex
 	endpoints map[string]*endpoint // by the id of the webhook
@@ -51,8 +53,8 @@ type outcome struct {
 	response webhook.Response
 }
 
-func newWebhooks(client *http.Client) *webhooks {
-	w := &webhooks{client: client, due: worker.NewNotifier(), ended: worker.NewNotifier(), endpoints: map[string]*endpoint{}}
+func newWebhooks(client *http.Client, j *journal.Recorder) *webhooks {
+	w := &webhooks{client: client, journal: j, due: worker.NewNotifier(), ended: worker.NewNotifier(), endpoints: map[string]*endpoint{}}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	return w
 }
@@ -66,6 +68,9 @@ func (w *webhooks) take(id string, now func() time.Time, most int) []breaker.Per
 		e = &endpoint{circuit: breaker.New(breaker.Config{
 			Streak: 5, MinCalls: 10, Recovery: 30 * time.Second, RecoveryMax: 10 * time.Minute,
 			Probes: 1, Successes: 1, ProbeTimeout: webhookLease, Now: now,
+			OnChange: func(c breaker.Change) {
+				w.journal.Switched(c.At, journal.Breaker{Dependency: "webhook " + id, From: c.From.String(), To: c.To.String(), Reason: c.Reason})
+			},
 		})}
 		w.endpoints[id] = e
 	}

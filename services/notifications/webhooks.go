@@ -38,7 +38,7 @@ func (s *service) webhookPolicy() safedial.Policy {
 
 // prepareWebhooks makes what sends events to webhooks.
 func (s *service) prepareWebhooks() {
-	s.webhooks = newWebhooks(s.webhookPolicy().Client(webhookTimeout))
+	s.webhooks = newWebhooks(s.webhookPolicy().Client(webhookTimeout), s.Journal)
 	s.webhookAttempts = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "troupe_notifications_webhook_attempts_total",
 		Help: "Attempts to send an event to a webhook, by result: accepted, refused, no_response.",

@@ -19,6 +19,7 @@ import (
 
 	"troupe/app/servicetest"
 	"troupe/events"
+	"troupe/patterns/journal"
 	"troupe/platform/auth"
 	"troupe/services/notifications"
 )
@@ -246,6 +247,7 @@ func TestADeadEndpointDelaysNobodyElse(t *testing.T) {
 		t.Cleanup(func() { close(release) })
 		failing, healthy := newReceiver(t), newReceiver(t)
 		failing.answers(always(503))
+		recorded := h.Recorded(t)
 		subscribe(t, h, dead.URL, "order.shipped.v1")
 		failingID, _ := subscribe(t, h, failing.url, "order.shipped.v1")
 		subscribe(t, h, healthy.url, "order.shipped.v1")
@@ -259,6 +261,9 @@ func TestADeadEndpointDelaysNobodyElse(t *testing.T) {
 		eventually(t, h, func() bool { return len(deliveriesTo(t, h, failingID, "&state=sending")) == 0 }, "attempts that do not end")
 		calls := failing.called()
 		require.Less(t, calls, 15, "the circuit breaker stays closed")
+		require.True(t, slices.ContainsFunc(recorded(), func(r journal.Record) bool {
+			return r.Breaker != nil && r.Breaker.Dependency == "webhook "+failingID && r.Breaker.To == "OPEN"
+		}), "the console shows the circuit")
 		h.Settle(t)
 		require.Equal(t, calls, failing.called())
 		failing.answers(nil)

@@ -122,6 +122,17 @@ func (b *Bus) route(messages []bus.Message, errs []error) []*queueBatch {
 	return batches
 }
 
+// mostCounted limits what it costs to count a long queue.
+const mostCounted = 100_000
+
+// Waiting returns how many messages are in the queue of a service, at most mostCounted.
+func (b *Bus) Waiting(ctx context.Context, service string) (n int, err error) {
+	if !b.hasQueue(service) {
+		return 0, fmt.Errorf("%s has no queue here", service)
+	}
+	return b.queues[service].length(ctx)
+}
+
 func (b *Bus) hasQueue(service string) bool { return b.queues[service] != nil }
 
 // Subscribe delivers the service's queue to h, a batch at a time, until ctx ends.

@@ -175,3 +175,25 @@ func TestAStepOfAServiceWithoutAQueueFails(t *testing.T) {
 	_, err := b.Step(t.Context(), "unknown", nil)
 	require.ErrorContains(t, err, "unknown has no queue")
 }
+
+func TestTheMessagesThatWaitForAServiceAreCounted(t *testing.T) {
+	t.Parallel()
+	b := local.New(topology, map[string]sqldb.DB{
+		"billing": sqldbtest.SQLite(t, local.Migrations), "archive": sqldbtest.SQLite(t, local.Migrations),
+	}, slog.New(slog.DiscardHandler))
+	require.NoError(t, errors.Join(b.Publish(t.Context(), invoices(3))...))
+	waiting := func() int {
+		n, err := b.Waiting(t.Context(), "billing")
+		require.NoError(t, err)
+		return n
+	}
+	require.Equal(t, 3, waiting())
+	_, err := b.Step(t.Context(), "billing", func(context.Context, []bus.Delivery) error { return errors.New("no") })
+	require.Error(t, err)
+	require.Equal(t, 3, waiting(), "one that fails still waits")
+	_, err = b.Step(t.Context(), "billing", func(context.Context, []bus.Delivery) error { return nil })
+	require.NoError(t, err)
+	require.Zero(t, waiting())
+	_, err = b.Waiting(t.Context(), "search")
+	require.ErrorContains(t, err, "search has no queue here")
+}

@@ -94,6 +94,15 @@ func (q *queue) oldest(ctx context.Context) ([]bus.Delivery, error) {
 	return batch, nil
 }
 
+// length returns how many messages are in the queue, at most mostCounted.
+func (q *queue) length(ctx context.Context) (n int, err error) {
+	err = q.db.QueryRow(ctx, "SELECT count(*) FROM (SELECT 1 FROM queue LIMIT $1) AS waiting", mostCounted).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count the messages of the queue: %w", err)
+	}
+	return n, nil
+}
+
 func scanDelivery(r sqldb.Row) (d bus.Delivery, err error) {
 	err = r.Scan(&d.ID, &d.Type, &d.Body, &d.Attempt)
 	return d, err

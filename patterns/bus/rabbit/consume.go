@@ -137,12 +137,14 @@ func (b *Bus) consume(ctx context.Context, c *consumer) error {
 	}
 	defer s.close()
 	defer context.AfterFunc(grace, s.kill)()
+	b.consuming.Store(c.queue, s)
+	defer b.consuming.CompareAndDelete(c.queue, s)
 	// After its cancellation the consumer gets no new message, and the client library
 	// closes deliveries after the last one that has arrived. So a graceful stop requeues
 	// nothing that would count as a failed attempt, except messages that the queue sends
 	// at that very moment.
 	defer context.AfterFunc(ctx, func() { _ = s.channel.Cancel(c.queue, false) })()
-	return s.handle(grace, c, deliveries)
+	return s.handle(grace, c, s.countReceived(deliveries))
 }
 
 // handle collects, handles and acknowledges batches until one of these steps fails.
@@ -161,6 +163,7 @@ func (s *session) handle(ctx context.Context, c *consumer, deliveries <-chan amq
 		if err := s.channel.Ack(last, true); err != nil {
 			return fmt.Errorf("acknowledge a batch: %w", errors.Join(err, s.closeReason()))
 		}
+		s.acknowledged.Store(last)
 		c.failures = 0
 	}
 }

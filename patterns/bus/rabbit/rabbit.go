@@ -43,6 +43,8 @@ type Bus struct {
 	others  sync.Map    // queues with other arguments, by name, and what differs
 	checked atomic.Bool // this user may not declare, and what it needs was there
 
+	consuming sync.Map // the sessions of the consumers, by queue
+
 	publishLock chan struct{} // full while a call publishes; guards the two fields below
 	publisher   *publisher    // nil until the first message, and after a lost session
 	closed      bool

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -32,6 +33,8 @@ type session struct {
 	conn       *corkedConn
 	closed     chan *amqp.Error // receives the reason once the channel is closed
 	cancelled  bool             // its consumer was cancelled
+
+	received, acknowledged atomic.Uint64 // the tags of the last messages: they are numbered from 1
 }
 
 // dial opens a session, declares the topology on it, and prepares it for its use.

@@ -18,7 +18,7 @@ const (
 	// maxSpans is how many spans of one trace are kept.
 	maxSpans = 2000
 	// perSpan is what a span takes beside its texts, about.
-	perSpan = 300
+	perSpan = 350
 )
 
 // Store keeps recent traces. It is safe for concurrent use.
@@ -33,6 +33,7 @@ type trace struct {
 	id      string
 	orderID string
 	spans   []view.Span
+	known   map[string]bool // by the id of the span
 	bytes   int
 }
 
@@ -59,16 +60,17 @@ func (s *Store) Add(records []journal.Record) {
 func (s *Store) add(r journal.Record) {
 	t := s.byID[r.Span.TraceID]
 	if t == nil {
-		t = &trace{id: r.Span.TraceID}
+		t = &trace{id: r.Span.TraceID, known: map[string]bool{}}
 		s.byID[t.id] = t
 		s.order = append(s.order, t)
 	}
 	if t.orderID == "" {
 		t.orderID = r.OrderID
 	}
-	if len(t.spans) >= maxSpans {
+	if len(t.spans) >= maxSpans || t.known[r.Span.SpanID] { // a record can come twice
 		return
 	}
+	t.known[r.Span.SpanID] = true
 	span := SpanOf(r)
 	size := sizeOf(span)
 	t.spans = append(t.spans, span)

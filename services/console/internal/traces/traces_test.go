@@ -81,3 +81,12 @@ func TestALongTraceIsCut(t *testing.T) {
 	}
 	require.Len(t, s.Get("t1"), 2000)
 }
+
+// A broker may deliver a message twice.
+func TestASpanThatComesTwiceIsShownOnce(t *testing.T) {
+	t.Parallel()
+	s := traces.New()
+	s.Add([]journal.Record{span("t1", "a", "", "gateway", "POST /orders", 0, ""), span("t1", "b", "a", "orders", "POST /orders", 1, "")})
+	s.Add([]journal.Record{span("t1", "a", "", "gateway", "POST /orders", 0, "")})
+	require.Len(t, s.Get("t1"), 2)
+}

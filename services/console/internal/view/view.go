@@ -47,7 +47,8 @@ type Node struct {
 	State    string   `json:"state" enum:"up,impaired,down,unknown"`
 	Reason   string   `json:"reason,omitempty"`
 	Rate     float64  `json:"rate" doc:"requests or events handled per second, in the last 10 s"`
-	Queue    int      `json:"queue" doc:"events that wait to be handled"`
+	Queue    int      `json:"queue" doc:"messages in its queue, each of one or several events, that it has not acknowledged"`
+	Parked   int      `json:"parked" doc:"events that wait for another attempt"`
 	Outbox   int      `json:"outbox" doc:"events that wait to be published"`
 	Breakers []string `json:"breakers,omitempty" doc:"'payments: open'; those that are closed are left out"`
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"troupe/patterns/breaker"
+	"troupe/patterns/journal"
 	"troupe/services/notifications/internal/delivery"
 	"troupe/services/notifications/internal/smtp"
 )
@@ -89,6 +90,7 @@ func (s *server) report(a delivery.Attempt) {
 // changed logs and records that the breaker opened or closed.
 func (s *server) changed(c breaker.Change, open prometheus.Gauge) {
 	log := s.servers.config.Log
+	s.servers.config.Journal.Switched(c.At, journal.Breaker{Dependency: "mail server " + s.Address(), From: c.From.String(), To: c.To.String(), Reason: c.Reason})
 	switch {
 	case c.To == breaker.Open && c.From == breaker.Closed:
 		open.Set(1)

@@ -17,13 +17,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"troupe/patterns/breaker"
+	"troupe/patterns/journal"
 	"troupe/patterns/ratelimit"
 	"troupe/platform/ascii"
 	"troupe/services/notifications/internal/delivery"
 	"troupe/services/notifications/internal/smtp"
 )
 
-// Config is what Servers need. All fields are required, but Rate.
+// Config is what Servers need. All fields are required, but Rate and Journal.
 type Config struct {
 	Servers   []*smtp.Server // in the order in which they are asked
 	PerDomain int            // mails at a time to one domain
@@ -31,6 +32,7 @@ type Config struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 	Registry  *prometheus.Registry
+	Journal   *journal.Recorder // records when a server is not asked; nil: nothing is recorded
 }
 
 // Servers are the SMTP servers. They are safe for concurrent use.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"troupe/patterns/journal"
 	"troupe/services/notifications/internal/delivery"
 	"troupe/services/notifications/internal/smtp"
 	"troupe/services/notifications/internal/smtp/smtptest"
@@ -42,13 +43,22 @@ const timeout = 2 * time.Second
 
 type fixture struct {
 	*submission.Servers
-	clock *clock
-	log   *bytes.Buffer
+	clock    *clock
+	log      *bytes.Buffer
+	journal  *journal.Journal
+	circuits *[]string // the changes that were recorded
 }
 
 func start(t *testing.T, rate int, servers ...*smtptest.Server) fixture {
 	t.Helper()
-	f := fixture{clock: &clock{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)}, log: &bytes.Buffer{}}
+	f := fixture{clock: &clock{now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)}, log: &bytes.Buffer{}, circuits: &[]string{}}
+	f.journal = journal.New(journal.Config{Instance: "host:1", PerSecond: 1000, Now: f.clock.Now})
+	f.journal.SendTo(func(records []journal.Record) error {
+		for _, r := range records {
+			*f.circuits = append(*f.circuits, r.Breaker.Dependency+" "+r.Breaker.To)
+		}
+		return nil
+	})
 	var parsed []*smtp.Server
 	for _, s := range servers {
 		server, err := smtp.ParseURL("smtp://"+s.Addr, false)
@@ -58,7 +68,7 @@ func start(t *testing.T, rate int, servers ...*smtptest.Server) fixture {
 	}
 	f.Servers = submission.New(submission.Config{
 		Servers: parsed, PerDomain: 2, Rate: rate, Now: f.clock.Now,
-		Log: slog.New(slog.NewTextHandler(f.log, nil)), Registry: prometheus.NewRegistry(),
+		Log: slog.New(slog.NewTextHandler(f.log, nil)), Registry: prometheus.NewRegistry(), Journal: f.journal.Recorder("notifications"),
 	})
 	return f
 }
@@ -98,6 +108,10 @@ func TestAnErrorIsLoggedOnceAndNamesTheSetting(t *testing.T) {
 	f.clock.advance(time.Minute)
 	require.Equal(t, 1, f.Capacity(25), "one mail tries whether it is over")
 	require.Equal(t, delivery.Sent, f.send(t, "ada@example.test").State)
+	_, err := f.journal.Step(t.Context())
+	require.NoError(t, err)
+	name := "mail server " + server.Addr
+	require.Equal(t, []string{name + " OPEN", name + " HALF_OPEN", name + " CLOSED"}, *f.circuits, "what the console shows")
 	require.Equal(t, 25, f.Capacity(25))
 	require.True(t, f.Recovered())
 	require.False(t, f.Recovered(), "it is reported once")

@@ -38,6 +38,7 @@ export interface Node {
   reason?: string;
   rate: number;
   queue: number;
+  parked: number;
   outbox: number;
   breakers?: string[];
 }

@@ -23,7 +23,7 @@ function List({ items }: { items: Service[] }) {
   return (
     <Scroll label="Services" class="card flush">
       <table class="rows">
-        <thead><tr><th>Service</th><th>State</th><th class="number">Rate</th><th class="number">Queued</th><th class="number">Outbox</th><th class="number wide">Instances</th><th class="wide">Circuit breakers</th></tr></thead>
+        <thead><tr><th>Service</th><th>State</th><th class="number">Rate</th><th class="number">Queued</th><th class="number">Parked</th><th class="number">Outbox</th><th class="number wide">Instances</th><th class="wide">Circuit breakers</th></tr></thead>
         <tbody>
           {items.map((service) => (
             <tr key={service.name}>
@@ -31,6 +31,7 @@ function List({ items }: { items: Service[] }) {
               <td><Status of={service.state} />{service.reason && <small> {service.reason}</small>}</td>
               <td class="number">{rate(service.rate)}</td>
               <td class="number">{service.queue}</td>
+              <td class="number">{service.parked}</td>
               <td class="number">{service.outbox}</td>
               <td class="number wide">{service.instances?.length ?? 0}</td>
               <td class="wide"><Breakers all={service.breaker_states ?? []} /></td>
@@ -59,7 +60,7 @@ function One({ service }: { service: Service }) {
         <dl class="facts">
           <div><dt>Address</dt><dd><code>{service.url}</code></dd></div>
           <div><dt>Rate</dt><dd>{rate(service.rate)}</dd></div>
-          <div><dt>Waiting</dt><dd>{count(service.queue, "event")} to handle, {service.outbox} to publish</dd></div>
+          <div><dt>Waiting</dt><dd>{count(service.queue, "message")} in the queue, {count(service.parked, "event")} for another attempt, {service.outbox} to publish</dd></div>
           {(service.probes ?? []).map(({ name, ok, text }) => <div key={name}><dt>{name}</dt><dd><Status of={ok ? "up" : "down"} word={ok ? "OK" : "Failed"} /> {text}</dd></div>)}
         </dl>
       </section>

@@ -69,6 +69,7 @@ function Line({ edge, all }: { edge: Edge; all: Map<string, Place> }) {
 function chips(node: Node): string {
   const all = [];
   if (node.queue > 0) all.push(`${node.queue} queued`);
+  if (node.parked > 0) all.push(`${node.parked} parked`);
   if (node.outbox > 0) all.push(`${node.outbox} in outbox`);
   all.push(...(node.breakers ?? []).map((breaker) => `⚡ ${breaker}`));
   return all.join(" · ");
@@ -77,7 +78,7 @@ function chips(node: Node): string {
 function Box({ node, x, y }: Place) {
   const bus = isBus(node);
   const [w, h] = bus ? [width - 40, 34] : [box.width, box.height];
-  const label = [node.name, wordOf(node.state), node.reason, rate(node.rate), count(node.queue, "event") + " queued", `${node.outbox} in the outbox`, ...(node.breakers ?? [])].filter(Boolean).join(", ");
+  const label = [node.name, wordOf(node.state), node.reason, rate(node.rate), count(node.queue, "message") + " queued", `${node.parked} parked`, `${node.outbox} in the outbox`, ...(node.breakers ?? [])].filter(Boolean).join(", ");
   const open = () => !bus && go(href("services", node.name));
   return (
     <g class={`box ${toneOf(node.state)}`} transform={`translate(${x - w / 2} ${y - h / 2})`}>
