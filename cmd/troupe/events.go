@@ -3,12 +3,17 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"troupe/client"
+	"troupe/patterns/retry"
 )
 
 type eventsCommand struct {
@@ -27,40 +32,138 @@ type tailEvents struct {
 	JSON    bool   `help:"Print a line of JSON for each, for programs."`
 }
 
-// tailInterval is how often the console is asked for more.
-const tailInterval = 500 * time.Millisecond
-
 // Run prints the newest entries of the console, and those that follow.
 func (c tailEvents) Run(ctx context.Context) error {
 	admin, err := c.login(ctx)
 	if err != nil {
 		return err
 	}
-	p := paperOf(os.Stdout)
-	filter := client.EntryFilter{Type: c.Type, Service: c.Service, Order: c.Order, Outcome: c.Outcome, Limit: max(1, min(c.Lines, 500))}
+	t := &tail{tailEvents: c, paper: paperOf(os.Stdout)}
+	if !c.Follow {
+		return t.printPast(ctx, admin)
+	}
 	for {
-		entries, err := admin.Entries(ctx, filter)
-		if err != nil {
-			return fmt.Errorf("ask the console: %w", err)
+		err := t.follow(ctx, admin)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
 		}
-		for _, e := range entries {
-			if err := c.print(p, e); err != nil {
+		fmt.Fprintln(os.Stderr, "the stream has ended; connecting again")
+		if retry.Sleep(ctx, reconnectAfter) != nil {
+			return nil
+		}
+		if t.expired {
+			if admin, err = c.login(ctx); err != nil {
 				return err
 			}
-			filter.After = e.Seq
-		}
-		if filter.After > 0 {
-			filter.Limit = 500
-		}
-		if !c.Follow {
-			return nil
-		}
-		select {
-		case <-time.After(tailInterval):
-		case <-ctx.Done():
-			return nil
 		}
 	}
+}
+
+// reconnectAfter is the pause before a stream that has ended is opened again.
+const reconnectAfter = time.Second
+
+// tail is what was printed so far.
+type tail struct {
+	tailEvents
+	paper   paper
+	began   bool  // those of the past were printed
+	last    int64 // the number of the last entry that was printed
+	expired bool  // the stream has ended because the admin must sign in again
+	failed  error // what could not be printed
+}
+
+// follow prints what the stream of the console sends until it ends. The error is one that
+// another try would not end.
+func (t *tail) follow(ctx context.Context, admin *client.Client) error {
+	t.expired = false
+	err := admin.Stream(ctx, t.path(), t.lastID(), func(e client.StreamEvent) error {
+		t.failed = t.take(ctx, admin, e)
+		return t.failed
+	})
+	refused, isRefusal := errors.AsType[*client.Problem](err)
+	switch {
+	case t.failed != nil:
+		return t.failed
+	case isRefusal && refused.Status == http.StatusUnauthorized && t.began:
+		t.expired = true
+	case isRefusal && refused.Status < http.StatusInternalServerError, err != nil && !t.began:
+		return fmt.Errorf("ask the console: %w", err)
+	}
+	return nil
+}
+
+// path returns that of the stream, with the filter.
+func (t *tail) path() string {
+	query := url.Values{}
+	for name, value := range map[string]string{"type": t.Type, "service": t.Service, "order": t.Order, "outcome": t.Outcome} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return "/console/api/stream?" + query.Encode()
+}
+
+func (t *tail) lastID() string {
+	if t.last == 0 {
+		return ""
+	}
+	return strconv.FormatInt(t.last, 10)
+}
+
+// take prints an event of the stream. The entries of the past are read when the stream is open, so that
+// none is missing between them and the first one that it sends.
+func (t *tail) take(ctx context.Context, admin *client.Client, e client.StreamEvent) error {
+	if !t.began {
+		if err := t.printPast(ctx, admin); err != nil {
+			return err
+		}
+	}
+	switch e.Name {
+	case "entry":
+		var entry client.Entry
+		if err := json.Unmarshal([]byte(e.Data), &entry); err != nil {
+			return fmt.Errorf("read an entry: %w", err)
+		}
+		return t.printNew(entry)
+	case "gap":
+		var gap struct{ Lost int64 }
+		if err := json.Unmarshal([]byte(e.Data), &gap); err != nil {
+			return fmt.Errorf("read a gap: %w", err)
+		}
+		fmt.Fprintf(os.Stderr, "%d entries were skipped, because they came too fast or are deleted\n", gap.Lost)
+	case "end":
+		t.expired = true
+	}
+	return nil
+}
+
+// printPast prints the newest entries that are there.
+func (t *tail) printPast(ctx context.Context, admin *client.Client) error {
+	t.began = true
+	entries, err := admin.Entries(ctx, client.EntryFilter{
+		Type: t.Type, Service: t.Service, Order: t.Order, Outcome: t.Outcome, Limit: max(1, min(t.Lines, 500)),
+	})
+	if err != nil {
+		return fmt.Errorf("ask the console: %w", err)
+	}
+	for _, e := range entries {
+		if err := t.printNew(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printNew prints an entry unless it was printed before.
+func (t *tail) printNew(e client.Entry) error {
+	if e.Seq <= t.last {
+		return nil
+	}
+	t.last = e.Seq
+	return t.print(t.paper, e)
 }
 
 func (c tailEvents) print(p paper, e client.Entry) error {

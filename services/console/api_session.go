@@ -132,7 +132,9 @@ func (c *console) begin(ctx context.Context, t tokens, proto string) (*sessionRe
 		_ = c.endSession(ctx, "Bearer "+t.Access) // it is of no use, and ends by itself
 		return nil, httpapi.RoleRequired(auth.Admin)
 	}
-	c.confirm(ctx, caller, t.Access)
+	if err := c.confirm(ctx, caller, t.Access); err != nil {
+		return nil, err
+	}
 	secure := proto == "https"
 	return &sessionResponse{append(cookies(t, secure), deviceCookieOf(t, secure)...), c.sessionView(c.emailOf(caller))}, nil
 }

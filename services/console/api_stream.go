@@ -42,7 +42,7 @@ type streamRequest struct {
 
 // skipped is the data of the event gap.
 type skipped struct {
-	Lost int64 `json:"lost" doc:"how many entries were skipped, because the client was too slow"`
+	Lost int64 `json:"lost" doc:"how many entries were skipped, because the client was too slow or continues after entries that are deleted"`
 }
 
 // newFeed returns the feed that wakes the streams. Its position is the number of the last entry.
@@ -79,7 +79,7 @@ func (c *console) stream(ctx context.Context, in *streamRequest) (httpapi.Source
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &entryStream{console: c, ctx: ctx, authorization: in.Authorization, filter: store.Filter{Type: in.Type, Service: in.Service, Order: in.Order, Outcome: in.Outcome}, reader: reader, position: position}
+	s := &entryStream{console: c, ctx: ctx, authorization: in.Authorization, filter: store.Filter{Type: in.Type, Service: in.Service, Order: in.Order, Outcome: in.Outcome}, reader: reader, position: position, resumes: in.ID() != ""}
 	return s.next, reader.Close, nil
 }
 
@@ -91,6 +91,7 @@ type entryStream struct {
 	filter        store.Filter
 	reader        *feed.Reader
 	position      int64     // of the last entry that was looked at
+	resumes       bool      // after an entry that the client has named
 	waits         bool      // all that was there has been sent
 	overview      time.Time // when the overview was sent last
 }
@@ -113,7 +114,9 @@ func (s *entryStream) next(wait context.Context) ([]httpapi.Event, error) {
 	if now := s.Now(); now.Sub(s.overview) >= overviewEvery {
 		s.overview = now
 		if token, found := strings.CutPrefix(s.authorization, "Bearer "); found {
-			s.confirm(s.ctx, auth.CallerOf(s.ctx), token) // the stream ends with the session
+			if err := s.confirm(s.ctx, auth.CallerOf(s.ctx), token); err != nil { // the stream ends with the session
+				return append(events, httpapi.Event{Name: "end", Data: httpapi.Ended{Reason: fault.CodeOf(err)}}), io.EOF
+			}
 		}
 		o, err := s.overviewNow(s.ctx, s.authorization)
 		if err != nil {
@@ -124,13 +127,32 @@ func (s *entryStream) next(wait context.Context) ([]httpapi.Event, error) {
 	return events, nil
 }
 
+// missed returns how many entries after the position are not sent: those that are too many, and
+// those that are deleted, which is looked for when a client continues.
+func (s *entryStream) missed(last int64) (int64, error) {
+	first := last - behind
+	if s.resumes {
+		oldest, err := store.Oldest(s.ctx, s.DB, last)
+		if err != nil {
+			return 0, err
+		}
+		s.resumes = false
+		first = max(first, oldest-1)
+	}
+	return first - s.position, nil
+}
+
 // entries returns what follows the last entry, after a gap if that is too much.
 func (s *entryStream) entries() (events []httpapi.Event, err error) {
 	last, err := store.Last(s.ctx, s.DB)
 	if err != nil {
 		return nil, err
 	}
-	if lost := last - s.position - behind; lost > 0 {
+	lost, err := s.missed(last)
+	if err != nil {
+		return nil, err
+	}
+	if lost > 0 {
 		s.position += lost
 		events = append(events, httpapi.Event{Name: "gap", Data: skipped{lost}})
 	}
@@ -138,17 +160,30 @@ func (s *entryStream) entries() (events []httpapi.Event, err error) {
 		s.waits = true
 		return events, nil
 	}
-	found, err := store.Entries(s.ctx, s.DB, s.filter, s.position, streamBatch)
+	after := s.position
+	if after == 0 {
+		after = -1 // 0 would mean the newest
+	}
+	found, err := store.Entries(s.ctx, s.DB, s.filter, after, streamBatch)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entriesOf(found) {
 		events = append(events, httpapi.Event{ID: strconv.FormatInt(e.Seq, 10), Name: "entry", Data: e})
 	}
-	if s.waits = len(found) < streamBatch; s.waits {
-		s.position = last
-	} else {
-		s.position = found[len(found)-1].Seq
-	}
+	s.waits = len(found) < streamBatch
+	s.position = positionAfter(found, last, s.waits)
 	return events, nil
+}
+
+// positionAfter returns the number of the last entry that was looked at. Entries may have come after
+// the number of the last one was read, and be among those that were found.
+func positionAfter(found []store.Entry, last int64, all bool) int64 {
+	switch {
+	case len(found) == 0:
+		return last
+	case all:
+		return max(last, found[len(found)-1].Seq)
+	}
+	return found[len(found)-1].Seq
 }

@@ -82,11 +82,11 @@ func TestOldAndSurplusOrdersAreDeleted(t *testing.T) {
 
 		h.Advance(35 * time.Minute) // order-2 is older than an hour now
 		h.Step(t, "retention of the console")
-		ada = h.As("ada", auth.Admin)
+		ada = h.As("bea", auth.Admin)
 		ada.Get(t, "/console/api/orders").Want(t, 200, "total", 2)
 		h.Advance(time.Hour)
 		h.Step(t, "retention of the console")
-		ada = h.As("ada", auth.Admin)
+		ada = h.As("cleo", auth.Admin)
 		wantItems(t, ada.Get(t, "/console/api/events"), 0)
 	}, servicetest.Setting("CONSOLE_KEEP_ORDERS", "3"), servicetest.Setting("CONSOLE_KEEP", "1h"))
 }

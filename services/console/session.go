@@ -24,6 +24,9 @@ const (
 	soon = 30 * time.Second
 	// askedAgain is how often users is asked whether a session still exists.
 	askedAgain = 15 * time.Second
+	// unconfirmed is how long a session lasts after users has confirmed it for the last time,
+	// while users does not answer: one that has ended could go on meanwhile.
+	unconfirmed = time.Minute
 	// overlap is how long a refresh token that has been used leads to its successor: several
 	// requests of a browser may send the same one.
 	overlap = time.Minute
@@ -49,10 +52,11 @@ type refreshing struct {
 	err    error
 }
 
-// seenSession is a session that users has confirmed.
+// seenSession is a session that was used here.
 type seenSession struct {
-	at    time.Time
-	email string
+	asked     time.Time // when users was asked about it last
+	confirmed time.Time // when users has confirmed it last, or else when it was first seen
+	email     string
 }
 
 func newSessions() *sessions {
@@ -73,7 +77,7 @@ func (c *console) guard(next http.Handler) http.Handler {
 			httpapi.WriteProblem(w, r, err)
 			return
 		}
-		if err := c.authorize(w, r); err != nil {
+		if err := c.authorize(w, r); err != nil && operation != "logout" { // which a browser can always do
 			httpapi.WriteProblem(w, r, err)
 			return
 		}
@@ -118,8 +122,7 @@ func (c *console) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || caller.Role != auth.Admin {
 		return nil //nolint:nilerr // the operation refuses it
 	}
-	c.confirm(r.Context(), caller, token)
-	return nil
+	return c.confirm(r.Context(), caller, token)
 }
 
 // tokenOfCookies returns the access token of the session of a browser, "" if there is none.
@@ -193,37 +196,55 @@ func (c *console) refresh(ctx context.Context, token string) (tokens, error) {
 
 // confirm asks users once in a while whether the session still exists. The console consumes
 // no events, so it learns of the end of a session in no other way. If users does not answer,
-// the session lasts as long as its access token. A client that goes away does not end the
+// the session lasts for a minute, and then confirm returns an error. A client that goes away does not end the
 // question: else one that always does would use a session that has ended.
-func (c *console) confirm(ctx context.Context, caller auth.Caller, token string) {
+func (c *console) confirm(ctx context.Context, caller auth.Caller, token string) error {
 	ctx = context.WithoutCancel(ctx)
 	s, now := c.sessions, c.Now()
-	s.mu.Lock()
-	seen := s.seen[caller.SessionID]
-	if now.Sub(seen.at) < askedAgain {
-		s.mu.Unlock()
-		return
+	seen, ask := s.see(caller.SessionID, now)
+	if !ask {
+		return nil
 	}
-	for id, other := range s.seen {
-		if now.Sub(other.at) > time.Hour {
-			delete(s.seen, id)
-		}
-	}
-	s.seen[caller.SessionID] = seenSession{at: now, email: seen.email} // others need not ask meanwhile
-	s.mu.Unlock()
 	var me struct {
 		Email string `json:"email"`
 	}
 	err := c.askUsers(ctx, http.MethodGet, "/users/me", asking{authorization: "Bearer " + token}, &me)
 	if err == nil {
 		s.mu.Lock()
-		s.seen[caller.SessionID] = seenSession{at: now, email: me.Email}
-		s.mu.Unlock()
-		return
+		defer s.mu.Unlock()
+		s.seen[caller.SessionID] = seenSession{asked: now, confirmed: now, email: me.Email}
+		return nil
 	}
 	if fault.CodeOf(err) == "session_revoked" {
 		c.revoke(ctx, caller)
+		return nil // what asks for the caller refuses it from now on
 	}
+	if now.Sub(seen.confirmed) >= unconfirmed {
+		return errUsersAway.WithCause(err)
+	}
+	return nil
+}
+
+// see notes that a session is used, and reports whether users is to be asked about it. While
+// one request asks, others of a session that was confirmed lately need not.
+func (s *sessions) see(id string, now time.Time) (seen seenSession, ask bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen, known := s.seen[id]
+	if !known {
+		seen.confirmed = now
+	}
+	if known && now.Sub(seen.asked) < askedAgain && now.Sub(seen.confirmed) < unconfirmed {
+		return seen, false
+	}
+	for other, o := range s.seen {
+		if now.Sub(o.asked) > time.Hour {
+			delete(s.seen, other)
+		}
+	}
+	seen.asked = now
+	s.seen[id] = seen
+	return seen, true
 }
 
 // revoke makes this service refuse the tokens of a session that has ended.

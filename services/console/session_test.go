@@ -46,6 +46,13 @@ func (u *fakeUsers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// set changes how users behaves while a stream asks it.
+func (u *fakeUsers) set(change func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	change()
+}
+
 func (u *fakeUsers) token(w http.ResponseWriter, r *http.Request) {
 	name, refresh := strings.TrimSuffix(r.FormValue("username"), "@example.com"), r.FormValue("refresh_token")
 	switch {
@@ -235,12 +242,22 @@ func TestPagesOfOtherSitesChangeNothing(t *testing.T) {
 	})
 }
 
-func TestWithoutUsersASessionLastsAsLongAsItsToken(t *testing.T) {
+// A session that users has ended must not go on in the console until its token expires.
+func TestWithoutUsersASessionLastsForAMinute(t *testing.T) {
 	withUsers(t, func(t *testing.T, h *servicetest.Harness, u *fakeUsers) {
 		ada := u.signIn(t, h)
 		u.away = true
-		h.Advance(time.Minute)
+		h.Advance(59 * time.Second)
 		ada.Get(t, "/console/api/session").Want(t, 200)
+		h.Advance(time.Second)
+		ada.Get(t, "/console/api/session").Problem(t, 503, "users_unavailable")
+		ada.Get(t, "/console/api/session").Problem(t, 503, "users_unavailable")
+		u.away = false
+		ada.Get(t, "/console/api/session").Want(t, 200)
+		u.away = true
+		h.Advance(2 * time.Minute)
+		left := ada.Post(t, "/console/api/logout", nil).Want(t, 204)
+		require.Contains(t, strings.Join(left.Headers("Set-Cookie"), "\n"), "troupe_console=; Path=/console; Max-Age=0")
 		h.Advance(15 * time.Minute)
 		ada.Get(t, "/console/api/session").Problem(t, 503, "users_unavailable")
 		h.Anonymous().With("X-Troupe-Console", "1").Post(t, "/console/api/login", `{"email":"ada@example.com","password":"right"}`).Problem(t, 503, "users_unavailable")

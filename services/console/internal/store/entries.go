@@ -109,6 +109,14 @@ func scanEntry(r sqldb.Row) (e Entry, err error) {
 	return e, nil
 }
 
+// Oldest returns the number of the oldest entry that is kept, and the one after last if none is.
+func Oldest(ctx context.Context, q sqldb.Querier, last int64) (oldest int64, err error) {
+	if err := q.QueryRow(ctx, "SELECT coalesce(min(seq), $1) FROM entries", last+1).Scan(&oldest); err != nil {
+		return 0, fmt.Errorf("read the number of the oldest entry: %w", err)
+	}
+	return oldest, nil
+}
+
 // Last returns the number of the last entry.
 func Last(ctx context.Context, q sqldb.Querier) (last int64, err error) {
 	if err := q.QueryRow(ctx, "SELECT seq FROM last_entry WHERE id = 1").Scan(&last); err != nil {
