@@ -69,7 +69,8 @@ func (s *System) openAndMigrate(ctx context.Context, m *runningService) error {
 	if err := sqldb.Migrate(ctx, m.db, Migrations(m.service)...); err != nil {
 		return err
 	}
-	m.db = sqldb.Traced(m.db, m.service.Name)
+	m.traced = sqldb.Traced(m.db, m.service.Name)
+	m.db = m.traced
 	return nil
 }
 

@@ -76,6 +76,7 @@ type runningService struct {
 	limiter       *netlimit.Limiter
 	server        *http.Server // serves startup
 	db            sqldb.DB
+	traced        *sqldb.TracedDB // what db is, or is made from; nil: there is no database
 	seams         seams
 }
 
@@ -210,6 +211,9 @@ func (s *System) wire(ctx context.Context, c Config) error {
 		}
 		m.limiter.Exempt(m.instance.Components.Proxies)
 		m.limiter.RegisterMetrics(m.instance.Env.Registry)
+		if m.traced != nil {
+			m.traced.RegisterMetrics(m.instance.Env.Registry)
+		}
 		if s.logWriter != nil {
 			registerLogMetrics(m.instance.Env.Registry, s.logWriter)
 		}

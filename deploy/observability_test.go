@@ -35,7 +35,7 @@ func readRules(t *testing.T, name string) (f ruleFile) {
 }
 
 var (
-	ourMetric = regexp.MustCompile(`troupe[:_][a-zA-Z0-9_:]+`)
+	ourMetric = regexp.MustCompile(`(?:troupe[:_]|\b(?:messaging|db)_client_|\bmessaging_process_)[a-zA-Z0-9_:]+`)
 	partOf    = regexp.MustCompile(`_(bucket|count|sum)$`)
 )
 

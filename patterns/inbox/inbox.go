@@ -53,7 +53,7 @@ func New(c Config) *Inbox {
 	}
 	i := &Inbox{
 		service: c.Service, db: c.DB, handlers: make(map[string]*Handler, len(c.Handlers)),
-		now: c.Now, log: c.Log, jitter: c.Jitter, metrics: newMetrics(), journal: c.Journal,
+		now: c.Now, log: c.Log, jitter: c.Jitter, metrics: newMetrics(c.Service), journal: c.Journal,
 	}
 	for _, h := range c.Handlers {
 		if i.handlers[h.Type] != nil {
@@ -107,8 +107,11 @@ func isRedelivery(batch []bus.Delivery) bool {
 // handle handles the events in one transaction: all of them take effect, or none.
 func (i *Inbox) handle(ctx context.Context, events []decoded) (err error) {
 	ctx, end := i.startSpans(ctx, events, false)
-	defer func() { end(err) }()
 	started := i.now()
+	defer func() {
+		end(err)
+		i.metrics.messaging.Observe(i.now().Sub(started), len(events), err)
+	}()
 	var fresh []decoded
 	err = i.db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) (err error) {
 		if fresh, err = i.unhandled(ctx, tx, events); err != nil {

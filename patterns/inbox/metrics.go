@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"troupe/patterns/bus"
 	"troupe/platform/sqldb"
 )
 
@@ -15,10 +16,12 @@ type metrics struct {
 	batch                                      prometheus.Histogram
 	seconds                                    *prometheus.HistogramVec
 	lag                                        *prometheus.HistogramVec
+	messaging                                  bus.ClientMetrics
 }
 
-func newMetrics() *metrics {
+func newMetrics(service string) *metrics {
 	m := &metrics{
+		messaging: bus.NewProcessMetrics(service),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "troupe_inbox_events_total",
 			Help: "Events consumed, by result: handled, duplicate, ignored (unknown type), failed (to be retried), dead.",
@@ -58,6 +61,7 @@ func (m *metrics) observeHandler(eventType string, d time.Duration) {
 // RegisterMetrics registers the inbox's metrics with reg.
 func (i *Inbox) RegisterMetrics(reg prometheus.Registerer) {
 	reg.MustRegister(i.metrics.events, i.metrics.batch, i.metrics.seconds, i.metrics.lag, parkedCollector{i})
+	i.metrics.messaging.Register(reg)
 }
 
 var parkedDesc = prometheus.NewDesc("troupe_inbox_parked_events",

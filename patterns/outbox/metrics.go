@@ -5,12 +5,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"troupe/patterns/bus"
 )
 
 // metrics are the relay's counters. The gauges are read from the table each time
 // the metrics are collected, see collector.
 type metrics struct {
 	published, rejected prometheus.Counter
+	messaging           bus.ClientMetrics
 }
 
 func newMetrics() metrics {
@@ -21,6 +24,7 @@ func newMetrics() metrics {
 		rejected: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "troupe_outbox_rejected_total", Help: "Number of times that the bus rejected an event.",
 		}),
+		messaging: bus.NewSendMetrics(),
 	}
 }
 
@@ -33,6 +37,7 @@ func (m metrics) count(r result) {
 // oldest pending event: it grows when the relay, the bus or a queue does not work.
 func (o *Outbox) RegisterMetrics(reg prometheus.Registerer) {
 	reg.MustRegister(o.metrics.published, o.metrics.rejected, collector{o})
+	o.metrics.messaging.Register(reg)
 }
 
 var (

@@ -134,9 +134,10 @@ func (o *Outbox) publish(ctx context.Context, batch []packet) (r result) {
 	for _, p := range batch {
 		all = append(all, p.messages...)
 	}
-	span := o.startSpan(ctx, all)
+	span, began := o.startSpan(ctx, all), o.now()
 	errs := o.publisher.Publish(ctx, all)
 	endSpan(span, errs)
+	o.metrics.messaging.Observe(o.now().Sub(began), len(all), errors.Join(errs...))
 	for _, p := range batch {
 		r.add(p, errs[:len(p.messages)])
 		errs = errs[len(p.messages):]

@@ -3,28 +3,37 @@ package sqldb
 import (
 	"context"
 	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"troupe/platform/telemetry"
 )
 
 // Traced returns db with a span for each transaction that runs on behalf of a recorded span.
 // name names the database in the spans. The span lists what the statements do and to which
-// tables ("INSERT outbox"), never a value.
-func Traced(db DB, name string) DB {
+// tables ("INSERT outbox"), never a value. How long each takes is measured; see RegisterMetrics.
+func Traced(db DB, name string) *TracedDB {
 	system := "sqlite"
 	if _, ok := db.(*postgresDB); ok {
 		system = "postgresql"
 	}
-	return &tracedDB{DB: db, name: name, system: system}
+	return &TracedDB{DB: db, name: name, system: system, span: "transaction " + name, metrics: newMetrics(system, name)}
 }
 
-type tracedDB struct {
+// TracedDB is a DB whose operations are traced and measured.
+type TracedDB struct {
 	DB
 	name, system string
+	span         string // the name of its spans
+	metrics      *metrics
 }
 
-func (d *tracedDB) start(ctx context.Context) *telemetry.Span {
-	_, span := telemetry.StartSpan(ctx, telemetry.Client, "transaction "+d.name)
+// RegisterMetrics registers how long the operations take.
+func (d *TracedDB) RegisterMetrics(r prometheus.Registerer) { r.MustRegister(d.metrics.durations) }
+
+func (d *TracedDB) start(ctx context.Context) *telemetry.Span {
+	_, span := telemetry.StartSpan(ctx, telemetry.Client, d.span)
 	if span != nil {
 		span.Set("db.system.name", d.system)
 		span.Set("db.namespace", d.name)
@@ -33,24 +42,24 @@ func (d *tracedDB) start(ctx context.Context) *telemetry.Span {
 }
 
 // Tx implements DB.
-func (d *tracedDB) Tx(ctx context.Context, fn func(context.Context, Tx) error) error {
+func (d *TracedDB) Tx(ctx context.Context, fn func(context.Context, Tx) error) error {
 	return d.transact(ctx, d.DB.Tx, fn)
 }
 
 // TxRelaxed implements DB.
-func (d *tracedDB) TxRelaxed(ctx context.Context, fn func(context.Context, Tx) error) error {
+func (d *TracedDB) TxRelaxed(ctx context.Context, fn func(context.Context, Tx) error) error {
 	return d.transact(ctx, d.DB.TxRelaxed, fn)
 }
 
 // transact runs a transaction. Its function gets the caller's context, so that what it
 // publishes continues the caller's span and not this one.
-func (d *tracedDB) transact(ctx context.Context, run func(context.Context, func(context.Context, Tx) error) error, fn func(context.Context, Tx) error) error {
-	if !telemetry.Recording() {
-		return run(ctx, fn)
-	}
+func (d *TracedDB) transact(ctx context.Context, run func(context.Context, func(context.Context, Tx) error) error, fn func(context.Context, Tx) error) error {
+	began := time.Now()
 	span := d.start(ctx)
 	if span == nil {
-		return run(ctx, fn)
+		err := run(ctx, fn)
+		d.metrics.transactions.since(began, err)
+		return err
 	}
 	var statements summary
 	attempts := 0
@@ -63,21 +72,24 @@ func (d *tracedDB) transact(ctx context.Context, run func(context.Context, func(
 		span.SetInt("troupe.db.attempts", attempts)
 	}
 	end(span, statements.String(), err)
+	d.metrics.transactions.since(began, err)
 	return err
 }
 
 // Exec implements DB.
-func (d *tracedDB) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	span := d.start(ctx)
+func (d *TracedDB) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	began, span := time.Now(), d.start(ctx)
 	n, err := d.DB.Exec(ctx, sql, args...)
 	end(span, summaryOf(span, sql), err)
+	d.metrics.statements.since(began, err)
 	return n, err
 }
 
 // Run implements DB.
-func (d *tracedDB) Run(ctx context.Context, b *Batch) error {
-	span := d.start(ctx)
+func (d *TracedDB) Run(ctx context.Context, b *Batch) error {
+	began, span := time.Now(), d.start(ctx)
 	err := d.DB.Run(ctx, b)
+	d.metrics.transactions.since(began, err)
 	if span != nil {
 		var statements summary
 		statements.addAll(b)
@@ -87,15 +99,16 @@ func (d *tracedDB) Run(ctx context.Context, b *Batch) error {
 }
 
 // Query implements DB. The span ends when the database has begun to answer.
-func (d *tracedDB) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
-	span := d.start(ctx)
+func (d *TracedDB) Query(ctx context.Context, sql string, args ...any) (Rows, error) {
+	began, span := time.Now(), d.start(ctx)
 	rows, err := d.DB.Query(ctx, sql, args...)
 	end(span, summaryOf(span, sql), err)
+	d.metrics.queries.since(began, err)
 	return rows, err
 }
 
 // QueryRow implements DB.
-func (d *tracedDB) QueryRow(ctx context.Context, sql string, args ...any) Row {
+func (d *TracedDB) QueryRow(ctx context.Context, sql string, args ...any) Row {
 	rows, err := d.Query(ctx, sql, args...)
 	return row{rows, err}
 }

@@ -55,7 +55,7 @@ func (m *metrics) addSaga() {
 	m.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "troupe_saga_duration_seconds",
 		Help:    "Time from placing an order until it is paid or cancelled, by outcome. Exemplars name a trace.",
-		Buckets: prometheus.ExponentialBuckets(0.01, 3, 11), // to 10 minutes
+		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30, 60, 180, 600}, // an alert is about those of 10 s
 	}, []string{"outcome"})
 	m.compensated = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "troupe_saga_compensations_total",
