@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -73,6 +74,32 @@ func TestEachFaultOfTheLab(t *testing.T) {
 	s.requirePages(t)
 	s.discardPoison(t)
 	awaitQuiet(t, databases)
+}
+
+// faultsApart are those that are caused in each way that there is: at the bus, the database
+// and the HTTP server of a service, in its work, at the gateway, and by an event.
+var faultsApart = []string{"poison_event", "duplicate_delivery", "broker_away", "service_killed", "service_down", "open_circuit", "database_away"}
+
+// The lab causes its faults in the processes of the services too, by what each of them offers to
+// an admin in development.
+func TestTheLabCausesFaultsInSeparateProcesses(t *testing.T) {
+	t.Parallel()
+	s := startApart(t)
+	for _, fault := range labFaults {
+		if !slices.Contains(faultsApart, fault.id) {
+			continue
+		}
+		t.Run(fault.id, func(t *testing.T) {
+			s.awaitShop(t)
+			var run labFault
+			require.NoError(t, s.admin.Post(t.Context(), "/console/api/lab/"+fault.id+"?seconds="+strconv.Itoa(max(1, min(fault.seconds, 20))), nil, &run))
+			s.awaitLabVerdict(t, run.OrderID, fault.status, fault.verdict)
+			if fault.end {
+				require.NoError(t, s.admin.Delete(t.Context(), "/console/api/lab/"+fault.id))
+			}
+			s.awaitNoFault(t)
+		})
+	}
 }
 
 // awaitLabVerdict waits until the console shows how the order of a fault has ended.

@@ -21,8 +21,8 @@ import (
 
 const callerSpan = "00f067aa0ba902b7"
 
-// One trace follows an order from the request through every service to the mail: over HTTP,
-// through transactions, the outbox, the bus, the inbox and the payment provider.
+// One trace follows an order from the request through every service to the mail and to the
+// webhook of another system: over HTTP, through transactions, the outbox, the bus, the inbox and the payment provider.
 func TestOneTraceFollowsAnOrderFromTheRequestToTheMail(t *testing.T) {
 	traces := newCollector(t)
 	settings := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + traces.url, "OTEL_BSP_SCHEDULE_DELAY=50"}
@@ -32,8 +32,12 @@ func TestOneTraceFollowsAnOrderFromTheRequestToTheMail(t *testing.T) {
 		"payments: process payments.events.v1", "payments: transaction payments", "payments: provider auth", "payments: send troupe.events",
 		"orders: process orders.events.v1", "orders: decide", "payments: provider capture",
 		"notifications: process notifications.events.v1", "notifications: transaction notifications", "notifications: send mail",
+		"notifications: send webhook",
 	}
 	eachInstallation(t, settings, func(t *testing.T, s *installation) {
+		accounting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+		t.Cleanup(accounting.Close)
+		require.NoError(t, s.admin.Post(t.Context(), "/webhooks", map[string]any{"url": accounting.URL, "events": []string{"order.paid.v1"}}, nil))
 		s.addProduct(t, "lantern", 1299, 10)
 		ada := s.newCustomer(t)
 		id := newTraceID()
