@@ -73,8 +73,8 @@ type Harness struct {
 	published *recorder
 	consumed  []event.Envelope
 	journal   *journal.Journal // records nothing until Recorded is called
-	checked   int  // how many of published the test has checked
-	twice     bool // every batch is delivered twice
+	checked   int              // how many of published the test has checked
+	twice     bool             // every batch is delivered twice
 }
 
 func start(t *testing.T, s app.Service, db sqldb.DB, o options) *Harness {

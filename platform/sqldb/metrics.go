@@ -21,8 +21,8 @@ type measured struct{ succeeded, failed prometheus.Observer }
 // newMetrics returns the metrics of a database, which runs on sqlite or postgresql.
 func newMetrics(system, name string) *metrics {
 	m := &metrics{durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "db_client_operation_duration_seconds",
-		Help: "Duration of a transaction, of a statement alone, or of a query alone until its first row (db_operation_name); error_type is empty if it succeeded.",
+		Name:        "db_client_operation_duration_seconds",
+		Help:        "Duration of a transaction, of a statement alone, or of a query alone until its first row (db_operation_name); error_type is empty if it succeeded.",
 		ConstLabels: prometheus.Labels{"db_system_name": system, "db_namespace": name},
 		Buckets:     []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10}, // OpenTelemetry's
 	}, []string{"db_operation_name", "error_type"})}
