@@ -6,7 +6,7 @@
 //	go run ./bench                      # one process on SQLite
 //	go run ./bench -apart               # a process for each service, on a PostgreSQL and a RabbitMQ of its own
 //	go run ./bench -compare v0.1.0      # beside another revision, in turns
-//	go run ./bench -console             # beside the same program without the journal and the console, in turns
+//	go run ./bench -console             # with the console and 10 % of the traces sampled, beside the same program without, in turns
 //	go run ./bench -grow 10000,100000   # with more and more orders in the databases
 package main
 
@@ -76,7 +76,7 @@ func flags() (o options) {
 	flag.StringVar(&o.database, "database", "", "PostgreSQL URL: with -amqp instead of own servers; each service gets a database beside it, which remains")
 	flag.StringVar(&o.amqp, "amqp", "", "RabbitMQ URL: needed with -database")
 	flag.StringVar(&o.compare, "compare", "", "another git revision, which is built and measured in turns with this one")
-	flag.BoolVar(&o.console, "console", false, "measure without the journal and the console too, in turns")
+	flag.BoolVar(&o.console, "console", false, "measure with the console and a tenth of the traces exported, and without journal, console and traces, in turns")
 	flag.DurationVar(&o.half, "half", 10*time.Second, "how long half of what can be carried is offered, to measure latencies; 0: not at all")
 	flag.Var(&o.grow, "grow", "instead, measure with so many orders in the databases, for example 10000,100000,1000000")
 	flag.DurationVar(&o.age, "age", 0, "with -grow: how old the copied orders are at least; more than the retention shows what it costs")
@@ -107,13 +107,26 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer candidates.remove()
+	if !o.console {
+		return measure(ctx, o, split, candidates)
+	}
+	sink, err := newTraceSink(ctx)
+	if err != nil {
+		return err
+	}
+	candidates[0].settings = append(candidates[0].settings, sink.settings()...)
+	err = measure(ctx, o, split, candidates)
+	return errors.Join(err, sink.close())
+}
+
+func measure(ctx context.Context, o options, split cores, all candidates) error {
 	switch {
 	case o.overload > 0:
-		return overload(ctx, o, split, candidates[0])
+		return overload(ctx, o, split, all[0])
 	case len(o.grow) > 0:
-		return measureGrowth(ctx, o, candidates)
+		return measureGrowth(ctx, o, all)
 	}
-	return measureRounds(ctx, o, candidates)
+	return measureRounds(ctx, o, all)
 }
 
 // logf prints progress, apart from the results.

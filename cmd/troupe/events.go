@@ -50,7 +50,10 @@ func (c tailEvents) Run(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		fmt.Fprintln(os.Stderr, "the stream has ended; connecting again")
+		if !t.away {
+			t.away = true
+			fmt.Fprintln(os.Stderr, "the stream has ended; connecting again")
+		}
 		if retry.Sleep(ctx, reconnectAfter) != nil {
 			return nil
 		}
@@ -72,6 +75,7 @@ type tail struct {
 	began   bool  // those of the past were printed
 	last    int64 // the number of the last entry that was printed
 	expired bool  // the stream has ended because the admin must sign in again
+	away    bool  // that the stream has ended was reported, and nothing has come since
 	failed  error // what could not be printed
 }
 
@@ -116,6 +120,7 @@ func (t *tail) lastID() string {
 // take prints an event of the stream. The entries of the past are read when the stream is open, so that
 // none is missing between them and the first one that it sends.
 func (t *tail) take(ctx context.Context, admin *client.Client, e client.StreamEvent) error {
+	t.away = false
 	if !t.began {
 		if err := t.printPast(ctx, admin); err != nil {
 			return err

@@ -131,12 +131,12 @@ func TestTheOverviewShowsTheQueueOfAServiceBesideWhatIsParked(t *testing.T) {
 func TestAllWhoLookShareTheAnswersOfTheServices(t *testing.T) {
 	var circuits, journals, metrics atomic.Int32
 	count := func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path == "/admin/breakers":
+		switch r.URL.Path {
+		case "/admin/breakers":
 			circuits.Add(1)
-		case r.URL.Path == "/admin/journal":
+		case "/admin/journal":
 			journals.Add(1)
-		case r.URL.Path == "/metrics":
+		case "/metrics":
 			metrics.Add(1)
 		}
 		_, _ = w.Write([]byte(`{"items":[]}`))

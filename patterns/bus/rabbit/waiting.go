@@ -41,7 +41,7 @@ func (s *session) ready(queue string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("open a channel: %w", err)
 	}
-	defer channel.Close()
+	defer func() { _ = channel.Close() }() // it was only asked
 	q, err := channel.QueueDeclarePassive(queue, true, false, false, false, nil)
 	if err != nil {
 		return 0, fmt.Errorf("ask for the length of %s: %w", queue, err)
