@@ -30,6 +30,7 @@ type conn struct {
 	late    bool      // a body did not arrive in time, so what comes next cannot be the next request
 	aborts  bool      // in the state draining: the server interrupts a read that a handler has left behind
 	reading bool      // a read is under way
+	writing bool      // a write is under way
 	read    side
 	write   side
 }
@@ -84,7 +85,9 @@ func (c *conn) endBody() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.body = noBody
-	_ = c.setRead(c.read.asked) // an error means that it is closed
+	if c.reading { // else the next read puts it in force
+		_ = c.setRead(c.read.asked) // an error means that it is closed
+	}
 }
 
 // drainBody limits how long what is left of the body may take.
@@ -139,6 +142,9 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.write.asked = t
+	if !c.writing {
+		return nil // the next write puts it in force
+	}
 	return c.setWrite(earlier(t, time.Now().Add(c.write.credit)))
 }
 
@@ -216,9 +222,7 @@ func (c *conn) Write(p []byte) (written int, err error) {
 		began := c.beginWrite()
 		n, err := c.Conn.Write(p[written:])
 		written += n
-		c.mu.Lock()
-		left, asked := c.settle(&c.write, n, time.Since(began)), c.write.asked
-		c.mu.Unlock()
+		left, asked := c.endWrite(n, began)
 		if left > 0 && errors.Is(err, os.ErrDeadlineExceeded) && (asked.IsZero() || time.Now().Before(asked)) {
 			continue // the client reads, if slowly, or the deadline in force was a former one
 		}
@@ -230,12 +234,20 @@ func (c *conn) Write(p []byte) (written int, err error) {
 func (c *conn) beginWrite() (began time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.writing = true
 	began = time.Now()
 	by := earlier(c.write.asked, began.Add(c.write.credit))
 	if c.write.inForce.After(by) || c.write.inForce.Before(by.Add(-c.write.credit/2)) {
 		_ = c.setWrite(by) // the write fails too if this does
 	}
 	return began
+}
+
+func (c *conn) endWrite(n int, began time.Time) (left time.Duration, asked time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = false
+	return c.settle(&c.write, n, time.Since(began)), c.write.asked
 }
 
 // settle subtracts the time that n bytes took from the credit, adds what they may

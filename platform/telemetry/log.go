@@ -65,15 +65,17 @@ type contextual struct {
 }
 
 func (h contextual) Handle(ctx context.Context, r slog.Record) error {
+	attrs := make([]slog.Attr, 0, 8) // added together, because each addition may allocate
 	if id := RequestID(ctx); id != "" {
-		r.AddAttrs(slog.String("request_id", id))
+		attrs = append(attrs, slog.String("request_id", id))
 	}
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
-		r.AddAttrs(slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String()))
+		attrs = append(attrs, slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String()))
 	}
-	for _, attrs := range h.more {
-		r.AddAttrs(attrs(ctx)...)
+	for _, more := range h.more {
+		attrs = append(attrs, more(ctx)...)
 	}
+	r.AddAttrs(attrs...)
 	return h.Handler.Handle(ctx, r)
 }
 

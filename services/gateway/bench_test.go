@@ -109,7 +109,7 @@ func TestARequestStaysWithinItsBudgetOfAllocations(t *testing.T) { //nolint:para
 }
 
 // mostAllocationsOfARefusal is the budget of one request that the gateway itself refuses.
-const mostAllocationsOfARefusal = 19
+const mostAllocationsOfARefusal = 15
 
 func TestARefusalStaysWithinItsBudgetOfAllocations(t *testing.T) { //nolint:paralleltest // counts the allocations of the process
 	if testing.CoverMode() != "" || raceDetector {

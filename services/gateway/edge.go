@@ -61,14 +61,14 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	webSocket := sanitize.IsWebSocket(r)
 	sanitize.StripHopByHop(r.Header)
 	sanitize.StripForged(r.Header)
+	if g.cors(w, r) || g.throttled(w, r, origin) {
+		return
+	}
 	origin.Set(r.Header)
 	if webSocket {
 		r.Header["Upgrade"] = []string{"websocket"} // for routes that allow it
 	}
-	switch {
-	case g.cors(w, r):
-	case g.throttled(w, r):
-	case g.admitOwn(w, r):
+	if g.admitOwn(w, r) {
 		g.api.ServeHTTP(w, r)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"troupe/platform/httpapi"
 	"troupe/services/gateway/internal/config"
+	"troupe/services/gateway/internal/sanitize"
 )
 
 const codeOverloaded = "service_overloaded"
@@ -18,12 +19,13 @@ var overloaded = httpapi.NewRefusal(http.StatusServiceUnavailable, codeOverloade
 // throttled refuses a request that its service would refuse too, because it has too much to
 // do, and reports whether it has. That comes before the middleware of the API, because in an
 // overload most requests end here, and what they cost is missing for the others.
-func (g *gateway) throttled(w http.ResponseWriter, r *http.Request) bool {
+func (g *gateway) throttled(w http.ResponseWriter, r *http.Request, origin sanitize.Origin) bool {
 	f, routed := g.routing.Load().table.Find(r.Method, r.URL.Path)
 	if !routed || f.composes(r) || f.rules.Throttle.Admit() {
 		return false
 	}
 	r.Pattern = f.pattern
+	origin.SetClient(r.Header)
 	g.brief((*throttledRoute)(f), w, r)
 	return true
 }

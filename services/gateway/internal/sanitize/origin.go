@@ -45,6 +45,9 @@ func (o Origin) Set(h http.Header) {
 	h["Forwarded"] = values[4:5:5]
 }
 
+// SetClient writes only the client, for a request that is not passed on.
+func (o Origin) SetClient(h http.Header) { h["X-Forwarded-For"] = []string{o.Client} }
+
 // forwarded returns the origin as an element of Forwarded. Addresses of IPv6 and hosts
 // with a port must be quoted.
 func (o Origin) forwarded() string {

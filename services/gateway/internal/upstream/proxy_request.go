@@ -39,9 +39,9 @@ type proxyRequest struct {
 	body     clientBody
 	buffer   *[bufferSize]byte // of the response
 	ctx      context.Context
-	timer    timer                // ends ctx; runs for the response of an attempt, then for each part of it
-	deadline time.Time            // by which the response must have begun
-	waits    [mostAttempts]string // values of the header that announces it, one for each attempt
+	timer    timer     // ends ctx; runs for the response of an attempt, then for each part of it
+	deadline time.Time // by which the response must have begun
+	wait     [1]string // value of the header that announces it, of the first attempt
 }
 
 const bufferSize = 32 << 10
@@ -192,7 +192,10 @@ func (x *proxyRequest) announceDeadline(out *http.Request) {
 	if end, limited := x.in.Context().Deadline(); limited { // a part of a composed response
 		left = min(left, time.Until(end))
 	}
-	wait := x.waits[min(x.tries, len(x.waits))-1:][:1:1]
+	wait := x.wait[:]
+	if x.tries > 1 { // the transport may still read that of the attempt before
+		wait = make([]string, 1)
+	}
 	wait[0] = strconv.FormatInt(max(left.Milliseconds(), 1), 10)
 	out.Header[httpapi.DeadlineHeader] = wait
 }
