@@ -25,10 +25,11 @@ generate: ## Write the generated documents
 	$(GO) run ./docs/generate
 	$(GO) -C tools/console run .
 	$(GO) test ./services -run TestTheDocumentsBuiltIntoTheGatewayAreCurrent -update
+	if [ -e services/gateway/testdata ]; then $(GO) test ./services/gateway -run TestOperationIDsAreThoseOfTheList -update; fi
 	if [ -e docs/METRICS.md ]; then $(GO) test ./deploy -run TestTheDocumentOfTheMetricsIsCurrent -update; fi
 
 verify: generate ## Fail if a generated document is stale
-	git diff --exit-code -- docs deploy/rabbitmq events services/gateway/internal/catalogue services/gateway/internal/openapi/documents services/console/internal/ui/dist go.mod go.sum
+	git diff --exit-code -- docs deploy/rabbitmq events services/gateway/internal/catalogue services/gateway/internal/openapi/documents services/gateway/testdata services/console/internal/ui/dist go.mod go.sum
 
 bench: ## Measure: orders per second, CPU per order, memory
 	$(GO) run ./bench

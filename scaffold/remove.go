@@ -26,10 +26,11 @@ var shopFiles = []string{
 	"deploy/kubernetes/orders.yaml", "deploy/kubernetes/notifications.yaml", "deploy/kubernetes/inventory.yaml", "deploy/kubernetes/payments.yaml",
 	"deploy/kubernetes/console.yaml", "deploy/helm/troupe/ci/without-console.yaml",
 	"services/users/republish_test.go", // to the consumers of the shop
-	"services/gateway/*_test.go", "services/gateway/internal/config/*_test.go",
+	"services/gateway/*_test.go", "services/gateway/testdata", "services/gateway/internal/config/*_test.go",
 	"services/gateway/internal/openapi/documents/orders.json", "services/gateway/internal/openapi/documents/notifications.json",
 	"services/gateway/internal/openapi/documents/inventory.json", "services/gateway/internal/openapi/documents/payments.json",
-	"scripts/h2spec", "scripts/webpush", "scripts/mail", "scripts/webhooks", "scripts/openapi", "scripts/examples", "scripts/console", "tools/console",
+	"scripts/h2spec", "scripts/webpush", "scripts/mail", "scripts/webhooks", "scripts/examples", "scripts/console", "tools/console",
+	"scripts/openapi", "scripts/redocly.yaml", "tools/openapi",
 	"test", "bench", "loadgen", "examples", "docs/pages", "docs/images", "scaffold/scaffold_test.go", "platform/treetest",
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -122,17 +123,61 @@ func documentMergePatch(op *huma.Operation) {
 	}
 }
 
+// documentParameters repeats the examples of required parameters where pages look for them.
+func documentParameters(op *huma.Operation) {
+	for _, p := range op.Parameters {
+		if p.Example == nil && p.Schema != nil && len(p.Schema.Examples) > 0 && p.Required {
+			p.Example = p.Schema.Examples[0]
+		}
+	}
+}
+
+// documentExample sets the example of the body. Pages fill in a form field by field, so each
+// field has its part of the example, and the others have an empty one.
+func documentExample(op *huma.Operation, schemas huma.Registry, example any) {
+	if example == nil {
+		return
+	}
+	for _, mediaType := range op.RequestBody.Content {
+		mediaType.Example = example
+	}
+	form := formOf(op, schemas)
+	if form == nil {
+		return
+	}
+	var fields map[string]any
+	text, err := json.Marshal(example)
+	if err == nil {
+		err = json.Unmarshal(text, &fields)
+	}
+	if err != nil {
+		panic("httpapi: the example of " + op.Path + " is not an object: " + err.Error())
+	}
+	for name, field := range form.Properties {
+		value, _ := fields[name].(string)
+		field.Examples = []any{value}
+	}
+}
+
+// formOf returns the schema of an operation's form, nil if it takes none.
+func formOf(op *huma.Operation, schemas huma.Registry) *huma.Schema {
+	if op.RequestBody == nil || op.RequestBody.Content[formType] == nil {
+		return nil
+	}
+	form := op.RequestBody.Content[formType].Schema
+	if form.Ref != "" {
+		return schemas.SchemaFromRef(form.Ref)
+	}
+	return form
+}
+
 // documentGrants lists the values of grant_type. It is in the document alone, where huma
 // does not look when it validates: OAuth has an error code for another grant.
 func documentGrants(op *huma.Operation, schemas huma.Registry, grants []string) {
 	if grants == nil {
 		return
 	}
-	form := op.RequestBody.Content[formType].Schema
-	if form.Ref != "" {
-		form = schemas.SchemaFromRef(form.Ref)
-	}
-	form.Properties["grant_type"].Extensions = map[string]any{"enum": grants}
+	formOf(op, schemas).Properties["grant_type"].Extensions = map[string]any{"enum": grants}
 }
 
 // forbidNullArrays removes null from the types of all lists, where huma puts it: null

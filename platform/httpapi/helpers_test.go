@@ -111,7 +111,7 @@ func (s *shop) addOperations() {
 			return nil, err
 		}
 		return &oneOrder{orderOfCaller(ctx, in.ID)}, nil
-	}, httpapi.Summary("Get an order"))
+	}, httpapi.Summary("Get an order"), httpapi.Description("It is as the customer sees it."))
 	httpapi.Delete(a, "/orders/{id}", func(context.Context, *getOrder) (*struct{}, error) {
 		return nil, nil
 	}, httpapi.RequireRole(auth.Admin), httpapi.Summary("Delete an order"))
@@ -134,7 +134,7 @@ func (s *shop) addOperations() {
 	}
 	httpapi.Post(a, "/token", func(_ context.Context, in *signIn) (*oneOrder, error) {
 		return &oneOrder{order{User: in.Body.Username}}, nil
-	}, httpapi.Anonymous(), httpapi.Summary("Get a token"))
+	}, httpapi.Anonymous(), httpapi.Summary("Get a token"), httpapi.Example(map[string]string{"username": "ada", "password": "secret"}))
 	a.Handle("GET /stream", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("half"))
 		panic("in the middle")

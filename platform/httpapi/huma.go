@@ -67,6 +67,8 @@ func (d adapter) Handle(op *huma.Operation, bind func(huma.Context)) {
 	names := boundBy(op)
 	forbidNullArrays(d.api.huma.OpenAPI(), op)
 	documentMergePatch(op)
+	documentParameters(op)
+	documentExample(op, d.api.huma.OpenAPI().Components.Schemas, o.example)
 	documentGrants(op, d.api.huma.OpenAPI().Components.Schemas, o.grants)
 	if o.described {
 		return

@@ -20,6 +20,8 @@ type operation struct {
 	anonymous   bool
 	role        auth.Role // "" for any
 	summary     string
+	description string
+	example     any // of the body; nil: none
 	status      int
 	grants      []string                  // of OAuth 2.0, if the operation issues tokens
 	maxBody     int64                     // bytes
@@ -46,6 +48,14 @@ func RequireRole(role auth.Role) Option { return func(o *operation) { o.role = r
 // ("Place an order" becomes place-an-order), and generated clients name their
 // functions after that id: a new summary is a breaking change for them.
 func Summary(summary string) Option { return func(o *operation) { o.summary = summary } }
+
+// Description adds sentences to the operation's description in the docs, which begins with
+// who may call it.
+func Description(text string) Option { return func(o *operation) { o.description = text } }
+
+// Example sets the example of the body, with which the docs fill the form for a request.
+// Without it they make one up from the examples of the members.
+func Example(body any) Option { return func(o *operation) { o.example = body } }
 
 // Status sets the status of a successful response. The default is 200, or 204 for
 // an Out without a Body.
@@ -151,6 +161,7 @@ func humaOperation(o operation, method, path, id string) huma.Operation {
 		Path:          path,
 		OperationID:   id,
 		Summary:       o.summary,
+		Description:   strings.TrimSpace(o.access() + " " + o.description),
 		DefaultStatus: o.status,
 		MaxBodyBytes:  MaxBody + 1, // readBody has already limited it
 		Metadata:      map[string]any{optionsKey: o},
@@ -168,10 +179,20 @@ func humaOperation(o operation, method, path, id string) huma.Operation {
 	default:
 		op.Security = []map[string][]string{without, withToken}
 	}
-	if o.role != "" {
-		op.Description = "Only for callers with the role " + string(o.role) + "."
-	}
 	return op
+}
+
+// access returns the sentence about who may call the operation.
+func (o operation) access() string {
+	switch {
+	case o.role != "":
+		return "Only for callers with the role " + string(o.role) + "."
+	case o.anonymous:
+		return "Needs no access token."
+	case o.public:
+		return "Works with an access token or without."
+	}
+	return "Needs an access token."
 }
 
 func firstSegment(path string) string {

@@ -139,7 +139,7 @@ func describeEvents(op *huma.Operation, schemas huma.Registry, events map[string
 			Type: huma.TypeObject,
 			Properties: map[string]*huma.Schema{
 				"id":    {Type: huma.TypeString, Description: "Send the last one as Last-Event-ID to continue"},
-				"event": {Type: huma.TypeString, Extensions: map[string]any{"const": name}},
+				"event": {Type: huma.TypeString, Enum: []any{name}},
 				"data":  schemas.Schema(reflect.TypeOf(events[name]), true, name),
 			},
 			Required: []string{"event", "data"},

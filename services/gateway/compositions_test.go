@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -293,12 +295,19 @@ func TestCompositionsAreDocumented(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)
 	w.services["orders"].setHandler(answer("application/json", `{"paths":{"/orders/{id}":{"get":{"operationId":"show-an-order",
-		"parameters":[{"in":"path","name":"id"}],"responses":{"200":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/OrderView"}}}}}}}}}`))
+		"parameters":[{"in":"path","name":"id"}],"responses":{"200":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/OrderView"}}}}}}}},
+		"components":{"schemas":{"OrderView":{"type":"object","properties":{"id":{"type":"string"}},"required":["id"]}}}}`))
 	var document struct {
 		Paths map[string]map[string]struct {
 			OperationID string
 			Parameters  []struct{ Name string }
 			Responses   map[string]any
+		}
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]any
+				Required   []string
+			}
 		}
 	}
 	require.NoError(t, json.Unmarshal(w.call(t, "", "GET", "/openapi.json", "").body, &document))
@@ -309,6 +318,9 @@ func TestCompositionsAreDocumented(t *testing.T) {
 	require.Equal(t, "expand", order.Parameters[1].Name)
 	response, err := json.Marshal(order.Responses["200"])
 	require.NoError(t, err)
-	require.Contains(t, string(response), `{"anyOf":[{"$ref":"#/components/schemas/orders_OrderView"},{"$ref":"#/components/schemas/gateway_ExpandedOrder"}]}`)
+	require.Contains(t, string(response), `"schema":{"$ref":"#/components/schemas/gateway_ExpandedOrder"}`)
+	expanded := document.Components.Schemas["gateway_ExpandedOrder"]
+	require.ElementsMatch(t, []string{"id", "payment", "notifications", "missing"}, slices.Collect(maps.Keys(expanded.Properties)))
+	require.Equal(t, []string{"id"}, expanded.Required)
 	require.Contains(t, document.Paths, "/admin/breakers/{upstream}")
 }

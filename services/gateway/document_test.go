@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"flag"
 	"maps"
 	"net/http"
 	"os"
@@ -23,34 +24,48 @@ func TestTheMergedDocumentIsWrittenForItsLinter(t *testing.T) {
 		t.Skip("MERGED_DOCUMENT names no file: run scripts/openapi")
 	}
 	w := start(t, nil)
-	for _, service := range w.services {
-		service.respondWith(http.StatusServiceUnavailable) // so the documents are those that are built in
-	}
-	r := w.call(t, "", "GET", "/openapi.json", "")
-	require.Equal(t, 200, r.StatusCode)
+	_, r := readDocument(t, w)
 	require.Empty(t, r.Header.Get("X-Troupe-Missing"))
 	require.NoError(t, os.WriteFile(file, r.body, 0o600))
+}
+
+// mergedDocument is what the tests read of the document.
+type mergedDocument struct {
+	Servers []struct{ URL string }
+	Tags    []struct{ Name, Description string }
+	Paths   map[string]map[string]struct {
+		OperationID string
+		Summary     string
+		Responses   map[string]any
+		Security    []map[string]any
+	}
+	Components struct {
+		Schemas         map[string]any
+		Responses       map[string]any
+		SecuritySchemes map[string]struct {
+			Flows struct{ Password struct{ TokenURL string } }
+		}
+	}
+}
+
+// readDocument returns the document of a gateway whose services do not answer, so that
+// their documents are those that are built in.
+func readDocument(t *testing.T, w *gatewayTest, headers ...string) (d mergedDocument, text response) {
+	t.Helper()
+	for _, service := range w.services {
+		service.respondWith(http.StatusServiceUnavailable)
+	}
+	r := w.call(t, "", "GET", "/openapi.json", "", headers...)
+	require.Equal(t, 200, r.StatusCode)
+	require.NoError(t, json.Unmarshal(r.body, &d))
+	return d, r
 }
 
 // Generated clients name their functions and types after the document. An operation's id
 // does not follow from its summary, and what all services share is one type.
 func TestGeneratedClientsHaveStableNames(t *testing.T) {
 	t.Parallel()
-	w := start(t, nil)
-	for _, service := range w.services {
-		service.respondWith(http.StatusServiceUnavailable) // so the documents are those that are built in
-	}
-	r := w.call(t, "", "GET", "/openapi.json", "")
-	require.Equal(t, 200, r.StatusCode)
-	var d struct {
-		Paths map[string]map[string]struct {
-			OperationID string
-			Summary     string
-			Responses   map[string]any
-		}
-		Components struct{ Schemas map[string]any }
-	}
-	require.NoError(t, json.Unmarshal(r.body, &d))
+	d, _ := readDocument(t, start(t, nil))
 	ids := map[string]string{}
 	for path, operations := range d.Paths {
 		for method, o := range operations {
@@ -71,17 +86,108 @@ func TestGeneratedClientsHaveStableNames(t *testing.T) {
 	require.Contains(t, d.Components.Schemas, "Problem")
 }
 
+var update = flag.Bool("update", false, "add new operations to the list of ids")
+
+// The list is compared as a whole: a line that changes or goes breaks the clients that were
+// generated before.
+func TestOperationIDsAreThoseOfTheList(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t, start(t, nil))
+	var lines []string
+	for path, operations := range d.Paths {
+		for method, o := range operations {
+			lines = append(lines, o.OperationID+" "+strings.ToUpper(method)+" "+openapi.PathPattern(path)+"\n")
+		}
+	}
+	slices.Sort(lines)
+	const file = "testdata/operation-ids.txt"
+	listed, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Subset(t, lines, slices.Collect(strings.Lines(string(listed))), "an id has changed or gone")
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(strings.Join(lines, "")), 0o600))
+		return
+	}
+	require.Equal(t, slices.Collect(strings.Lines(string(listed))), lines, "an operation is new: run 'make generate' and commit the list")
+}
+
+// Collections and clients that are made from the document call the gateway, under the
+// address that their maker used.
+func TestTheDocumentNamesTheAddressThatTheClientCalled(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	d, direct := readDocument(t, w, "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.example")
+	require.Equal(t, w.URL, d.Servers[0].URL, "a client cannot choose it")
+	require.Equal(t, w.URL+"/token", d.Components.SecuritySchemes["password"].Flows.Password.TokenURL)
+
+	w = start(t, map[string]string{"GATEWAY_TRUSTED_PROXIES": "127.0.0.0/8"})
+	d, proxied := readDocument(t, w, "X-Forwarded-For", "192.0.2.7", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "api.shop.example")
+	require.Equal(t, "https://api.shop.example", d.Servers[0].URL)
+	require.Equal(t, "https://api.shop.example/token", d.Components.SecuritySchemes["password"].Flows.Password.TokenURL)
+	require.NotEqual(t, direct.Header.Get("ETag"), proxied.Header.Get("ETag"))
+	require.NotContains(t, string(proxied.body), "gateway.invalid")
+}
+
+func TestPublicOperationsAreStatedToNeedNoToken(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t, start(t, nil))
+	token, password := map[string]any{"bearer": []any{}}, map[string]any{"password": []any{}}
+	for _, c := range []struct {
+		method, path string
+		want         []map[string]any
+	}{
+		{"post", "/users", []map[string]any{}},
+		{"post", "/token", []map[string]any{}},
+		{"get", "/.well-known/jwks.json", []map[string]any{}},
+		{"get", "/products", []map[string]any{{}, token, password}},
+		{"get", "/users/me", []map[string]any{token, password}},
+		{"post", "/orders", []map[string]any{token, password}},
+		{"get", "/admin/breakers", []map[string]any{token, password}},
+	} {
+		require.Equal(t, c.want, d.Paths[c.path][c.method].Security, "%s %s", c.method, c.path)
+	}
+}
+
+// Pages that show the document list what a newcomer needs first.
+func TestTheDocumentIsInTheOrderOfUse(t *testing.T) {
+	t.Parallel()
+	d, r := readDocument(t, start(t, nil))
+	var tags []string
+	for _, tag := range d.Tags {
+		require.NotEmpty(t, tag.Description)
+		tags = append(tags, tag.Name)
+	}
+	require.Equal(t, []string{"users", "inventory", "orders", "payments", "notifications", "gateway"}, tags)
+	at := -1
+	for _, path := range []string{"/users", "/token", "/users/me", "/products", "/orders", "/orders/{id}", "/audit/users"} {
+		next := strings.Index(string(r.body), `"`+path+`":{`)
+		require.Greater(t, next, at, path)
+		at = next
+	}
+}
+
+// What no operation refers to is not part of the API.
+func TestTheDocumentHasNoUnusedComponents(t *testing.T) {
+	t.Parallel()
+	d, r := readDocument(t, start(t, nil))
+	for kind, named := range map[string]map[string]any{"schemas": d.Components.Schemas, "responses": d.Components.Responses} {
+		for name := range named {
+			require.Contains(t, string(r.body), `"#/components/`+kind+"/"+name+`"`)
+		}
+	}
+}
+
 // Another system's Money is its own, and does not rename that of the services.
 func TestAnotherSystemMayHaveItsOwnMoney(t *testing.T) {
 	t.Parallel()
-	part := func(amount string) openapi.Document {
+	part := func(path, amount string) openapi.Document {
 		var d openapi.Document
-		require.NoError(t, json.Unmarshal([]byte(`{"paths":{"/x":{"get":{"responses":{"200":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Money"}}}}}}}},
+		require.NoError(t, json.Unmarshal([]byte(`{"paths":{"`+path+`":{"get":{"responses":{"200":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Money"}}}}}}}},
 			"components":{"schemas":{"Money":{"properties":{"amount":{"type":"`+amount+`"}}}}}}`), &d))
 		return d
 	}
 	all := func(string, string, string) bool { return true }
-	merged, err := openapi.Merge(openapi.Document{}, map[string]openapi.Document{"orders": part("integer"), "payments": part("integer"), "mono": part("number")}, all, nil)
+	merged, err := openapi.Merge(openapi.Document{}, map[string]openapi.Document{"orders": part("/orders", "integer"), "payments": part("/payments", "integer"), "mono": part("/mono", "number")}, all, nil)
 	require.NoError(t, err)
 	var d struct {
 		Components struct{ Schemas map[string]any }

@@ -1,11 +1,9 @@
 package gateway
 
 import (
-	"bytes"
 	"crypto/rand"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,22 +115,4 @@ func (g *gateway) authorize(who config.Access, r *http.Request) (auth.Caller, er
 		return caller, httpapi.RoleRequired(auth.Admin)
 	}
 	return caller, nil
-}
-
-func (g *gateway) serveDocument(w http.ResponseWriter, r *http.Request) {
-	document, err := g.document.Document(r.Context())
-	if err != nil {
-		httpapi.WriteProblem(w, r, err)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("ETag", document.ETag)
-	h.Set("Cache-Control", "no-cache") // the ETag makes asking again cheap
-	for name, list := range map[string][]string{"X-Troupe-Missing": document.Missing, "X-Troupe-Stale": document.Stale} {
-		if len(list) > 0 {
-			h.Set(name, strings.Join(list, ", "))
-		}
-	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(document.JSON)) // it answers If-None-Match
 }

@@ -261,14 +261,14 @@ func TestTheDocumentContainsPublicOperations(t *testing.T) {
 		_, _ = io.WriteString(rw, `{"openapi":"3.1.0","info":{"title":"x"},"paths":{
 			"/orders/{order_id}":{"get":{"operationId":"show-order","responses":{"200":{"$ref":"#/components/responses/200"}}},"put":{}},
 			"/internal":{"get":{"operationId":"secret"}}},
-			"components":{"responses":{"200":{"x":1}},"schemas":{"Order":{"properties":{"lines":{"items":{"$ref":"#/components/schemas/Line"}}}},"Line":{}},
+			"components":{"responses":{"200":{"x":{"$ref":"#/components/schemas/Order"}}},"schemas":{"Hidden":{},"Order":{"properties":{"lines":{"items":{"$ref":"#/components/schemas/Line"}}}},"Line":{}},
 			"securitySchemes":{"bearer":{"type":"http"}}}}`)
 	})
 	r := w.call(t, "", "GET", "/openapi.json", "")
 	require.Equal(t, 200, r.StatusCode)
 	require.JSONEq(t, `{"openapi":"3.1.0","info":`+info(t, r.body)+`,"paths":{"/orders/{order_id}":{"get":{
-		"operationId":"getOrder","tags":["orders"],"responses":{"200":{"$ref":"#/components/responses/orders_200"}}}}},
-		"components":{"responses":{"orders_200":{"x":1}},
+		"operationId":"getOrder","description":"Needs an access token.","tags":["orders"],"responses":{"200":{"$ref":"#/components/responses/orders_200"}}}}},
+		"components":{"responses":{"orders_200":{"x":{"$ref":"#/components/schemas/orders_Order"}}},
 		"schemas":{"orders_Order":{"properties":{"lines":{"items":{"$ref":"#/components/schemas/orders_Line"}}}},"orders_Line":{}},
 		"securitySchemes":{"bearer":{"type":"http"}}}}`, withoutOwn(t, r.body))
 

@@ -16,7 +16,8 @@ import (
 func (s *service) routes(api *httpapi.API) {
 	httpapi.Get(api, "/products", s.listProducts, httpapi.Public(), httpapi.Summary("List what is on offer"))
 	httpapi.Get(api, "/products/{sku}", s.getProduct, httpapi.Public(), httpapi.Summary("Show a product"))
-	httpapi.Put(api, "/products/{sku}", s.putProduct, httpapi.RequireRole(auth.Admin), httpapi.Summary("Offer or change a product"))
+	httpapi.Put(api, "/products/{sku}", s.putProduct, httpapi.RequireRole(auth.Admin), httpapi.Summary("Offer or change a product"),
+		httpapi.Example(putProductInBody{Name: "Programme booklet", Description: "Cast, story and pictures of the rehearsals.", Price: money.Money{Amount: 600, Currency: "EUR"}}))
 	httpapi.Post(api, "/products/{sku}/stock", s.adjustStock, httpapi.RequireRole(auth.Admin), httpapi.Summary("Bring in or write off stock"))
 }
 

@@ -55,7 +55,8 @@ type retryAllResponse struct{ Body retriedCount }
 // serveDesk adds the operations with which an operator decides about deliveries.
 func (s *service) serveDesk(api *httpapi.API) {
 	admin := httpapi.RequireRole(auth.Admin)
-	httpapi.Post(api, "/deliveries/retry", s.retryAll, admin, httpapi.Summary("Try all deliveries of a state again"))
+	httpapi.Post(api, "/deliveries/retry", s.retryAll, admin, httpapi.Summary("Try all deliveries of a state again"),
+		httpapi.Example(retryFilter{State: "rejected", Channel: "email"}))
 	httpapi.Post(api, "/deliveries/{id}/resolve", s.resolveDelivery, admin, httpapi.Summary("State whether an unknown delivery was sent"))
 	httpapi.Post(api, "/deliveries/{id}/suppress", s.suppressDelivery, admin, httpapi.Summary("Do not send a delivery that waits"))
 }

@@ -103,8 +103,8 @@ func mailedKinds() (kinds []string) {
 
 type testMailRequest struct {
 	Body struct {
-		Address  string `json:"address" maxLength:"320"`
-		Language string `json:"language,omitempty" maxLength:"35"`
+		Address  string `json:"address" maxLength:"320" example:"ada@example.com"`
+		Language string `json:"language,omitempty" maxLength:"35" example:"en"`
 	}
 }
 

@@ -68,7 +68,11 @@ func preferencesResponseOf(p preferences.Preferences) *preferencesResponse {
 // servePreferences adds the operations of the caller's own preferences.
 func (s *service) servePreferences(api *httpapi.API) {
 	httpapi.Get(api, "/notifications/preferences", s.getPreferences, httpapi.Summary("Show how I am notified"))
-	httpapi.Put(api, "/notifications/preferences", s.setPreferences, httpapi.Summary("Choose how I am notified"))
+	httpapi.Put(api, "/notifications/preferences", s.setPreferences, httpapi.Summary("Choose how I am notified"),
+		httpapi.Example(preferencesView{
+			TimeZone: "Europe/Berlin", QuietHours: &quietHours{From: "22:00", To: "07:00"},
+			Categories: categoriesView{Shipping: &choiceView{Email: true, Inbox: true, Digest: "daily"}},
+		}))
 }
 
 func (s *service) getPreferences(ctx context.Context, _ *getPreferencesRequest) (*preferencesResponse, error) {

@@ -32,8 +32,8 @@ type suppressionsResponse struct{ Body httpapi.Page[suppressionView] }
 
 type addSuppressionRequest struct {
 	Body struct {
-		Address string `json:"address" maxLength:"320"`
-		Detail  string `json:"detail,omitempty" maxLength:"500" doc:"Why, for other admins"`
+		Address string `json:"address" maxLength:"320" example:"bob@example.com"`
+		Detail  string `json:"detail,omitempty" maxLength:"500" example:"Asked by telephone" doc:"Why, for other admins"`
 	}
 }
 

@@ -57,7 +57,7 @@ func (s *service) viewOfWebhook(w store.Webhook) webhookView {
 type webhookInput struct {
 	URL         string   `json:"url" minLength:"1" maxLength:"2000" example:"https://erp.example/hooks/troupe"`
 	Events      []string `json:"events" minItems:"1" maxItems:"50" doc:"The types of events; docs/WEBHOOKS.md lists them" example:"[\"order.paid.v1\"]"`
-	Description string   `json:"description,omitempty" maxLength:"200"`
+	Description string   `json:"description,omitempty" maxLength:"200" example:"The ERP's copy of paid orders"`
 }
 
 type createWebhookRequest struct {
@@ -132,7 +132,8 @@ func (s *service) serveWebhooks(api *httpapi.API) {
 	httpapi.Post(api, "/webhooks", s.createWebhook, admin, httpapi.Status(http.StatusCreated), httpapi.Summary("Create a webhook"))
 	httpapi.Get(api, "/webhooks", s.listWebhooks, admin, httpapi.Summary("List webhooks, newest first"))
 	httpapi.Get(api, "/webhooks/{id}", s.getWebhook, admin, httpapi.Summary("Show a webhook"))
-	httpapi.Patch(api, "/webhooks/{id}", s.changeWebhook, admin, httpapi.Summary("Change a webhook"))
+	httpapi.Patch(api, "/webhooks/{id}", s.changeWebhook, admin, httpapi.Summary("Change a webhook"),
+		httpapi.Example(map[string]any{"events": []string{"order.paid.v1", "order.cancelled.v1"}, "enabled": true}))
 	httpapi.Delete(api, "/webhooks/{id}", s.deleteWebhook, admin, httpapi.Summary("Delete a webhook"))
 	httpapi.Post(api, "/webhooks/{id}/rotate-secret", s.rotateSecret, admin, httpapi.Summary("Give a webhook another secret"))
 	s.serveWebhookDeliveries(api)

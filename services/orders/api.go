@@ -15,12 +15,15 @@ import (
 
 func (s *service) routes(api *httpapi.API) {
 	httpapi.Post(api, "/orders", s.placeOrder, httpapi.Status(http.StatusCreated), httpapi.Summary("Place an order"),
-		httpapi.BodyLimit(32<<10), httpapi.Admit(s.admit))
+		httpapi.BodyLimit(32<<10), httpapi.Admit(s.admit), httpapi.Example(exampleOrder),
+		httpapi.Description("The prices are those of the server. The response comes before stock and payment are known: the order is pending, "+
+			"and confirmed or cancelled soon after, by its deadline at the latest. Poll it, or open its stream."))
 	httpapi.Get(api, "/orders", s.listOrders, httpapi.Summary("List orders, newest first"))
 	httpapi.Get(api, "/orders/{id}", s.getOrder, httpapi.Summary("Show an order"))
 	s.serveStream(api)
 	httpapi.Get(api, "/orders/{id}/timeline", s.getTimeline, httpapi.Summary("Show all that happened to an order"))
-	httpapi.Post(api, "/orders/{id}/cancel", s.cancelOrder, httpapi.Summary("Cancel an order that has not been shipped"))
+	httpapi.Post(api, "/orders/{id}/cancel", s.cancelOrder, httpapi.Summary("Cancel an order that has not been shipped"),
+		httpapi.Description("Its stock is released, and what was authorized or charged is given back."))
 	httpapi.Post(api, "/orders/{id}/ship", s.shipOrder, httpapi.RequireRole(auth.Admin), httpapi.Summary("Ship a paid order"))
 	httpapi.Post(api, "/orders/{id}/deliver", s.deliverOrder, httpapi.RequireRole(auth.Admin), httpapi.Summary("Say that an order has arrived"))
 }
@@ -51,6 +54,14 @@ type orderRequest struct {
 	ShippingAddress *address `json:"shipping_address,omitempty"`
 	// ExpectedTotal is the total that the customer has seen.
 	ExpectedTotal *money.Money `json:"expected_total,omitempty" doc:"The total that the customer was shown: if prices have changed, the order is refused with 409 price_changed. Without it, the order is placed at the present prices"`
+}
+
+// exampleOrder can be placed as it is, for a product of the sample catalogue.
+var exampleOrder = orderRequest{
+	Items: []item{{SKU: "programme", Quantity: 2}}, PaymentMethod: "pm_card_visa",
+	ShippingAddress: &address{
+		Name: "Ada Lovelace", Line1: "12 St James's Square", City: "London", PostalCode: "SW1Y 4JH", Country: "GB", Phone: "+44 20 7946 0000",
+	},
 }
 
 type placeOrderRequest struct {

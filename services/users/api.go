@@ -13,19 +13,32 @@ import (
 )
 
 func (s *service) routes(api *httpapi.API) {
-	httpapi.Post(api, "/users", s.registerUser, httpapi.Anonymous(), httpapi.Status(201), httpapi.Summary("Register"))
+	httpapi.Post(api, "/users", s.registerUser, httpapi.Anonymous(), httpapi.Status(201), httpapi.Summary("Register"),
+		httpapi.Example(newUser{Email: exampleEmail, Password: examplePassword, Name: "Ada Lovelace", Locale: "en"}))
 	httpapi.Get(api, "/users/me", s.getMe, httpapi.Summary("Show my account"))
-	httpapi.Patch(api, "/users/me", s.updateMe, httpapi.Summary("Change my name or language"))
-	httpapi.Delete(api, "/users/me", s.deleteMe, httpapi.Summary("Delete my account"))
-	httpapi.Post(api, "/users/me/password", s.changeMyPassword, httpapi.Summary("Change my password and end my other sessions"))
+	httpapi.Patch(api, "/users/me", s.updateMe, httpapi.Summary("Change my name or language"),
+		httpapi.Example(map[string]string{"name": "Ada King", "locale": "de"}))
+	httpapi.Delete(api, "/users/me", s.deleteMe, httpapi.Summary("Delete my account"), httpapi.Example(deleteMeInBody{examplePassword}),
+		httpapi.Description("Its sessions end at once. Its orders remain, without what is personal."))
+	httpapi.Post(api, "/users/me/password", s.changeMyPassword, httpapi.Summary("Change my password and end my other sessions"),
+		httpapi.Example(postPasswordInBody{examplePassword, "eight masks behind the curtain"}))
 
-	httpapi.Post(api, "/token", s.issueToken, httpapi.Anonymous(), httpapi.OAuthGrants("password", "refresh_token"), httpapi.Summary("Sign in, or refresh"))
-	httpapi.Post(api, "/logout", s.logOut, httpapi.Summary("Sign out"))
+	httpapi.Post(api, "/token", s.issueToken, httpapi.Anonymous(), httpapi.OAuthGrants("password", "refresh_token"), httpapi.Summary("Sign in, or refresh"),
+		httpapi.Example(tokenForm{GrantType: "password", Username: exampleEmail, Password: examplePassword}),
+		httpapi.Description("The access token is for the header Authorization of other operations. The refresh token gets the next one, once."))
+	httpapi.Post(api, "/logout", s.logOut, httpapi.Summary("Sign out"),
+		httpapi.Description("Ends the session of the token: its access tokens and its refresh token are no longer accepted by any service."))
 	httpapi.Get(api, "/.well-known/jwks.json", s.getJWKS, httpapi.Anonymous(), httpapi.Summary("Show the keys that sign access tokens"))
 
 	httpapi.Get(api, "/users", s.listUsers, httpapi.RequireRole(auth.Admin), httpapi.Summary("List users"))
 	httpapi.Get(api, "/users/{id}", s.getUser, httpapi.RequireRole(auth.Admin), httpapi.Summary("Show a user"))
 }
+
+// exampleEmail and examplePassword are the account in the examples of the API document.
+const (
+	exampleEmail    = "ada@example.com"
+	examplePassword = "seven lamps above the stage"
+)
 
 type userView struct {
 	ID        string         `json:"id" readOnly:"true" format:"uuid"`

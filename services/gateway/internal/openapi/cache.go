@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -49,10 +50,20 @@ type part struct {
 
 // Merged is a merged document.
 type Merged struct {
-	JSON    []byte
-	ETag    string
+	text    []byte
 	Missing []string // upstreams whose operations are not in it
 	Stale   []string // upstreams whose operations may have changed since
+}
+
+// originMark is where the document names the address of the gateway, which differs between
+// requests: "https://api.shop.example" for one, "http://127.0.0.1:8000" for another.
+const originMark = "https://gateway.invalid"
+
+// At returns the document of the gateway that a client calls at origin, and its ETag.
+func (m *Merged) At(origin string) (text []byte, tag string) {
+	text = bytes.ReplaceAll(m.text, []byte(originMark), []byte(origin))
+	sum := sha256.Sum256(text)
+	return text, `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
 // Document returns the merged document.
@@ -112,10 +123,8 @@ func (c *Cache) merge() (*Merged, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(text)
 	return &Merged{
-		JSON: text, ETag: `"` + hex.EncodeToString(sum[:16]) + `"`,
-		Missing: slices.Sorted(maps.Keys(missing)), Stale: slices.Sorted(maps.Keys(stale)),
+		text: text, Missing: slices.Sorted(maps.Keys(missing)), Stale: slices.Sorted(maps.Keys(stale)),
 	}, nil
 }
 

@@ -36,26 +36,31 @@ const gateway = "gateway"
 // the service's, with what the gateway adds to it. Components get the name of their service
 // as a prefix, so that two services may both have a "Product", except for those that are
 // shared. Operations have the ids of this package.
-// Security schemes do not: all services accept the same tokens. The members of notes that
-// are not empty are added.
+// Security schemes do not: all services accept the same tokens. Components to which no
+// operation refers are left out. The members of notes that are not empty are added.
+//
+// The URLs begin with originMark, in whose place [Merged.At] puts the gateway's address.
 func Merge(own Document, parts map[string]Document, exposed Exposed, notes Document) ([]byte, error) {
 	paths, components := Document{}, Document{}
 	for _, service := range slices.Sorted(maps.Keys(parts)) {
 		same := sharedIn(parts[service], own, parts)
 		part := rename(service, parts[service], same).(Document)
-		addPaths(paths, service, part, exposed)
 		addComponents(components, service, part, same)
+		addPaths(paths, components, service, part, exposed)
 	}
 	same := sharedIn(own, own, parts)
 	part := rename(gateway, own, same).(Document)
-	addPaths(paths, gateway, part, exposed)
 	addComponents(components, gateway, part, same)
+	addPaths(paths, components, gateway, part, exposed)
 	addProblemResponses(components)
+	addPasswordFlow(paths, components)
+	components = used(paths, components)
 	document := Document{
 		"openapi":    "3.1.0",
 		"info":       own["info"],
-		"servers":    []any{Document{"url": "/", "description": "This gateway"}},
-		"paths":      paths,
+		"servers":    []any{Document{"url": originMark, "description": "This gateway"}},
+		"tags":       describeTags(paths),
+		"paths":      inOrderOfUse(paths),
 		"components": components,
 	}
 	for name, note := range notes {
@@ -70,7 +75,7 @@ func Merge(own Document, parts map[string]Document, exposed Exposed, notes Docum
 	return merged, nil
 }
 
-func addPaths(into Document, service string, part Document, exposed Exposed) {
+func addPaths(into, components Document, service string, part Document, exposed Exposed) {
 	paths, _ := part["paths"].(Document)
 	for path, item := range paths {
 		operations, _ := item.(Document)
@@ -84,9 +89,11 @@ func addPaths(into Document, service string, part Document, exposed Exposed) {
 				o["operationId"] = cmp.Or(ids[ascii.Upper(method)+" "+PathPattern(path)], service+"-"+id)
 			}
 			addGatewayProblems(o)
+			statePublic(o)
+			openForm(o, components)
 			item := member(into, samePath(into, path))
 			if present, ok := item[method].(Document); ok {
-				extend(present, o)
+				extend(present, o, components)
 				continue
 			}
 			item[method] = o
