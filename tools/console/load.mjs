@@ -50,6 +50,17 @@ async function measured(devtools) {
   return { heap: usedSize / 1e6, nodes };
 }
 
+// observeInput has the page keep the delays of inputs and the tasks of more than 50 ms.
+const observeInput = (page) => page.evaluate(() => {
+  window.observed = { delays: [], tasks: [] };
+  new PerformanceObserver((list) => {
+    for (const { startTime, processingStart } of list.getEntries()) window.observed.delays.push(processingStart - startTime);
+  }).observe({ type: "event", durationThreshold: 16 });
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) window.observed.tasks.push(duration);
+  }).observe({ type: "longtask" });
+});
+
 // fastTail shows 1,000 events per second, for as long as seconds says.
 async function fastTail() {
   const page = await open();
@@ -58,7 +69,10 @@ async function fastTail() {
   await tell("rate/1000");
   await page.waitForFunction(() => Number(document.querySelector(".space")?.style.height.replace("px", "")) >= 26 * 4900);
   const before = await measured(devtools);
-  await sleep(seconds * 1000);
+  await observeInput(page);
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(500)) await page.keyboard.press("Shift");
+  const { delays, tasks } = await page.evaluate(() => window.observed);
+  console.log(`input is handled after at most ${Math.max(0, ...delays).toFixed(0)} ms; ${tasks.length} tasks of more than 50 ms, the longest ${Math.max(0, ...tasks).toFixed(0)} ms`);
   const after = await measured(devtools);
   console.log(`${seconds} s of 1,000 events/s: heap ${before.heap.toFixed(1)} MB, then ${after.heap.toFixed(1)} MB; DOM nodes ${before.nodes}, then ${after.nodes}`);
   assert.ok(after.heap - before.heap <= 20, "the heap grows");

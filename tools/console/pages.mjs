@@ -38,6 +38,55 @@ async function firstLoad() {
   await show(page, "/console/");
   await page.waitForSelector("text=Live");
   assert.ok(requests.length <= 6, requests.join("\n"));
+  const { bytes, paint, interactive } = await page.evaluate(() => {
+    const [page] = performance.getEntriesByType("navigation");
+    const files = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/assets/"));
+    return {
+      bytes: [page, ...files].reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0),
+      paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime, interactive: page.domInteractive,
+    };
+  });
+  console.log(`first paint after ${paint?.toFixed(0)} ms, interactive after ${interactive.toFixed(0)} ms, ${bytes} bytes in ${requests.length} requests`);
+  assert.ok(bytes > 0 && bytes <= 90_000, `${bytes} bytes`);
+  await page.context().close();
+}
+
+// folds opens a time in which nothing happened with the mouse, all of them with a key, and shows a part of
+// the order.
+async function folds() {
+  const page = await open();
+  await show(page, `/console/orders/${order.declined}`);
+  const width = () => page.evaluate(() => document.querySelector(".picture svg").width.baseVal.value);
+  const closed = await width();
+  await page.click(".fold .button");
+  await page.waitForSelector(".fold.open .button[aria-expanded=true]");
+  assert.ok(await width() > closed, "an open fold is wider");
+  assert.match(page.url(), /unfold=/, "what is open is in the address");
+  assert.deepEqual(await findings(page), []);
+  await page.click(".node .button >> nth=0");
+  await page.keyboard.press("f");
+  await page.waitForSelector(".fold.open", { state: "detached" });
+  assert.equal(await width(), closed);
+  const nodes = await page.locator(".node").count();
+  await page.keyboard.press("c");
+  await page.click("text=Until this step");
+  await page.waitForFunction((all) => document.querySelectorAll(".node").length < all, nodes);
+  assert.deepEqual(await findings(page), []);
+  await page.click(".zoom .chip");
+  await page.waitForFunction((all) => document.querySelectorAll(".node").length === all, nodes);
+  await page.context().close();
+}
+
+// logged shows what services have logged about an order, and how it stood before and after a step.
+async function logged() {
+  const page = await open();
+  await show(page, `/console/orders/${order.retrying}`);
+  await page.waitForSelector("section:has(h2:text-is('Logged by the services')) tr:has-text('WARN')");
+  await page.click("text=Show the cause");
+  await page.waitForSelector(".panel summary:has-text('Logged by payments')");
+  await show(page, `/console/orders/${order.declined}`);
+  await page.click("[aria-label='orders handles payment.declined']");
+  await page.waitForSelector(".panel .facts div:has(dt:text-is('Payment')) dd:has-text('none → declined')");
   await page.context().close();
 }
 
@@ -100,7 +149,9 @@ async function palette() {
   const page = await open();
   await show(page, "/console/");
   await page.keyboard.press("Control+k");
+  await page.waitForSelector("dialog input:focus");
   await page.keyboard.type("dead");
+  await page.waitForSelector("dialog [aria-selected=true]:has-text('Dead letters')");
   assert.deepEqual(await findings(page), []);
   await page.keyboard.press("Enter");
   await page.waitForSelector("h1:has-text('Dead letters')");
@@ -215,6 +266,8 @@ await run({
   "the first load takes few requests": firstLoad,
   "sign in": signIn,
   "keyboard alone": keyboard,
+  "folds and parts of an order": folds,
+  "log and states of an order": logged,
   "palette, help and theme": palette,
   "dead letters": deadLetters,
   "replay of a step": replayOfAStep,

@@ -17,6 +17,7 @@ export const helpRows: [keys: string, what: string][] = [
   ["↑ ↓", "Order: to the step above or below"],
   ["[ ]", "Order: to the step before or after, by time"],
   ["c", "Order: to the first step that failed"],
+  ["f", "Order: open or close all folds"],
   ["Space", "Events: pause, resume"],
   ["End", "Events: the latest"],
 ];

@@ -1,9 +1,9 @@
 // The palette finds pages, commands, orders, events and traces.
 import { useEffect, useState } from "preact/hooks";
 import { get, query, session } from "./api";
-import { placeSampleOrder, samples } from "./sample";
+import { mayPlace, placeSampleOrder, samples } from "./sample";
 import { Icon } from "./parts/icon";
-import { Dialog, readOnly } from "./parts/parts";
+import { Dialog } from "./parts/parts";
 import { places } from "./places";
 import { go, href } from "./router";
 import { nextTheme } from "./theme";
@@ -20,7 +20,7 @@ const link = (icon: string, title: string, to: string, note?: string): Item => (
 
 function commands(): Item[] {
   const all = places.filter(({ lab }) => !lab || session.value?.lab).map(({ icon, title, path }) => link(icon, title, href(...path), "Page"));
-  if (!readOnly()) {
+  if (mayPlace()) {
     all.push(...samples.map(([kind, text]) => ({ icon: "add", title: `Place a sample order: ${text}`, act: () => void placeSampleOrder(kind).catch(() => go(href())) })));
   }
   return [...all, { icon: "system", title: "Change the theme", act: nextTheme }];

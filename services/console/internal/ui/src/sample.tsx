@@ -1,5 +1,5 @@
 // Sample orders, for those who look at an empty console or want to see a way to fail.
-import { post } from "./api";
+import { post, session } from "./api";
 import { useAction } from "./data";
 import { Icon } from "./parts/icon";
 import { Notice, readOnly, readOnlyText } from "./parts/parts";
@@ -9,6 +9,9 @@ import { arrival } from "./stream";
 export const samples: [kind: string, text: string][] = [
   ["paid", "one that is paid"], ["declined", "the card is declined"], ["out_of_stock", "out of stock"],
 ];
+
+// mayPlace reports whether sample orders can be placed here: not where customers order.
+export const mayPlace = (): boolean => !readOnly() && session.value?.environment !== "production";
 
 // placeSampleOrder places an order and shows it.
 export async function placeSampleOrder(kind: string): Promise<void> {
@@ -20,6 +23,7 @@ export async function placeSampleOrder(kind: string): Promise<void> {
 export function SampleOrders({ large = false }: { large?: boolean }) {
   const { busy, failure, run } = useAction();
   if (readOnly()) return <p class="note">{readOnlyText}</p>;
+  if (!mayPlace()) return <p class="note">Sample orders are placed in development only.</p>;
   return (
     <>
       <div class={large ? "samples large" : "samples"}>

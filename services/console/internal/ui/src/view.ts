@@ -89,6 +89,7 @@ export interface Order extends OrderSummary {
   steps: Step[];
   folds: Fold[];
   spans: Span[];
+  lines: Line[];
   mails: Mail[];
   complete: boolean;
   notes?: string[];
@@ -118,6 +119,24 @@ export interface Step {
   causes?: string[];
   data?: unknown;
   trace_id?: string;
+  before?: Standing;
+  after?: Standing;
+}
+
+export interface Standing {
+  status: string;
+  payment: string;
+  stock: string;
+}
+
+export interface Line {
+  at: string;
+  service: string;
+  level: "INFO" | "WARN" | "ERROR";
+  text: string;
+  event_id?: string;
+  trace_id?: string;
+  details?: Record<string, string>;
 }
 
 export interface Fold {

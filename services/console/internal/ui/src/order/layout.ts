@@ -7,6 +7,7 @@ export const laneHeight = 86;
 export const left = 46; // of the first column's middle
 export const top = 30; // of the first lane
 const foldWidth = 74;
+const openWidth = { perSecond: 60, least: 180, most: 1800 }; // of a fold that is open
 
 export interface Placed {
   step: Step;
@@ -25,8 +26,12 @@ export interface Edge {
 }
 
 export interface Gap {
+  fold: number; // its number in the order
   x: number; // of its middle
+  width: number;
   took: number;
+  open: boolean; // drawn to scale, with times
+  ticks: { x: number; after: number }[]; // of one that is open
 }
 
 export interface Picture {
@@ -39,31 +44,54 @@ export interface Picture {
   byID: Map<string, Placed>;
 }
 
-export function layout(order: Order): Picture {
+// layout places the steps of an order. opened reports whether a fold is drawn to scale.
+export function layout(order: Order, opened: (fold: number) => boolean = () => false): Picture {
   const nodes = placed(order);
   const byID = new Map(nodes.map((node) => [node.step.id, node]));
+  const start = Math.min(...order.steps.map(({ at }) => Date.parse(at))) * 1000;
   const gaps: Gap[] = [];
-  const folds = new Map((order.folds ?? []).map((fold) => [fold.after, fold.took_us]));
+  const folds = new Map((order.folds ?? []).map((fold, i) => [fold.after, { fold: i, took: fold.took_us }]));
   // A fold moves all columns behind it to the right.
-  const shifts: number[] = [];
+  const shifts: { column: number; width: number }[] = [];
+  const shifted = (column: number) => shifts.filter((shift) => shift.column < column).reduce((sum, { width }) => sum + width, 0);
   let last = 0;
-  for (const node of nodes) {
+  nodes.forEach((node, i) => {
     last = Math.max(last, node.column);
-    const took = folds.get(node.step.id);
-    if (took === undefined) continue;
-    gaps.push({ x: left + last * columnWidth + shifts.length * foldWidth + (columnWidth + foldWidth) / 2, took });
-    shifts.push(last);
-  }
+    const fold = folds.get(node.step.id);
+    if (!fold) return;
+    const open = opened(fold.fold);
+    const width = open ? widthOf(fold.took) : foldWidth;
+    const x = left + last * columnWidth + shifted(last) + (columnWidth + width) / 2;
+    const ends = nodes[i + 1] ? Date.parse(nodes[i + 1].step.at) * 1000 - start : 0;
+    gaps.push({ ...fold, x, width, open, ticks: open ? scale(ends - fold.took, fold.took, x, width) : [] });
+    shifts.push({ column: last, width });
+  });
   for (const node of nodes) {
-    node.x = left + node.column * columnWidth + shifts.filter((column) => column < node.column).length * foldWidth;
+    node.x = left + node.column * columnWidth + shifted(node.column);
     node.y = top + node.lane * laneHeight + laneHeight / 2;
   }
   const columns = Math.max(0, ...nodes.map(({ column }) => column));
   return {
     nodes, byID, gaps, edges: edges(nodes, byID), ticks: ticks(nodes, gaps),
-    width: left * 2 + columns * columnWidth + shifts.length * foldWidth + 24,
+    width: left * 2 + columns * columnWidth + shifts.reduce((sum, { width }) => sum + width, 0) + 24,
     height: top + order.lanes.length * laneHeight + 6,
   };
+}
+
+// widthOf returns the width of a fold that is open.
+const widthOf = (took: number): number =>
+  Math.min(Math.max((took / 1e6) * openWidth.perSecond, openWidth.least), openWidth.most);
+
+// scale returns the times within a fold that is open, as many as there is room for.
+function scale(from: number, took: number, middle: number, width: number): Gap["ticks"] {
+  const room = Math.floor(width / 90);
+  const unit = [1, 2, 5, 10, 15, 30, 60, 300, 900, 3600, 14_400, 86_400].map((s) => s * 1e6).find((us) => took / us <= room) ?? took;
+  const all: Gap["ticks"] = [];
+  for (let at = Math.ceil(from / unit) * unit; at < from + took; at += unit) {
+    const x = middle - width / 2 + ((at - from) / took) * width;
+    if (x > middle - width / 2 + 30 && x < middle + width / 2 - 30) all.push({ x, after: at });
+  }
+  return all;
 }
 
 // placed gives each step its lane and its column, in the order of the steps.
@@ -119,7 +147,7 @@ function ticks(nodes: Placed[], gaps: Gap[]): { x: number; after: number }[] {
   let free = -Infinity;
   const all = [];
   for (const [x, at] of [...first].sort((a, b) => a[0] - b[0])) {
-    if (x < free || gaps.some((gap) => Math.abs(gap.x - x) < 30)) continue;
+    if (x < free || gaps.some((gap) => Math.abs(gap.x - x) < gap.width / 2 - 7)) continue;
     all.push({ x, after: (at - start) * 1000 });
     free = x + 1.5 * columnWidth;
   }

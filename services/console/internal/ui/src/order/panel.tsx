@@ -4,8 +4,9 @@ import { Icon } from "../parts/icon";
 import { Status } from "../parts/status";
 import { duration, eventName, moment, shortID } from "../format";
 import { href } from "../router";
-import type { Order, Step } from "../view";
+import type { Order, Standing, Step } from "../view";
 import { chain, type Picture } from "./layout";
+import { Lines } from "./lines";
 import { ReplayStep } from "./replay";
 import { Waterfall } from "./waterfall";
 
@@ -19,6 +20,7 @@ interface Props {
 
 export function Panel({ order, picture, step, imported, onSelect }: Props) {
   const spans = order.spans?.filter(({ trace_id }) => trace_id === step.trace_id) ?? [];
+  const lines = order.lines?.filter(({ event_id, service }) => event_id && event_id === step.event_id && service === step.lane) ?? [];
   return (
     <aside class="panel" aria-label="The selected step">
       <h2>{step.label}</h2>
@@ -34,6 +36,7 @@ export function Panel({ order, picture, step, imported, onSelect }: Props) {
       {step.data !== undefined && step.data !== null && (
         <details open><summary>Payload</summary><JSONText value={step.data} label="Payload" /></details>
       )}
+      {lines.length > 0 && <details open><summary>Logged by {step.lane} ({lines.length})</summary><Lines lines={lines} label="Log of the step" /></details>}
       {spans.length > 0 && <details><summary>Spans of its trace ({spans.length})</summary><Waterfall spans={spans} label="Spans of the step's trace" /></details>}
     </aside>
   );
@@ -48,10 +51,19 @@ function Facts({ step }: { step: Step }) {
       {step.kind === "handle" && !step.ghost && <div><dt>Waited</dt><dd>{duration(step.waited_us)}</dd></div>}
       {step.kind === "handle" && !step.ghost && <div><dt>Took</dt><dd>{duration(step.took_us)}</dd></div>}
       {step.next_at && <div><dt>Next attempt</dt><dd>{moment(step.next_at)}</dd></div>}
+      {standings.map(([member, title]) => step.after && <div key={member}><dt>{title}</dt><dd><Change from={step.before?.[member]} to={step.after[member]} /></dd></div>)}
       {step.event_id && <div><dt>Event id</dt><dd><code>{shortID(step.event_id)}</code> <Copy text={step.event_id} label="Copy" /></dd></div>}
       {step.trace_id && <div><dt>Trace</dt><dd><a href={href("traces", step.trace_id)}><code>{shortID(step.trace_id)}</code></a></dd></div>}
     </dl>
   );
+}
+
+const standings: [keyof Standing, string][] = [["status", "Order"], ["payment", "Payment"], ["stock", "Stock"]];
+
+// Change shows how a state of the order was before and after a step.
+function Change({ from, to }: { from: string | undefined; to: string }) {
+  if (from === to) return <>{to}</>;
+  return <>{from ?? "new"} → <strong>{to}</strong></>;
 }
 
 // Attempts lists all attempts of one service at one event, if there are several.

@@ -5,7 +5,7 @@ import { duration, eventName } from "../format";
 import { glyph } from "../parts/icon";
 import { toneOf } from "../parts/status";
 import type { Order } from "../view";
-import { chain, columnWidth, curve, laneHeight, top, type Edge, type Picture, type Placed } from "./layout";
+import { chain, columnWidth, curve, laneHeight, top, type Edge, type Gap, type Picture, type Placed } from "./layout";
 import { moves } from "./moves";
 
 // fewSteps may be drawn at once. Of more, only those near the visible part are drawn.
@@ -16,9 +16,10 @@ interface Props {
   picture: Picture;
   selected: string;
   onSelect: (id: string) => void;
+  onFold: (fold: number | "all") => void; // opens or closes one, or all
 }
 
-export function Swimlane({ order, picture, selected, onSelect }: Props) {
+export function Swimlane({ order, picture, selected, onSelect, onFold }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const range = useVisible(scroller, picture);
   const node = picture.byID.get(selected);
@@ -26,9 +27,11 @@ export function Swimlane({ order, picture, selected, onSelect }: Props) {
   const way = useMemo(() => new Set(node ? chain(node.step, picture.byID).map(({ id }) => id) : []), [node, picture]);
   const near = (from: number, to: number) => to >= range[0] && from <= range[1];
   const onKeyDown = (event: KeyboardEvent) => {
-    const move = event.ctrlKey || event.metaKey || event.altKey ? undefined : moves[event.key];
-    if (!move) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const move = moves[event.key];
+    if (!move && event.key !== "f") return;
     event.preventDefault();
+    if (!move) return onFold("all");
     const to = move(node ?? picture.nodes[0], picture);
     if (to) onSelect(to.step.id);
   };
@@ -41,6 +44,9 @@ export function Swimlane({ order, picture, selected, onSelect }: Props) {
         <svg width={picture.width} height={picture.height} role="group"
           aria-label={`Swimlane with ${order.steps.length} steps. The arrow keys follow causes and effects; the table view has the same steps.`}>
           <Ground order={order} picture={picture} near={near} />
+          {picture.gaps.filter(({ x, width }) => near(x - width / 2, x + width / 2)).map((gap) => (
+            <Fold key={gap.fold} gap={gap} height={picture.height} onFold={onFold} />
+          ))}
           {picture.edges.filter(({ from, to }) => near(from.x, to.x)).map((edge) => (
             <Arrow key={`${edge.from.step.id} ${edge.to.step.id}`} edge={edge} strong={way.has(edge.from.step.id) && way.has(edge.to.step.id)} />
           ))}
@@ -92,7 +98,7 @@ function useReveal(scroller: { current: HTMLDivElement | null }, node: Placed | 
   }, [node?.step.id, node?.x]);
 }
 
-// Ground has what lies behind the nodes: lanes, times, and folds.
+// Ground has what lies behind the nodes: lanes and times.
 function Ground({ order, picture, near }: { order: Order; picture: Picture; near: (from: number, to: number) => boolean }) {
   return (
     <g aria-hidden="true">
@@ -100,13 +106,32 @@ function Ground({ order, picture, near }: { order: Order; picture: Picture; near
         <path key={lane} class="lane" d={`M0 ${top + (i + 0.5) * laneHeight}H${picture.width}`} />
       ))}
       {picture.ticks.filter(({ x }) => near(x, x)).map(({ x, after }) => <text key={x} class="tick" x={x} y={16}>{after === 0 ? "0" : `+${duration(after)}`}</text>)}
-      {picture.gaps.filter(({ x }) => near(x, x)).map(({ x, took }) => (
-        <g key={x} class="fold" transform={`translate(${x} 0)`}>
-          <rect x={-20} y={top - 4} width={40} height={picture.height - top} rx={6} />
-          <text y={16}>{duration(took)}</text>
-          <text class="word" transform={`translate(4 ${top + (picture.height - top) / 2}) rotate(-90)`}>nothing happened</text>
-        </g>
-      ))}
+    </g>
+  );
+}
+
+// Fold is a time in which nothing happened: a narrow strip, or its whole length if it is open.
+function Fold({ gap, height, onFold }: { gap: Gap; height: number; onFold: Props["onFold"] }) {
+  const toggle = () => onFold(gap.fold);
+  const width = gap.open ? gap.width : 40;
+  return (
+    <g class={`fold ${gap.open ? "open" : ""}`} transform={`translate(${gap.x} 0)`}>
+      <g class="button" role="button" tabIndex={0} aria-expanded={gap.open} aria-label={`${duration(gap.took)} in which nothing happened`} onClick={toggle}
+        onKeyDown={(event) => {
+          if (event.key !== "Enter" && event.key !== " ") return;
+          event.preventDefault();
+          event.stopPropagation();
+          toggle();
+        }}>
+        <rect x={-width / 2} y={top - 4} width={width} height={height - top} rx={6} />
+      </g>
+      <g aria-hidden="true">
+        {!gap.open && <text y={16}>{duration(gap.took)}</text>}
+        {gap.open
+          ? <text class="word" y={top + (height - top) / 2}>nothing happened for {duration(gap.took)}</text>
+          : <text class="word" transform={`translate(4 ${top + (height - top) / 2}) rotate(-90)`}>nothing happened</text>}
+        {gap.ticks.map(({ x, after }) => <text key={x} class="tick" x={x - gap.x} y={16}>+{duration(after)}</text>)}
+      </g>
     </g>
   );
 }

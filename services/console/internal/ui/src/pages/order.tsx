@@ -5,10 +5,12 @@ import { useData } from "../data";
 import { duration, money, moment, sentence } from "../format";
 import { opened } from "../order/bundle";
 import { firstFailure, layout } from "../order/layout";
+import { Lines } from "../order/lines";
 import { Panel } from "../order/panel";
 import { Swimlane } from "../order/swimlane";
 import { Steps } from "../order/table";
 import { Waterfall } from "../order/waterfall";
+import { all, Zoom, zoomed } from "../order/zoom";
 import { Icon } from "../parts/icon";
 import { Choice, Copy, JSONText, Loaded, Notice, Page } from "../parts/parts";
 import { causeWord, iconOf, Status, toneOf } from "../parts/status";
@@ -37,32 +39,46 @@ export function OrderPage({ id }: { id: string }) {
 const views: [string, string][] = [["", "Swimlane"], ["table", "Table"], ["raw", "Raw"]];
 
 function OrderView({ order, imported = false }: { order: Order; imported?: boolean }) {
-  const picture = useMemo(() => layout(order), [order]);
+  const [from, to, unfold] = [parameter("from"), parameter("to"), parameter("unfold")];
+  const part = useMemo(() => zoomed(order), [order, from, to]);
+  const picture = useMemo(() => layout(part, (fold) => isOpen(unfold, fold)), [part, unfold]);
   const view = parameter("view");
   const step = selectedStep(order);
   const select = (id: string) => setParameters({ step: id, event: "", service: "" });
+  const fold = (which: number | "all") => setParameters({ unfold: toggled(unfold, which, part.folds.length) });
   return (
     <Page title="Order" note={<code>{order.id}</code>} actions={<Actions order={order} imported={imported} />}>
-      <Verdict order={order} onSelect={select} />
+      <Verdict order={order} onSelect={(id) => setParameters({ ...all, step: id, event: "", service: "" })} />
       {imported && <Notice tone="calm" text="This order is shown from a file. Nothing of it is stored here." />}
       {!order.complete && <Notice tone="warn" text="The journal has a gap in this order: steps may be missing." />}
       {(order.notes ?? []).map((note) => <Notice key={note} tone="calm" text={note} />)}
       <States order={order} />
       <div class="bar">
         <Choice label="View" options={views} value={view} onChoose={(chosen) => setParameters({ view: chosen })} />
+        {view !== "raw" && <Zoom order={order} part={part} step={step} />}
         {view === "" && <Legend />}
       </div>
       <div class={step && view !== "raw" ? "split" : ""}>
         <div class="main">
           {view === "raw" ? <JSONText value={order} label="The order as JSON" />
-            : view === "table" ? <Steps order={order} selected={step?.id ?? ""} onSelect={select} />
-            : <Swimlane order={order} picture={picture} selected={step?.id ?? ""} onSelect={select} />}
+            : view === "table" ? <Steps order={part} selected={step?.id ?? ""} onSelect={select} />
+            : <Swimlane order={part} picture={picture} selected={step?.id ?? ""} onSelect={select} onFold={fold} />}
           {view === "" && <More order={order} />}
         </div>
         {step && view !== "raw" && <Panel order={order} picture={picture} step={step} imported={imported} onSelect={select} />}
       </div>
     </Page>
   );
+}
+
+// isOpen reports whether a fold is open. The address has "all", or the numbers of those open.
+const isOpen = (unfold: string, fold: number): boolean => unfold === "all" || unfold.split(",").includes(String(fold));
+
+// toggled returns the same for the address after a fold, or all, was opened or closed.
+function toggled(unfold: string, which: number | "all", count: number): string {
+  if (which === "all") return unfold === "all" ? "" : "all";
+  const open = [...Array(count).keys()].filter((fold) => isOpen(unfold, fold) !== (fold === which));
+  return open.length === count ? "all" : open.join(",");
 }
 
 // selectedStep returns the step of the address: by its id, or by its event and service.
@@ -142,6 +158,10 @@ function More({ order }: { order: Order }) {
       <section>
         <h2>Sent to the customer</h2>
         {mails.length === 0 ? <p class="note">Nothing was sent yet.</p> : <MailList mails={mails} />}
+      </section>
+      <section>
+        <h2>Logged by the services</h2>
+        <Lines lines={order.lines ?? []} label="Log of the order" />
       </section>
       <section>
         <h2>Spans</h2>
