@@ -60,6 +60,11 @@ async function folds() {
   const closed = await width();
   await page.click(".fold .button");
   await page.waitForSelector(".fold.open .button[aria-expanded=true]");
+  await page.focus(".fold .button");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".fold .button[aria-expanded=false]");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".fold.open .button[aria-expanded=true]");
   assert.ok(await width() > closed, "an open fold is wider");
   assert.match(page.url(), /unfold=/, "what is open is in the address");
   assert.deepEqual(await findings(page), []);

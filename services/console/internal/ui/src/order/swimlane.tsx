@@ -116,7 +116,7 @@ function Fold({ gap, height, onFold }: { gap: Gap; height: number; onFold: Props
   const width = gap.open ? gap.width : 40;
   return (
     <g class={`fold ${gap.open ? "open" : ""}`} transform={`translate(${gap.x} 0)`}>
-      <g class="button" role="button" tabIndex={0} aria-expanded={gap.open} aria-label={`${duration(gap.took)} in which nothing happened`} onClick={toggle}
+      <g class="button" role="button" tabindex={0} aria-expanded={gap.open} aria-label={`${duration(gap.took)} in which nothing happened`} onClick={toggle}
         onKeyDown={(event) => {
           if (event.key !== "Enter" && event.key !== " ") return;
           event.preventDefault();
@@ -161,7 +161,7 @@ function Node({ placed: { step, x, y }, selected, inWay, reachable, onSelect }: 
   const names = ["node", step.kind, tone, step.compensation ? "compensation" : "", selected ? "selected" : "", inWay ? "way" : ""];
   return (
     <g class={names.join(" ")} transform={`translate(${x} ${y})`}>
-      <g class="button" role="button" tabIndex={reachable ? 0 : -1}
+      <g class="button" role="button" tabindex={reachable ? 0 : -1}
         aria-label={step.label + (step.compensation ? ", undoes something" : "") + (step.ghost ? ", expected" : "")} aria-pressed={selected}
         onClick={() => onSelect(step.id)} onFocus={() => selected || onSelect(step.id)}>
         <rect class="hit" x={-22} y={-30} width={44} height={60} />

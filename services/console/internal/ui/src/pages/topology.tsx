@@ -82,7 +82,7 @@ function Box({ node, x, y }: Place) {
   const open = () => !bus && go(href("services", node.name));
   return (
     <g class={`box ${toneOf(node.state)}`} transform={`translate(${x - w / 2} ${y - h / 2})`}>
-      <g class={bus ? "" : "link"} role={bus ? "img" : "link"} tabIndex={bus ? undefined : 0} aria-label={label}
+      <g class={bus ? "" : "link"} role={bus ? "img" : "link"} tabindex={bus ? undefined : 0} aria-label={label}
         onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
         <rect width={w} height={h} rx={8} />
         <path class="glyph" transform={`translate(10 ${bus ? 10 : 9}) scale(.85)`} d={glyph(iconOf(node.state))} />
