@@ -88,7 +88,7 @@ func TestEveryKindOfFaultHappens(t *testing.T) {
 // notSimulated are the event types that do not occur: the stub in the place of users signs
 // no one in, no mailbox refuses a mail for good, and no service loses its projections.
 var notSimulated = []string{
-	"session.revoked.v1", "user.signed_in_on_new_device.v1", "user.password_changed.v1", "notification.failed.v1",
+	"session.revoked.v1", "session.revoked.v2", "user.signed_in_on_new_device.v1", "user.password_changed.v1", "notification.failed.v1",
 	"projection.requested.v1",
 }
 
