@@ -89,6 +89,7 @@ func install(p *providers, sampledByParent bool) {
 	defer installed.mu.Unlock()
 	otel.SetTracerProvider(p)
 	parentDecides.Store(sampledByParent)
+	newRoots.Store(nil)
 	installed.exports = true
 	recording.Store(true)
 }
@@ -103,7 +104,9 @@ func recordForListeners() {
 	}
 	if !installed.own {
 		p := newProviders("troupe", installed.version, nil)
-		p.sampler = sdktrace.ParentBased(&someTraces{now: time.Now})
+		roots := &someTraces{now: time.Now}
+		p.sampler = sdktrace.ParentBased(roots)
+		newRoots.Store(roots)
 		otel.SetTracerProvider(p)
 		parentDecides.Store(true)
 		installed.own = true

@@ -35,5 +35,13 @@ func (s *someTraces) ShouldSample(p sdktrace.SamplingParameters) sdktrace.Sampli
 	return r
 }
 
+// isExhausted reports whether no further trace is recorded in this second.
+func (s *someTraces) isExhausted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := s.now().Sub(s.from)
+	return s.n >= newTraces && since >= 0 && since < time.Second
+}
+
 // Description implements sdktrace.Sampler.
 func (*someTraces) Description() string { return "SomeTraces" }

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -25,4 +26,19 @@ func TestASpanThatIsNotRecordedAllocatesNothing(t *testing.T) {
 	} {
 		require.Zero(t, testing.AllocsPerRun(100, begin), name)
 	}
+}
+
+// Beyond the traces of a second, a request begins one that is passed on and costs nearly
+// nothing. This test is not parallel, because it fixes the time for the whole process.
+func TestARequestBeyondTheTracesOfASecondCostsLittle(t *testing.T) {
+	t.Cleanup(OnEnd(func(Ended) {}))
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	roots := &someTraces{now: func() time.Time { return now }, from: now, n: newTraces}
+	defer newRoots.Store(newRoots.Swap(roots))
+	ctx, span := Tracer("gateway").Start(context.Background(), "POST /orders")
+	require.False(t, span.IsRecording())
+	require.Regexp(t, "^00-[0-9a-f]{32}-[0-9a-f]{16}-00$", Traceparent(ctx), "the other services record none either")
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { Tracer("gateway").Start(context.Background(), "POST /orders") }), 4.0)
+	now = now.Add(time.Second)
+	require.False(t, isExhausted(roots), "but again in the next second")
 }

@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"context"
+	"encoding/binary"
+	"math/rand/v2"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
@@ -14,6 +16,8 @@ var (
 	recording atomic.Bool
 	// parentDecides is whether a span is recorded if and only if its parent is.
 	parentDecides atomic.Bool
+	// newRoots decides about traces that begin here; nil if spans are exported.
+	newRoots atomic.Pointer[someTraces]
 )
 
 // Tracer returns a tracer for one service; its spans carry the name as
@@ -33,8 +37,26 @@ func (t tracer) Start(ctx context.Context, name string, o ...trace.SpanStartOpti
 	if !recording.Load() {
 		return ctx, trace.SpanFromContext(ctx)
 	}
-	if parent := trace.SpanContextFromContext(ctx); parent.IsValid() && !parent.IsSampled() && parentDecides.Load() {
+	switch parent := trace.SpanContextFromContext(ctx); {
+	case parent.IsValid():
+		if !parent.IsSampled() && parentDecides.Load() {
+			return ctx, trace.SpanFromContext(ctx)
+		}
+	case isExhausted(newRoots.Load()):
+		ctx = trace.ContextWithSpanContext(ctx, unrecorded())
 		return ctx, trace.SpanFromContext(ctx)
 	}
 	return otel.Tracer(t.service).Start(ctx, name, o...)
+}
+
+func isExhausted(s *someTraces) bool { return s != nil && s.isExhausted() }
+
+// unrecorded returns the context of a new trace of which nothing is recorded. It is passed on,
+// so that the services which are called begin no trace of their own.
+func unrecorded() trace.SpanContext {
+	var ids [24]byte
+	for i := 0; i < len(ids); i += 8 {
+		binary.NativeEndian.PutUint64(ids[i:], rand.Uint64())
+	}
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID(ids[:16]), SpanID: trace.SpanID(ids[16:])})
 }

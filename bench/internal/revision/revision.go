@@ -31,8 +31,8 @@ func Build(ctx context.Context, revision, pkg, program string, flags ...string) 
 	if _, err := git(ctx, "worktree", "add", "--detach", tree, hash); err != nil {
 		return name, err
 	}
-	defer git(context.WithoutCancel(ctx), "worktree", "remove", "--force", tree) //nolint:errcheck // the folder is removed anyway
-	command := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags...), "-o", program, pkg)...)
+	defer git(context.WithoutCancel(ctx), "worktree", "remove", "--force", tree)                                  //nolint:errcheck // the folder is removed anyway
+	command := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags...), "-o", program, pkg)...) //nolint:gosec // all of it is named by the bench
 	command.Dir = tree
 	if out, err := command.CombinedOutput(); err != nil {
 		return name, fmt.Errorf("build %s: %w: %s", name, err, out)
