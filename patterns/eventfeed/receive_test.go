@@ -2,6 +2,8 @@ package eventfeed_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -41,5 +43,32 @@ func TestAnEventThatIsTooLargeToPublishIsRefused(t *testing.T) {
 		n, err = o.Step(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
+	}, outbox.Migrations)
+}
+
+// A version before kept the fingerprint of the bytes, in which the same data can be encoded
+// differently.
+func TestAnEventThatAnEarlierVersionReceivedIsRecognized(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db sqldb.DB) {
+		_, f := replica(t, db, time.Now, 100)
+		erp := eventfeed.Client{Name: "erp", Publishes: []string{eventfeed.Every}}
+		const data = `{"order": "o1", "a": 1}`
+		sum := sha256.Sum256([]byte("order.shipped.v1\n" + data))
+		_, err := db.Exec(t.Context(), "INSERT INTO events_received (source, event_id, fingerprint, published, received_at) VALUES ('erp', 'e1', $1, 'p1', $2)",
+			hex.EncodeToString(sum[:]), sqldb.Micros(time.Now()))
+		require.NoError(t, err)
+		receive := func(data string) (receipt eventfeed.Receipt, err error) {
+			err = db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) (err error) {
+				receipt, err = f.Receive(ctx, tx, erp, event.Envelope{ID: "e1", Source: "erp", Type: "order.shipped.v1", Data: json.RawMessage(data)})
+				return err
+			})
+			return receipt, err
+		}
+		receipt, err := receive(data)
+		require.NoError(t, err)
+		require.Equal(t, eventfeed.Receipt{ID: "p1", Duplicate: true}, receipt)
+		_, err = receive(`{"order": "o2", "a": 1}`)
+		require.True(t, fault.Is(err, fault.Conflict), err)
 	}, outbox.Migrations)
 }

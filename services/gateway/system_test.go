@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -40,13 +41,13 @@ func startServer(t *testing.T, environ map[string]string) (*app.System, map[stri
 	return system, services
 }
 
-func TestAStopEndsWebSocketsAndEventStreams(t *testing.T) {
+func TestAStopEndsWebSocketsAndStreams(t *testing.T) {
 	t.Parallel()
 	system, services := startServer(t, nil)
 	ended := make(chan websocket.StatusCode, 1)
 	services["notifications"].setHandler(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
-			w.Header().Set("Content-Type", "text/event-stream")
+			w.Header().Set("Content-Type", r.Header.Get("Accept"))
 			_, _ = fmt.Fprint(w, "id: 7\ndata: x\n\n")
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
@@ -64,11 +65,18 @@ func TestAStopEndsWebSocketsAndEventStreams(t *testing.T) {
 	url := system.URL("gateway")
 	socket, _, err := websocket.Dial(t.Context(), url+"/socket", nil)
 	require.NoError(t, err)
-	events, err := http.Get(url + "/socket")
-	require.NoError(t, err)
-	defer events.Body.Close()
-	_, err = events.Body.Read(make([]byte, 5))
-	require.NoError(t, err)
+	streams := map[string]*http.Response{}
+	for _, mediaType := range []string{"text/event-stream", "application/x-ndjson"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/socket", nil)
+		require.NoError(t, err)
+		request.Header.Set("Accept", mediaType)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		_, err = response.Body.Read(make([]byte, 5))
+		require.NoError(t, err)
+		streams[mediaType] = response
+	}
 	_, _, err = socket.Read(t.Context()) // from now on both ends use it
 	require.NoError(t, err)
 
@@ -78,10 +86,9 @@ func TestAStopEndsWebSocketsAndEventStreams(t *testing.T) {
 	_, _, err = socket.Read(t.Context())
 	require.Equal(t, websocket.StatusGoingAway, websocket.CloseStatus(err), "the client connects again")
 	require.Equal(t, websocket.StatusGoingAway, <-ended, "the service knows too")
-	for err == nil || err.Error() != "EOF" {
-		if _, err = events.Body.Read(make([]byte, 100)); err != nil {
-			require.EqualError(t, err, "EOF", "an event stream ends without an error")
-		}
+	for mediaType, stream := range streams {
+		_, err := io.Copy(io.Discard, stream.Body)
+		require.NoError(t, err, "%s ends without an error", mediaType)
 	}
 	require.NoError(t, <-stopped)
 	require.Less(t, time.Since(began), 10*time.Second, "the stop does not wait for them")
