@@ -67,6 +67,32 @@ func notRecorded(entries []recordedEntry) (missing []string) {
 	return missing
 }
 
+// What a service logs about an order is on the order's page, whether the service runs in the
+// console's process or not.
+func TestTheConsoleHasWhatServicesLogAboutAnOrder(t *testing.T) {
+	eachShape(t, func(t *testing.T, s *system) {
+		var story client.Story
+		require.Eventually(t, func() bool { // what a process records before it has reached the broker is lost
+			var run labFault
+			if s.admin.Post(t.Context(), "/console/api/lab/poison_event", nil, &run) != nil {
+				return false
+			}
+			for range 100 {
+				var err error
+				if story, err = s.admin.Story(t.Context(), run.OrderID); err == nil && len(story.Lines) > 0 {
+					return true
+				}
+				<-time.After(10 * pollInterval)
+			}
+			return false
+		}, 3*timeout, pollInterval, "nothing was logged about %v", &story)
+		line := story.Lines[0]
+		require.Equal(t, []string{"notifications", "ERROR"}, []string{line.Service, line.Level})
+		require.Contains(t, line.Text, "event is a dead letter")
+		require.Equal(t, "order.paid.v1", line.Details["type"])
+	})
+}
+
 func TestWithoutTheConsoleOrdersGoOn(t *testing.T) {
 	t.Parallel()
 	s := startSystem(t, cluster.Config{Kind: cluster.Replicated, Replicas: 1})
