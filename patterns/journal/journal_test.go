@@ -230,7 +230,7 @@ func TestASinkThatIsAwayCostsRecordsAndNothingElse(t *testing.T) {
 // secret nor personal, else into the list of redact.go.
 var harmless = []string{
 	"active", "amount", "at", "available", "channel", "consumer", "currency", "delivery_id", "kind", "locale", "name", "order_id",
-	"payment_id", "projection", "quantity", "reason", "requested", "session_id", "sku", "until", "user_id", "version",
+	"payment_id", "projection", "quantity", "reason", "requested", "session_id", "session_ids", "sku", "until", "user_id", "version",
 }
 
 func TestNoEventKeepsWhatIsSecretOrPersonal(t *testing.T) {
