@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"troupe/client"
@@ -63,11 +64,12 @@ func printLines(p paper, lines []client.StoryLine) {
 	fmt.Fprintln(p)
 	colors := map[string]string{"ERROR": red, "WARN": yellow}
 	for _, l := range lines {
-		text := l.Text
+		var text strings.Builder
+		text.WriteString(l.Text)
 		for _, name := range slices.Sorted(maps.Keys(l.Details)) {
-			text += fmt.Sprintf(" %s=%q", name, l.Details[name])
+			fmt.Fprintf(&text, " %s=%q", name, l.Details[name])
 		}
-		fmt.Fprintf(p, "%s %-5s %-13s %s\n", l.At.Format("15:04:05.000"), l.Level, l.Service, p.paint(colors[l.Level], text))
+		fmt.Fprintf(p, "%s %-5s %-13s %s\n", l.At.Format("15:04:05.000"), l.Level, l.Service, p.paint(colors[l.Level], text.String()))
 	}
 }
 

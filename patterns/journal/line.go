@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"troupe/platform/telemetry"
@@ -41,7 +42,7 @@ func (h lineHandler) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (h lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	h.attrs = append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)
+	h.attrs = append(slices.Clip(h.attrs), attrs...)
 	h.Handler = h.Handler.WithAttrs(attrs)
 	return h
 }

@@ -6,7 +6,7 @@ import { CONSOLE, open, patience, run, settled } from "./browser.mjs";
 const { EMAIL, PASSWORD } = process.env;
 const mostClicks = 3;
 const lasts = 120; // seconds, so that a fault is ended by this script also on a slow machine
-const page = await open({ allowed: [401, 503] });
+const page = await open({ allowed: [401, 502, 503, 504] });
 
 let clicks = 0;
 async function click(selector) {
