@@ -47,7 +47,7 @@ func (c backupCommand) Run(ctx context.Context) error {
 	}
 	if isArchive(c.To) {
 		fmt.Fprintln(os.Stderr, "packing", len(manifest.Files), "files")
-		if err := pack(dir, append(manifest.Names(), "backup.json"), c.To); err != nil {
+		if err := pack(dir, append(manifest.Names(), "backup.json"), manifest.Size(), c.To); err != nil {
 			return errors.Join(err, os.Remove(c.To))
 		}
 	}
@@ -89,23 +89,38 @@ func isArchive(path string) bool {
 	return strings.HasSuffix(path, ".tar.gz") || strings.HasSuffix(path, ".tgz")
 }
 
-// pack writes files of a folder into an archive that only its owner may read.
-func pack(dir string, names []string, to string) error {
+// counter shows how many bytes were written to it.
+type counter struct {
+	*progress
+	done, total int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.done += int64(len(p))
+	c.show(c.done, c.total)
+	return len(p), nil
+}
+
+// pack writes files of a folder, of so many bytes, into an archive that only its owner may
+// read.
+func pack(dir string, names []string, size int64, to string) error {
 	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	compressed := gzip.NewWriter(file)
 	archive := tar.NewWriter(compressed)
+	packed := counter{progress: newProgress("bytes", false), total: size}
 	for _, name := range names {
-		if err = packFile(archive, filepath.Join(dir, name)); err != nil {
+		if err = packFile(io.MultiWriter(archive, &packed), archive, filepath.Join(dir, name)); err != nil {
 			break
 		}
 	}
+	packed.end()
 	return errors.Join(err, archive.Close(), compressed.Close(), file.Sync(), file.Close())
 }
 
-func packFile(archive *tar.Writer, path string) error {
+func packFile(to io.Writer, archive *tar.Writer, path string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -122,7 +137,7 @@ func packFile(archive *tar.Writer, path string) error {
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}
-	_, err = io.Copy(archive, file)
+	_, err = io.Copy(to, file)
 	return err
 }
 
@@ -138,6 +153,8 @@ func unpack(from, dir string) error {
 		return fmt.Errorf("it is not an archive of 'troupe backup': %w", err)
 	}
 	archive := tar.NewReader(compressed)
+	unpacked := counter{progress: newProgress("bytes", false)}
+	defer unpacked.end()
 	for {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -149,7 +166,7 @@ func unpack(from, dir string) error {
 		if filepath.Base(header.Name) != header.Name || header.Typeflag != tar.TypeReg {
 			return fmt.Errorf("it has %q, which no backup has", header.Name)
 		}
-		if err := unpackFile(archive, filepath.Join(dir, header.Name)); err != nil { //nolint:gosec // the name has no folder
+		if err := unpackFile(io.TeeReader(archive, &unpacked), filepath.Join(dir, header.Name)); err != nil { //nolint:gosec // the name has no folder
 			return err
 		}
 	}

@@ -141,6 +141,8 @@ func (f selectionFlags) changeAt(ctx context.Context, service, action string, bo
 		return total, err
 	}
 	delete(body, "after")
+	progress := newProgress("events of "+service, f.JSON)
+	defer progress.end()
 	for {
 		var done changedAt
 		if err := api.Post(ctx, "/dead-letters/"+action, body, &done); err != nil {
@@ -151,7 +153,7 @@ func (f selectionFlags) changeAt(ctx context.Context, service, action string, bo
 			return total, nil
 		}
 		body["after"] = done.Next
-		fmt.Fprintf(os.Stderr, "%s: %d so far\n", service, total.Count)
+		progress.show(int64(total.Count), 0)
 	}
 }
 

@@ -48,9 +48,13 @@ func (c loadCommand) Run(ctx context.Context) error {
 		return err
 	}
 	result := loadResult{Rate: c.Rate, Customers: c.Customers}
-	result.Answers = shop.Run(ctx, loadgen.Offer{Rate: c.Rate, For: c.For, Progress: c.progress})
+	progress := newProgress("orders answered", c.JSON)
+	result.Answers = shop.Run(ctx, loadgen.Offer{Rate: c.Rate, For: c.For, Progress: func(_ time.Duration, answered int) {
+		progress.show(int64(answered), int64(c.Rate*c.For.Seconds()))
+	}})
+	progress.end()
 	result.Seconds = result.Answers.Took.Seconds()
-	fmt.Fprintln(os.Stderr, "waiting until every accepted order is paid or cancelled")
+	c.note("waiting until every accepted order is paid or cancelled")
 	waiting, cancel := context.WithTimeout(ctx, c.Patience)
 	defer cancel()
 	const sample = 500
@@ -83,17 +87,17 @@ func (c loadCommand) open(ctx context.Context) (*loadgen.Shop, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(os.Stderr, "registering %d customers\n", c.Customers)
+	c.note(fmt.Sprintf("registering %d customers", c.Customers))
 	return loadgen.Open(ctx, admin, loadgen.Config{
 		Gateway: strings.TrimSuffix(c.URL, "/"), Customers: c.Customers, Clients: c.Clients, PaymentMethod: c.PaymentMethod,
 		EmailDomain: c.EmailDomain, SKU: c.SKU, Stock: c.Stock,
 	})
 }
 
-// progress prints how far the load is, every five seconds.
-func (c loadCommand) progress(elapsed time.Duration, answered int) {
-	if seconds := int(elapsed.Seconds()); seconds%5 == 0 {
-		fmt.Fprintf(os.Stderr, "%4d s of %s: %d orders answered\n", seconds, c.For, answered)
+// note prints what comes next, unless a program reads the output.
+func (c loadCommand) note(what string) {
+	if !c.JSON {
+		fmt.Fprintln(os.Stderr, what)
 	}
 }
 

@@ -74,15 +74,19 @@ func schemaOf(eventType string) ([]byte, error) {
 
 // drain publishes all that can be published.
 func drain(ctx context.Context, r *relay.Relay) error {
+	progress := newProgress("events", false)
+	defer progress.end()
 	for published := 0; ; {
 		n, err := r.Step(ctx)
 		if err != nil {
 			return err
 		}
 		if published += n; n == 0 {
+			progress.end()
 			fmt.Printf("events published or refused: %d\n", published)
 			return nil
 		}
+		progress.show(int64(published), 0)
 	}
 }
 

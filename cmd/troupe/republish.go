@@ -73,9 +73,10 @@ func find(name string) (app.Service, bool) {
 	return app.Service{}, false
 }
 
-// follow prints the progress until the republication has finished.
+// follow shows the progress until the republication has finished.
 func (c republishCommand) follow(ctx context.Context, api *client.Client) error {
-	shown := int64(-1)
+	progress := newProgress("events", false)
+	defer progress.end()
 	for {
 		var list struct {
 			Items []republication `json:"items"`
@@ -88,13 +89,11 @@ func (c republishCommand) follow(ctx context.Context, api *client.Client) error 
 				continue
 			}
 			if !r.Finished.IsZero() {
+				progress.end()
 				fmt.Printf("published %d events in %s\n", r.Published, r.Finished.Sub(r.Started).Round(time.Second))
 				return nil
 			}
-			if r.Published != shown {
-				shown = r.Published
-				fmt.Printf("%d events\n", shown)
-			}
+			progress.show(r.Published, 0)
 		}
 		select {
 		case <-ctx.Done():
