@@ -65,6 +65,11 @@ func reportOverload(o options, r load.OverloadReport) {
 	fmt.Printf("accepted            %8d\n", a.Accepted)
 	fmt.Printf("refused             %8d            (%d by the gateway; p50 %s, p99 %s; an empty request meanwhile: p50 %s, p99 %s)\n",
 		a.Refused, a.ByGateway, a.Refusals.Below(0.5), a.Refusals.Below(0.99), a.Probes.Below(0.5), a.Probes.Below(0.99))
+	if a.Refused > 0 {
+		beyond := (r.CPUUnderOverload - r.CPUAtCapacity) * time.Duration(a.Accepted)
+		fmt.Printf("CPU of a refusal    %8.0f us         (what the system took beyond %.2f ms for each order)\n",
+			micros(beyond)/float64(a.Refused), 1e3*r.CPUAtCapacity.Seconds())
+	}
 	fmt.Printf("failed              %8d            %s\n", a.Failed, a.Failure)
 	fmt.Printf("cancelled: deadline %8d\n", r.Cancelled)
 	fmt.Printf("recovery            %8.1f s\n", r.Recovery.Seconds())
