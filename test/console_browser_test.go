@@ -41,3 +41,11 @@ func TestEachFaultOfTheLabInChromium(t *testing.T) {
 	require.NoError(t, err)
 	inChromium(t, "lab.mjs", cluster.Config{Kind: cluster.OneProcess, Program: binary, Settings: []string{"LOG_LEVEL=info", "PAYMENTS_PROVIDER_DELAYS=true"}})
 }
+
+// A newcomer uses the page of the API: sends the prefilled requests, signs in by the form,
+// and finds the authorization there after a reload. The page is legible in both themes, and
+// no request leaves its origin.
+func TestTheDocsOfARealSystemInChromium(t *testing.T) {
+	t.Parallel()
+	inChromium(t, "docs.mjs", cluster.Config{Kind: cluster.InTest})
+}

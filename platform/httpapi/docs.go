@@ -14,7 +14,7 @@ import (
 // swaggerUI is the docs page with everything it needs: it works without access to
 // the internet, and no third party learns of its readers.
 //
-//go:embed swagger-ui/docs.html swagger-ui/docs.js swagger-ui/*.gz
+//go:embed swagger-ui/docs.html swagger-ui/docs.js swagger-ui/docs.css swagger-ui/*.gz
 var swaggerUI embed.FS
 
 // docsPolicy forbids the browser all requests to other servers. Inline styles are
@@ -28,6 +28,7 @@ func (a *API) addDocs() {
 	a.mux.HandleFunc("GET /docs/{$}", redirectToDocs)
 	a.mux.HandleFunc("GET /docs", a.serveDocs)
 	a.mux.HandleFunc("GET /docs/docs.js", asset("text/javascript", embedded("docs.js")))
+	a.mux.HandleFunc("GET /docs/docs.css", asset("text/css", embedded("docs.css")))
 	a.mux.HandleFunc("GET /docs/swagger-ui-bundle.js", gzipped("text/javascript", embedded("swagger-ui-bundle.js.gz")))
 	a.mux.HandleFunc("GET /docs/swagger-ui.css", gzipped("text/css", embedded("swagger-ui.css.gz")))
 }

@@ -72,7 +72,7 @@ func TestTheDocsPageLoadsNothingFromOtherServers(t *testing.T) {
 	require.NotContains(t, policy, "http")
 
 	links := regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(page.Body.String(), -1)
-	require.Len(t, links, 5)
+	require.Len(t, links, 6)
 	for _, link := range links {
 		if strings.HasPrefix(link[1], "data:") {
 			continue

@@ -1,19 +1,10 @@
 // Uses every page as an admin does, and looks at each with axe in both themes and two
 // widths.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { findings } from "./axe.mjs";
 import { acted, CONSOLE, open, orders, run, screens, settled, show, tell } from "./browser.mjs";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const order = await orders();
-
-// findings returns what axe finds on a page, a line each.
-async function findings(page) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-  return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id} ${target}: ${failureSummary}`));
-}
 
 async function accessible(theme, width) {
   const page = await open({ theme, width });
