@@ -4,8 +4,10 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"troupe/bench/internal/revision"
+	"troupe/services"
 	"troupe/test/cluster"
 )
 
@@ -16,6 +18,8 @@ type candidate struct {
 	dir     string
 	// settings are "NAME=value", beyond those of every candidate.
 	settings []string
+	// lacks are the services of this tree that the revision does not have.
+	lacks []string
 }
 
 type candidates []candidate
@@ -44,6 +48,9 @@ func build(ctx context.Context, o options) (all candidates, err error) {
 		return append(all, candidate{name: "without the console", program: all[0].program, settings: []string{"JOURNAL=off", "CONSOLE_MODE=off"}}), nil
 	}
 	other, err := buildRevision(ctx, o.compare)
+	if o.compareSettings != "" {
+		other.settings = strings.Split(o.compareSettings, ",")
+	}
 	return append(all, other), err
 }
 
@@ -53,8 +60,15 @@ func buildRevision(ctx context.Context, name string) (c candidate, err error) {
 		return c, err
 	}
 	c.program = filepath.Join(c.dir, "troupe")
-	c.name, err = revision.Build(ctx, name, "./cmd/troupe", c.program)
-	return c, err
+	if c.name, err = revision.Build(ctx, name, "./cmd/troupe", c.program); err != nil {
+		return c, err
+	}
+	for _, service := range services.Names() {
+		if !revision.Has(ctx, name, "services/"+service) {
+			c.lacks = append(c.lacks, service)
+		}
+	}
+	return c, nil
 }
 
 // remove removes what was built.

@@ -28,7 +28,7 @@ type options struct {
 	orders, clients, customers, warmup, rounds int
 	apart                                      bool
 	database, amqp                             string // of given servers, instead of own ones
-	compare                                    string
+	compare, compareSettings                   string
 	console                                    bool
 	half                                       time.Duration
 	grow                                       sizes
@@ -77,6 +77,7 @@ func flags() (o options) {
 	flag.StringVar(&o.amqp, "amqp", "", "RabbitMQ URL: needed with -database")
 	flag.StringVar(&o.compare, "compare", "", "another git revision, which is built and measured in turns with this one")
 	flag.BoolVar(&o.console, "console", false, "measure with the console and a tenth of the traces exported, and without journal, console and traces, in turns")
+	flag.StringVar(&o.compareSettings, "compare-settings", "", "with -compare: NAME=value of the settings that had other names in that revision, with commas between")
 	flag.DurationVar(&o.half, "half", 10*time.Second, "how long half of what can be carried is offered, to measure latencies; 0: not at all")
 	flag.Var(&o.grow, "grow", "instead, measure with so many orders in the databases, for example 10000,100000,1000000")
 	flag.DurationVar(&o.age, "age", 0, "with -grow: how old the copied orders are at least; more than the retention shows what it costs")

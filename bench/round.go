@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"troupe/bench/internal/proc"
@@ -151,6 +152,9 @@ func (s *system) onDisk(ctx context.Context) (sum float64, err error) {
 		return sizeOf(s.Data)
 	}
 	for _, service := range cluster.Backends() {
+		if slices.Contains(s.Lacks, service) {
+			continue
+		}
 		db, err := sqldb.Open(ctx, s.Database(service), sqldb.Options{MaxConns: 1})
 		if err != nil {
 			return 0, err

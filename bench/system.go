@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"troupe/test/cluster"
@@ -45,7 +46,7 @@ func withSystem(ctx context.Context, o options, c candidate, f func(*system) err
 
 func (s *system) configure(ctx context.Context, o options, p candidate) (err error) {
 	c := cluster.Config{
-		Kind: cluster.OneProcess, Program: p.program, Data: filepath.Join(s.dir, "data"), Settings: []string{
+		Kind: cluster.OneProcess, Program: p.program, Lacks: p.lacks, Data: filepath.Join(s.dir, "data"), Settings: []string{
 			"USERS_ADMIN_PASSWORD=" + cluster.AdminPassword, "USERS_REGISTRATIONS_PER_MINUTE=0", "ORDERS_MAX_UNDECIDED_PER_CUSTOMER=0",
 			"GATEWAY_RATE_LIMITS=false", // all virtual users have one address
 			"LOG_LEVEL=warn",
@@ -83,7 +84,9 @@ func (s *system) start(ctx context.Context) error {
 // databases are the names of the services' databases on own servers.
 func (s *system) databases() (names []string) {
 	for _, service := range cluster.Backends() {
-		names = append(names, "postgres_"+service)
+		if !slices.Contains(s.Lacks, service) {
+			names = append(names, "postgres_"+service)
+		}
 	}
 	return names
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,6 +64,7 @@ type Config struct {
 	Accounts  map[string]string // ProcessPerService, Replicated: URLs of RabbitMQ by service, in place of AMQP
 	Settings  []string          // "NAME=value", beyond those of this process and those that the cluster needs
 	Output    io.Writer         // of the nodes' logs
+	Lacks     []string          // OneProcess, Distributed: services that the program, an older one, does not have
 	// Listen opens the ports of the services that run in this process; nil: net.Listen.
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 }
@@ -84,7 +86,7 @@ func New(c Config) (*Cluster, error) {
 	s := &Cluster{Config: c, ports: ports}
 	switch c.Kind {
 	case InTest, OneProcess, Distributed:
-		s.nodes = []*node{{cluster: s, name: AllInOne, services: services.Names()}}
+		s.nodes = []*node{{cluster: s, name: AllInOne, services: c.services()}}
 	case ProcessPerService, FilePerService, Replicated:
 		s.nodes = []*node{{cluster: s, name: gatewayName, services: []string{gatewayName}}}
 		for _, service := range Backends() {
@@ -94,6 +96,11 @@ func New(c Config) (*Cluster, error) {
 		}
 	}
 	return s, nil
+}
+
+// services returns the names of the services that the program has.
+func (c Config) services() []string {
+	return slices.DeleteFunc(services.Names(), func(service string) bool { return slices.Contains(c.Lacks, service) })
 }
 
 // replicaName is the service's own name unless it has several replicas: "orders", or "orders/1".

@@ -40,6 +40,12 @@ func Build(ctx context.Context, revision, pkg, program string, flags ...string) 
 	return name, nil
 }
 
+// Has reports whether a revision has a file or folder.
+func Has(ctx context.Context, revision, path string) bool {
+	_, err := git(ctx, "cat-file", "-e", revision+":"+path)
+	return err == nil
+}
+
 func git(ctx context.Context, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, "git", args...).CombinedOutput() //nolint:gosec // the revision is chosen by who runs the bench
 	if err != nil {
