@@ -1,5 +1,5 @@
 // Package timestamp has the one form in which times leave a service, in answers and in
-// events: RFC 3339 in UTC with six digits after the dot.
+// events: RFC 3339 in UTC with six digits after the dot. It also finds ids by their time.
 //
 // encoding/json leaves zeros at the end of a time out. Then a list that is sorted by the
 // text of its times is in another order than by the times themselves, and strict parsers,

@@ -140,7 +140,7 @@ func (s *service) sendTest(ctx context.Context, r *testMailRequest) (*testMailRe
 	}
 	err = s.DB.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
 		if s.servers == nil {
-			j := &job{Delivery: store.Delivery{ID: m.ID, State: delivery.Sent}, mail: m}
+			j := &job{Delivery: store.Delivery{ID: m.ID, State: delivery.Sent}, mail: m, source: mail.Source}
 			if err := store.AddMails(ctx, tx, []store.Mail{j.storedMail(s.Now())}); err != nil {
 				return err
 			}

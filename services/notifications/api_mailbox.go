@@ -43,13 +43,13 @@ func (s *service) listMails(ctx context.Context, r *listMailsRequest, box *mailb
 	}
 	page := httpapi.Page[mailView]{Items: []mailView{}}
 	for _, m := range mails {
-		html, err := box.HTML(m)
+		text, html, err := box.Parts(m)
 		if err != nil {
 			return nil, err
 		}
 		page.Items = append(page.Items, mailView{
 			ID: m.DeliveryID, OrderID: m.OrderID, From: m.From, To: m.To,
-			Subject: m.Subject, Text: m.Text, HTML: html, SentAt: timestamp.Of(m.SentAt),
+			Subject: m.Subject, Text: text, HTML: html, SentAt: timestamp.Of(m.SentAt),
 		})
 	}
 	return &mailsResponse{page}, nil

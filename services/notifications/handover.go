@@ -17,8 +17,8 @@ const (
 	// handoverTime is how long a replica holds the mails that it leased as it queued them.
 	handoverTime = time.Minute
 	// handoverBatches is how many batches of a sender a replica has leased at a time. Mails
-	// beyond are left for any sender to claim.
-	handoverBatches = 4
+	// beyond are left for any sender to claim, which writes all their indexes once more.
+	handoverBatches = 16
 	// fewMails is up to how many mails have their leases in their own rows: a row for the
 	// lease of so few would cost more than it saves.
 	fewMails = 3

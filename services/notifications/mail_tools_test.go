@@ -117,6 +117,15 @@ func TestAKeyFileThatOthersCanReadStopsTheStart(t *testing.T) {
 	}
 }
 
+func TestWithoutAServerATestMailIsStoredWithBothParts(t *testing.T) {
+	servicetest.Run(t, notifications.Service, func(t *testing.T, h *servicetest.Harness) {
+		h.As("admin", auth.Admin).Post(t, "/mail/test", map[string]string{"address": "me@example.test"}).Want(t, 200, "state", "stored")
+		m := mails(t, h, "me@example.test")[0]
+		require.Contains(t, m.Text, "test")
+		require.Contains(t, m.HTML, "<html")
+	})
+}
+
 func TestATestMailShowsWhatTheServerReplies(t *testing.T) {
 	runWithServer(t, func(t *testing.T, h *servicetest.Harness, server *smtptest.Server) {
 		admin := h.As("admin", auth.Admin)

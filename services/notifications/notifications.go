@@ -169,7 +169,7 @@ func build(env app.Env) (app.Components, error) {
 	s.prepareWebhooks()
 	handlers := s.handlers()
 	s.webhooks.types = webhookTypes(handlers)
-	box, err := mailbox.New(env.DB, s.renderer.HTML)
+	box, err := mailbox.New(env.DB, s.renderer.Parts)
 	if err != nil {
 		return app.Components{}, err
 	}

@@ -103,7 +103,7 @@ func (s *service) render(j *job, r store.Recipient, order *content.Order) {
 		mail, err = s.renderer.Mail(reader, j.Notice, order)
 	}
 	if err == nil && s.servers != nil {
-		mail.HTML, err = s.renderer.HTML(mail.Source)
+		mail.Text, mail.HTML, err = s.renderer.Parts(mail.Source)
 	}
 	if err != nil {
 		j.end(delivery.Attempt{Phase: delivery.Connect, State: delivery.Rejected, Reply: err.Error()}, s.Now())

@@ -155,6 +155,6 @@ func (j *job) storedMail(now time.Time) store.Mail {
 	m := j.mail
 	return store.Mail{
 		DeliveryID: j.ID, UserID: j.UserID, OrderID: j.OrderID, From: m.From.String(), To: m.To.String(), Address: m.To.Address,
-		Subject: m.Subject, Text: m.Text, Source: j.source, SentAt: now,
+		Subject: m.Subject, Source: j.source, SentAt: now,
 	}
 }

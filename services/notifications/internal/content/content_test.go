@@ -69,8 +69,9 @@ func TestAMailIsInTheCustomersLanguage(t *testing.T) {
 				got, err := renderer(t).Mail(content.Recipient{Locale: locale}, c.notice, nil)
 				require.NoError(t, err)
 				require.Equal(t, want[0], got.Subject)
-				require.Contains(t, got.Text, want[1])
-				require.Contains(t, htmlOf(t, got), want[1])
+				text, html := partsOf(t, got)
+				require.Contains(t, text, want[1])
+				require.Contains(t, html, want[1])
 			}
 		})
 	}
@@ -97,6 +98,7 @@ func TestAMailListsTheOrderedProducts(t *testing.T) {
 	}
 	got, err := renderer(t).Mail(content.Recipient{}, content.Notice{Kind: "order.shipped", OrderID: orderID}, order)
 	require.NoError(t, err)
+	text, html := partsOf(t, got)
 	require.Equal(t, `Hello,
 
 Your parcel has left our warehouse and is on its way to you.
@@ -109,23 +111,22 @@ Order `+orderID+`
 
 Thank you for shopping with us.
 Troupe
-`, got.Text)
-	html := htmlOf(t, got)
+`, text)
 	require.Contains(t, html, "2 × Mug</td>")
 	require.Contains(t, html, "25.98 EUR</td>")
 	require.Contains(t, html, "30.48 EUR</td>")
 }
 
-// htmlOf returns the HTML part of a mail, rendered from what the mailbox stores.
-func htmlOf(t *testing.T, m content.Mail) string {
+// partsOf returns the text and the HTML of a mail, rendered from what the mailbox stores.
+func partsOf(t *testing.T, m content.Mail) (text, html string) {
 	t.Helper()
 	stored, err := json.Marshal(m.Source)
 	require.NoError(t, err)
 	var source content.Source
 	require.NoError(t, json.Unmarshal(stored, &source))
-	html, err := renderer(t).HTML(source)
+	text, html, err = renderer(t).Parts(source)
 	require.NoError(t, err)
-	return html
+	return text, html
 }
 
 func TestNamesAreEscapedInHTML(t *testing.T) {
@@ -134,10 +135,10 @@ func TestNamesAreEscapedInHTML(t *testing.T) {
 	got, err := renderer(t).Mail(content.Recipient{},
 		content.Notice{Kind: "order.paid", OrderID: orderID, Amount: euros(1)}, order)
 	require.NoError(t, err)
-	html := htmlOf(t, got)
+	text, html := partsOf(t, got)
 	require.NotContains(t, html, "<img")
 	require.Contains(t, html, "&lt;img src=x&gt;")
-	require.Contains(t, got.Text, "1 × <img src=x>")
+	require.Contains(t, text, "1 × <img src=x>")
 }
 
 func TestAnInboxEntryHasTheTitleAndBodyOfItsKind(t *testing.T) {

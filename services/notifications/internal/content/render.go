@@ -18,8 +18,8 @@ import (
 // fallback is the language for recipients whose language has no templates.
 const fallback = "en"
 
-// Mail is a mail of which Renderer.HTML renders the HTML part from Source. HTML is empty
-// until then: a mail that only the built-in mailbox stores does not need it.
+// Mail is a mail of which Renderer.Parts renders the text and the HTML from Source. Both
+// are empty until then: a mail that only the built-in mailbox stores does not need them.
 type Mail struct {
 	Subject, Text, HTML string
 	Source              Source
@@ -127,27 +127,28 @@ func (r *Renderer) Mail(to Recipient, n Notice, order *Order) (Mail, error) {
 
 func mailOf(kind string, t kindTemplates, d data) (m Mail, err error) {
 	m.Source = Source{kind, d}
-	if m.Subject, err = execute(t.text, "subject", d); err != nil {
-		return Mail{}, err
-	}
-	m.Text, err = execute(t.text, "layout.txt.tmpl", d)
+	m.Subject, err = execute(t.text, "subject", d)
 	return m, err
 }
 
-// HTML renders the HTML part of a mail.
-func (r *Renderer) HTML(s Source) (string, error) {
+// Parts renders the text and the HTML of a mail.
+func (r *Renderer) Parts(s Source) (text, html string, err error) {
 	t, ok := r.languages[s.Lang][s.Kind]
 	if !ok {
-		return "", fmt.Errorf("there is no template for %q in language %q", s.Kind, s.Lang)
+		return "", "", fmt.Errorf("there is no template for %q in language %q", s.Kind, s.Lang)
 	}
 	s.Shop, s.Number = r.shop, orderNumber(s.OrderID)
-	return execute(t.html, "layout.html.tmpl", s.data)
+	if text, err = execute(t.text, "layout.txt.tmpl", s.data); err != nil {
+		return "", "", err
+	}
+	html, err = execute(t.html, "layout.html.tmpl", s.data)
+	return text, html, err
 }
 
-// complete returns a mail with its HTML part.
+// complete returns a mail with its parts.
 func (r *Renderer) complete(m Mail, err error) (Mail, error) {
 	if err == nil {
-		m.HTML, err = r.HTML(m.Source)
+		m.Text, m.HTML, err = r.Parts(m.Source)
 	}
 	return m, err
 }

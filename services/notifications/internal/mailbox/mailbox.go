@@ -6,6 +6,7 @@ package mailbox
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
@@ -39,15 +40,15 @@ const (
 // Mailbox serves the pages.
 type Mailbox struct {
 	db                sqldb.Querier
-	html              func(content.Source) (string, error)
+	parts             func(content.Source) (text, html string, err error)
 	list, mail        *template.Template
 	previews, preview *template.Template
 	css               []byte
 }
 
-// New returns the pages of the mails in db, whose HTML part html renders.
-func New(db sqldb.Querier, html func(content.Source) (string, error)) (*Mailbox, error) {
-	m := &Mailbox{db: db, html: html}
+// New returns the pages of the mails in db. The function parts renders their text and HTML.
+func New(db sqldb.Querier, parts func(content.Source) (text, html string, err error)) (*Mailbox, error) {
+	m := &Mailbox{db: db, parts: parts}
 	functions := template.FuncMap{"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }}
 	for file, into := range map[string]**template.Template{"list": &m.list, "mail": &m.mail, "previews": &m.previews, "preview": &m.preview} {
 		t, err := template.New(file+".html").Funcs(functions).ParseFS(pages, "pages/"+file+".html")
@@ -116,6 +117,9 @@ func (m *Mailbox) showMail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if mail.Text, _, err = m.Parts(mail); err != nil {
+		return err
+	}
 	return render(w, m.mail, mail)
 }
 
@@ -124,7 +128,7 @@ func (m *Mailbox) showHTML(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	html, err := m.HTML(mail)
+	_, html, err := m.Parts(mail)
 	if err != nil {
 		return err
 	}
@@ -133,12 +137,13 @@ func (m *Mailbox) showHTML(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// HTML returns the HTML part of a mail.
-func (m *Mailbox) HTML(mail store.Mail) (string, error) {
+// Parts returns the text and the HTML of a mail.
+func (m *Mailbox) Parts(mail store.Mail) (text, html string, err error) {
 	if mail.Source.Kind == "" {
-		return mail.HTML, nil
+		return mail.Text, mail.HTML, nil
 	}
-	return m.html(mail.Source)
+	text, html, err = m.parts(mail.Source)
+	return cmp.Or(mail.Text, text), html, err
 }
 
 func (m *Mailbox) showCSS(w http.ResponseWriter, _ *http.Request) error {

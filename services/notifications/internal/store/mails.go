@@ -10,6 +10,7 @@ import (
 
 	"troupe/platform/ascii"
 	"troupe/platform/sqldb"
+	"troupe/platform/timestamp"
 	"troupe/services/notifications/internal/content"
 )
 
@@ -21,8 +22,7 @@ type Mail struct {
 	From, To   string // as in the headers
 	Address    string // the recipient's bare address
 	Subject    string
-	Text       string
-	HTML       string // of a mail of an earlier version; otherwise rendered from Source
+	Text, HTML string // of a mail of an earlier version; otherwise rendered from Source
 	Source     content.Source
 	SentAt     time.Time
 }
@@ -35,7 +35,7 @@ func AddMails(ctx context.Context, tx sqldb.Tx, mails []Mail) error {
 		if err != nil {
 			return fmt.Errorf("encode mail %s: %w", m.DeliveryID, err)
 		}
-		rows[i] = []any{m.DeliveryID, m.UserID, m.OrderID, m.From, m.To, m.Address, m.Subject, m.Text, "", string(source), sqldb.Micros(m.SentAt)}
+		rows[i] = []any{m.DeliveryID, m.UserID, m.OrderID, m.From, m.To, m.Address, m.Subject, m.Text, m.HTML, string(source), sqldb.Micros(m.SentAt)}
 	}
 	err := sqldb.InsertRows(ctx, tx, "INSERT INTO mails (delivery_id, user_id, order_id, sender, recipient, address, subject, text, html, source, sent_at)",
 		rows, "ON CONFLICT DO NOTHING", nil)
@@ -98,15 +98,15 @@ func FindMail(ctx context.Context, q sqldb.Querier, deliveryID string) (Mail, bo
 }
 
 // DeleteOld deletes up to limit mails and up to limit orders that are older than before,
-// and returns how many rows it deleted.
+// and returns how many rows it deleted. It finds them by their ids, which begin with the time.
 func DeleteOld(ctx context.Context, tx sqldb.Tx, before time.Time, limit int) (int, error) {
 	var deleted int64
 	count := func(n int64) error { deleted += n; return nil }
 	b := &sqldb.Batch{}
-	b.Exec(count, "DELETE FROM mails WHERE delivery_id IN (SELECT delivery_id FROM mails WHERE sent_at < $1 ORDER BY sent_at LIMIT $2)",
-		sqldb.Micros(before), limit)
-	b.Exec(count, "DELETE FROM orders WHERE order_id IN (SELECT order_id FROM orders WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
-		sqldb.Micros(before), limit)
+	b.Exec(count, "DELETE FROM mails WHERE delivery_id IN (SELECT delivery_id FROM mails WHERE delivery_id < $1 AND sent_at < $2 ORDER BY delivery_id LIMIT $3)",
+		timestamp.FirstID(before), sqldb.Micros(before), limit)
+	b.Exec(count, "DELETE FROM orders WHERE order_id IN (SELECT order_id FROM orders WHERE order_id < $1 AND created_at < $2 ORDER BY order_id LIMIT $3)",
+		timestamp.FirstID(before), sqldb.Micros(before), limit)
 	if err := tx.Run(ctx, b); err != nil {
 		return 0, fmt.Errorf("delete old mails: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"troupe/platform/sqldb"
+	"troupe/platform/timestamp"
 )
 
 // ForgetTimelines deletes the timelines of orders that were finished and have not changed
@@ -21,7 +22,7 @@ func ForgetTimelines(ctx context.Context, tx sqldb.Tx, after string, before time
 		}
 		return none, err
 	}, `SELECT id, finished_as <> '' AND updated_at < $1 FROM orders WHERE id > $2 AND id < $3 ORDER BY id LIMIT $4`,
-		sqldb.Micros(before), after, firstID(before), limit)
+		sqldb.Micros(before), after, timestamp.FirstID(before), limit)
 	if err != nil {
 		return "", 0, fmt.Errorf("look for orders whose timelines are old: %w", err)
 	}
@@ -34,11 +35,4 @@ func ForgetTimelines(ctx context.Context, tx sqldb.Tx, after string, before time
 		return "", 0, fmt.Errorf("delete timelines of orders of earlier versions: %w", err)
 	}
 	return last, int(deleted + earlier), nil
-}
-
-// firstID returns what comes before the ids of all orders that were placed at a time or
-// later: UUIDv7 begin with the time in milliseconds.
-func firstID(at time.Time) string {
-	millis := fmt.Sprintf("%012x", max(at.UnixMilli(), 0))
-	return millis[:8] + "-" + millis[8:]
 }

@@ -9,13 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/platform/sqldb"
+	"troupe/platform/timestamp"
 	"troupe/services/orders/internal/order"
 	"troupe/services/orders/internal/timeline"
 )
 
 // placedAt returns an order that was placed at a time, with a timeline.
 func placedAt(at time.Time, n int, status order.Status) *order.Order {
-	o := ended(firstID(at)+fmt.Sprintf("-7000-8000-%012d", n), "ada", status, true)
+	o := ended(timestamp.FirstID(at)+fmt.Sprintf("-7000-8000-%012d", n), "ada", status, true)
 	o.CreatedAt, o.UpdatedAt = at, at
 	o.Timeline.Add(timeline.Entry{EventID: "a", At: at, Type: "order.created.v1"})
 	return o
