@@ -148,6 +148,15 @@ func TestPublicOperationsAreStatedToNeedNoToken(t *testing.T) {
 	}
 }
 
+func TestTheGrantsOfATokenRequestAreAnEnumeration(t *testing.T) {
+	t.Parallel()
+	d, _ := readDocument(t, start(t, nil))
+	form, err := json.Marshal(d.Components.Schemas["users_TokenForm"])
+	require.NoError(t, err)
+	require.Contains(t, string(form), `"enum":["password","refresh_token"]`)
+	require.NotContains(t, string(form), "additionalProperties", "generators fail at the keyword in a form")
+}
+
 // Pages that show the document list what a newcomer needs first.
 func TestTheDocumentIsInTheOrderOfUse(t *testing.T) {
 	t.Parallel()
