@@ -196,11 +196,11 @@ func withPlaces(err error) error {
 	if !ok {
 		return err
 	}
-	text := refusal.Message
+	parts := []string{refusal.Message}
 	for _, field := range refusal.Fields[:min(len(refusal.Fields), mostPlaces)] {
-		text += "; " + strings.TrimPrefix(field.Location, "body.") + ": " + field.Message
+		parts = append(parts, strings.TrimPrefix(field.Location, "body.")+": "+field.Message)
 	}
-	return errors.New(text)
+	return errors.New(strings.Join(parts, "; "))
 }
 
 // sortable returns the id of an event whose row has the id: a UUIDv7, the same each time.
