@@ -63,12 +63,15 @@ type moveQueues struct{ brokerFlags }
 // Run moves the events of each queue with other arguments. It may be interrupted and run
 // again.
 func (c moveQueues) Run(ctx context.Context) error {
-	moved := 0
+	steps := 0
+	progress := newProgress("messages", false)
+	defer progress.end()
 	err := rabbit.Move(ctx, c.AMQP, topology(), func(what string) {
-		moved++
+		steps++
+		progress.end()
 		fmt.Println(what)
-	})
-	if err == nil && moved == 0 {
+	}, func(messages int) { progress.show(int64(messages), 0) })
+	if err == nil && steps == 0 {
 		fmt.Println("every queue has the right arguments: nothing to do")
 	}
 	return err

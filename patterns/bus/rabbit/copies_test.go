@@ -127,6 +127,6 @@ func TestBatchesAreMovedWithTheirQueue(t *testing.T) {
 	b := openWith(t, url, topology, 50)
 	ids := numbered(0, 300)
 	publish(t, b, invoices(ids...)...)
-	require.NoError(t, rabbit.Move(t.Context(), url, topology, func(string) {}))
+	require.NoError(t, rabbit.Move(t.Context(), url, topology, func(string) {}, func(int) {}))
 	subscribe(t, b, nil).waitFor(t, ids...)
 }

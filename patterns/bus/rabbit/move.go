@@ -27,10 +27,11 @@ var errInUse = errors.New("a service consumes it: stop the service, then run thi
 // these queues, and those that did must have ended: the broker does not show which messages
 // of a classic queue are still unacknowledged. It may be interrupted at any point and run again: a message is
 // removed from a queue after another one has it, so it may arrive twice, as any other.
-// report is called with what is done.
-func Move(ctx context.Context, url string, topology bus.Topology, report func(string)) error {
+// report is called with what is done, and moved with how many messages of a queue were moved
+// so far.
+func Move(ctx context.Context, url string, topology bus.Topology, report func(string), moved func(messages int)) error {
 	return withBroker(url, func(m *mover) error {
-		m.report = report
+		m.report, m.moved = report, moved
 		for _, e := range exchanges {
 			if err := m.do(declareExchange(e.name, e.kind)); err != nil {
 				return fmt.Errorf("%s: delete it, or use another vhost, if it has another type: %w", e.name, err)
@@ -49,6 +50,7 @@ func Move(ctx context.Context, url string, topology bus.Topology, report func(st
 type mover struct {
 	connection *amqp.Connection
 	report     func(string)
+	moved      func(messages int)
 }
 
 // withBroker calls f with a connection of an operator.
@@ -204,6 +206,7 @@ func (m *mover) empty(ctx context.Context, from, to, service string) (n int, err
 			if n += moved; moved == 0 {
 				return deleteEmpty(ctx, ch, from)
 			}
+			m.moved(n)
 		}
 	})
 	return n, err

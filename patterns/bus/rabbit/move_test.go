@@ -39,7 +39,7 @@ func check(t *testing.T, url string) []string {
 
 func move(t *testing.T, url string) (report []string) {
 	t.Helper()
-	require.NoError(t, rabbit.Move(t.Context(), url, topology, func(what string) { report = append(report, what) }))
+	require.NoError(t, rabbit.Move(t.Context(), url, topology, func(what string) { report = append(report, what) }, func(int) {}))
 	return report
 }
 
@@ -73,8 +73,10 @@ func TestTheEventsOfAQueueWithOtherArgumentsAreMoved(t *testing.T) {
 
 	published := publishUntil(t, b) // services publish in the meantime
 	ctx, interrupt := context.WithCancel(t.Context())
-	err := rabbit.Move(ctx, url, topology, func(string) { interrupt() })
+	var moved []int
+	err := rabbit.Move(ctx, url, topology, func(string) { interrupt() }, func(n int) { moved = append(moved, n) })
 	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, []int{256, 512}, moved[:2], "the messages of a queue are counted")
 	require.Contains(t, check(t, url), "queue billing.events.v1.moving is left of a move that was interrupted: run 'troupe queues move' again")
 	move(t, url)
 	ids := append(numbered(0, 700), published()...)
@@ -116,7 +118,7 @@ func TestAQueueThatIsConsumedIsNotMoved(t *testing.T) {
 	c := subscribe(t, b, nil)
 	publish(t, b, invoices("a")...)
 	c.waitFor(t, "a")
-	err := rabbit.Move(t.Context(), url, topology, func(string) {})
+	err := rabbit.Move(t.Context(), url, topology, func(string) {}, func(int) {})
 	require.ErrorContains(t, err, "billing.events.v1: a service consumes it: stop the service, then run this again; nothing is lost")
 	publish(t, b, invoices("b")...)
 	c.waitFor(t, "b")
@@ -131,7 +133,7 @@ func TestTheCheckFindsWhatIsMissingOrOfAnotherType(t *testing.T) {
 	require.Contains(t, all[1], "exchange troupe.events is another one: stop the services, delete it")
 	require.Contains(t, all[2], "queue billing.dead.v1 is missing")
 	require.Contains(t, all[3], "queue billing.events.v1 is missing")
-	require.ErrorContains(t, rabbit.Move(t.Context(), url, topology, nil), "troupe.events: ")
+	require.ErrorContains(t, rabbit.Move(t.Context(), url, topology, nil, nil), "troupe.events: ")
 	require.Equal(t, all, check(t, url), "the check changes nothing")
 }
 
