@@ -66,13 +66,18 @@ func (s *System) connectJournal() {
 }
 
 // spanRecorder returns a function that records the spans of the services of this process.
-func (s *System) spanRecorder() func(telemetry.Ended) {
+func (s *System) spanRecorder() func(telemetry.EndingSpan) {
 	recorders := map[string]*journal.Recorder{}
 	for _, m := range s.services {
 		recorders[m.service.Name] = s.journal.Recorder(m.service.Name)
 	}
-	return func(e telemetry.Ended) {
-		recorders[e.Service].Span(orderOf(e), journal.Span{
+	return func(span telemetry.EndingSpan) {
+		recorder, order := recorders[span.Service], orderOf(span)
+		if !recorder.KeepsSpan(order, span.TraceID(), span.Failed()) {
+			return
+		}
+		e := span.Describe()
+		recorder.Span(order, journal.Span{
 			TraceID: e.TraceID, SpanID: e.SpanID, ParentID: e.ParentID, Links: e.Links, Name: e.Name, Kind: e.Kind,
 			StartedAt: e.StartedAt, EndedAt: e.EndedAt, Error: e.Error, Attributes: e.Attributes,
 		})
@@ -80,11 +85,11 @@ func (s *System) spanRecorder() func(telemetry.Ended) {
 }
 
 // orderOf returns the order that a span is about, "" if it does not tell.
-func orderOf(e telemetry.Ended) string {
-	if eventType := e.Attributes["cloudevents.event_type"]; eventType != "" && !isAboutOrder(eventType) {
+func orderOf(span telemetry.EndingSpan) string {
+	if eventType := span.Attribute("cloudevents.event_type"); eventType != "" && !isAboutOrder(eventType) {
 		return ""
 	}
-	return e.Attributes["messaging.message.conversation_id"]
+	return span.Attribute("messaging.message.conversation_id")
 }
 
 // receiveJournals hands what arrives from other processes to the service that receives it.

@@ -27,7 +27,8 @@ func spansOf(t *testing.T, trace string) func() []telemetry.Ended {
 	t.Helper()
 	var mu sync.Mutex
 	var spans []telemetry.Ended
-	t.Cleanup(telemetry.OnEnd(func(e telemetry.Ended) {
+	t.Cleanup(telemetry.OnEnd(func(span telemetry.EndingSpan) {
+		e := span.Describe()
 		mu.Lock()
 		defer mu.Unlock()
 		if e.TraceID == trace || len(e.Links) > 0 && e.Links[0] == trace {

@@ -45,14 +45,15 @@ func (r *Recorder) Handled(key, orderID string, a Attempt) {
 	}
 }
 
-// Span records a span that has ended, and the order that it is about, "" if that is unknown.
+// KeepsSpan reports whether a span that has ended is recorded, and counts it. orderID is ""
+// if it is unknown which order the span is about.
+func (r *Recorder) KeepsSpan(orderID, traceID string, failed bool) bool {
+	return r.On() && r.journal.spans.keeps(cmp.Or(orderID, traceID), failed)
+}
+
+// Span records a span that has ended. Ask KeepsSpan before.
 func (r *Recorder) Span(orderID string, s Span) {
-	if !r.On() {
-		return
-	}
-	if r.journal.spans.keeps(cmp.Or(orderID, s.TraceID), s.Error != "") {
-		r.add(Record{Kind: Finished, At: s.EndedAt, OrderID: orderID, Span: &s})
-	}
+	r.add(Record{Kind: Finished, At: s.EndedAt, OrderID: orderID, Span: &s})
 }
 
 // Switched records that a circuit breaker has changed its state.

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -177,23 +178,33 @@ func (s *summary) addAll(b *Batch) {
 
 // add adds the verb and the first table of a statement.
 func (s *summary) add(sql string) {
-	words := strings.Fields(sql)
-	if len(words) == 0 {
-		return
+	known, ok := verbsAndTables.Load(sql)
+	if !ok {
+		known = verbAndTable(sql)
+		verbsAndTables.Store(sql, known)
 	}
-	verb := words[0]
-	table := ""
-	for i, w := range words[:len(words)-1] {
-		if w == "FROM" || w == "INTO" || w == "UPDATE" {
-			table = " " + strings.TrimFunc(words[i+1], func(r rune) bool { return strings.ContainsRune("(),;", r) })
-			break
-		}
-	}
-	if s.Len()+len(verb)+len(table)+1 > longestSummary {
+	text := known.(string)
+	if text == "" || s.Len()+len(text)+1 > longestSummary {
 		return
 	}
 	if s.Len() > 0 {
 		s.WriteByte(' ')
 	}
-	s.WriteString(verb + table)
+	s.WriteString(text)
+}
+
+// verbsAndTables has the summary of each statement: a program has a limited number of them.
+var verbsAndTables sync.Map
+
+func verbAndTable(sql string) string {
+	words := strings.Fields(sql)
+	if len(words) == 0 {
+		return ""
+	}
+	for i, w := range words[:len(words)-1] {
+		if w == "FROM" || w == "INTO" || w == "UPDATE" {
+			return words[0] + " " + strings.TrimFunc(words[i+1], func(r rune) bool { return strings.ContainsRune("(),;", r) })
+		}
+	}
+	return words[0]
 }

@@ -26,10 +26,33 @@ type Ended struct {
 	Attributes map[string]string
 }
 
+// EndingSpan is a span that ends. To describe a span costs more than to record it, so it is
+// asked first what decides whether that is needed.
+type EndingSpan struct {
+	Service string
+	span    sdktrace.ReadOnlySpan
+}
+
+// TraceID returns the id of the trace.
+func (s EndingSpan) TraceID() string { return s.span.SpanContext().TraceID().String() }
+
+// Failed reports whether the span has the status of an error.
+func (s EndingSpan) Failed() bool { return s.span.Status().Code == codes.Error }
+
+// Attribute returns the value of an attribute, "" if the span has none with the key.
+func (s EndingSpan) Attribute(key string) string {
+	for _, a := range s.span.Attributes() {
+		if string(a.Key) == key {
+			return a.Value.String()
+		}
+	}
+	return ""
+}
+
 // OnEnd has f called with every recorded span of this process when it ends, until the
 // returned function is called. f must be quick. If spans are not exported, it makes some be
 // recorded: the whole of up to newTraces new traces each second.
-func OnEnd(f func(Ended)) (remove func()) {
+func OnEnd(f func(EndingSpan)) (remove func()) {
 	listener := &f
 	listeners.mu.Lock()
 	listeners.all = append(slices.Clone(listeners.all), listener)
@@ -37,7 +60,7 @@ func OnEnd(f func(Ended)) (remove func()) {
 	recordForListeners()
 	return func() {
 		listeners.mu.Lock()
-		listeners.all = slices.DeleteFunc(slices.Clone(listeners.all), func(l *func(Ended)) bool { return l == listener })
+		listeners.all = slices.DeleteFunc(slices.Clone(listeners.all), func(l *func(EndingSpan)) bool { return l == listener })
 		listeners.mu.Unlock()
 		recordForListeners()
 	}
@@ -46,7 +69,7 @@ func OnEnd(f func(Ended)) (remove func()) {
 // listeners are the functions that OnEnd was given. The list is never changed in place.
 var listeners struct {
 	mu  sync.RWMutex
-	all []*func(Ended)
+	all []*func(EndingSpan)
 }
 
 // endedSpans is a span processor that passes on the spans of one service.
@@ -61,9 +84,8 @@ func (p endedSpans) OnEnd(span sdktrace.ReadOnlySpan) {
 	if len(all) == 0 || !span.SpanContext().IsSampled() {
 		return
 	}
-	e := endedOf(p.service, span)
 	for _, f := range all {
-		(*f)(e)
+		(*f)(EndingSpan{p.service, span})
 	}
 }
 
@@ -71,9 +93,11 @@ func (endedSpans) Shutdown(context.Context) error { return nil }
 
 func (endedSpans) ForceFlush(context.Context) error { return nil }
 
-func endedOf(service string, span sdktrace.ReadOnlySpan) Ended {
+// Describe returns what the span has recorded.
+func (s EndingSpan) Describe() Ended {
+	span := s.span
 	e := Ended{
-		Service: service, TraceID: span.SpanContext().TraceID().String(), SpanID: span.SpanContext().SpanID().String(),
+		Service: s.Service, TraceID: s.TraceID(), SpanID: span.SpanContext().SpanID().String(),
 		Name: span.Name(), Kind: strings.TrimSpace(span.SpanKind().String()), StartedAt: span.StartTime(), EndedAt: span.EndTime(),
 	}
 	if span.Parent().SpanID().IsValid() {

@@ -58,8 +58,11 @@ func ContinueSpans(ctx context.Context, service string, kind trace.SpanKind, nam
 	var order []trace.TraceID
 	var contexts map[trace.TraceID][]trace.SpanContext
 	for _, parent := range traceparents {
+		if !isSampled(parent) {
+			continue
+		}
 		sc, ok := parse(parent)
-		if !ok || !sc.IsSampled() {
+		if !ok {
 			continue
 		}
 		if contexts == nil {
@@ -88,8 +91,11 @@ func ContinueSpans(ctx context.Context, service string, kind trace.SpanKind, nam
 // that is done again so late, or because an operator wants it, that it is another story. It
 // returns nil if that trace was not recorded.
 func NewTrace(ctx context.Context, service string, kind trace.SpanKind, name, traceparent string) (context.Context, *Span) {
+	if !recording.Load() || !isSampled(traceparent) {
+		return ctx, nil
+	}
 	cause, ok := parse(traceparent)
-	if !recording.Load() || !ok || !cause.IsSampled() {
+	if !ok {
 		return ctx, nil
 	}
 	_, span := otel.Tracer(service).Start(ctx, name, trace.WithSpanKind(kind), trace.WithNewRoot(), trace.WithLinks(trace.Link{SpanContext: cause}))

@@ -11,7 +11,7 @@ import (
 // A shop that records one order in ten must not pay for the other nine. This test is not
 // parallel, because allocations are counted for the whole process.
 func TestASpanThatIsNotRecordedAllocatesNothing(t *testing.T) {
-	t.Cleanup(OnEnd(func(Ended) {}))
+	t.Cleanup(OnEnd(func(EndingSpan) {}))
 	const unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 	ctx := WithTraceparent(context.Background(), unsampled)
 	orders := Tracer("orders")
@@ -31,7 +31,7 @@ func TestASpanThatIsNotRecordedAllocatesNothing(t *testing.T) {
 // Beyond the traces of a second, a request begins one that is passed on and costs nearly
 // nothing. This test is not parallel, because it fixes the time for the whole process.
 func TestARequestBeyondTheTracesOfASecondCostsLittle(t *testing.T) {
-	t.Cleanup(OnEnd(func(Ended) {}))
+	t.Cleanup(OnEnd(func(EndingSpan) {}))
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	roots := &someTraces{now: func() time.Time { return now }, from: now, n: newTraces}
 	defer newRoots.Store(newRoots.Swap(roots))

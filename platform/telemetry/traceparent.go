@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"encoding/hex"
+	"strings"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -64,9 +65,16 @@ func lowerHex(into []byte, s string) bool {
 	return err == nil
 }
 
+// isSampled reports whether a traceparent has the flag of traces that are recorded. Most have
+// not, and need not be read.
+func isSampled(s string) bool { return len(s) >= 55 && strings.IndexByte("13579bdf", s[54]) >= 0 }
+
 // RecordedTrace returns the id of the trace of a traceparent if it is recorded, else "".
 func RecordedTrace(traceparent string) string {
-	if sc, ok := parse(traceparent); ok && sc.IsSampled() && recording.Load() {
+	if !recording.Load() || !isSampled(traceparent) {
+		return ""
+	}
+	if sc, ok := parse(traceparent); ok {
 		return sc.TraceID().String()
 	}
 	return ""

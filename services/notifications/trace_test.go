@@ -18,7 +18,8 @@ import (
 func TestAMailAndAPushArePartOfTheOrdersTrace(t *testing.T) {
 	var mu sync.Mutex
 	byTrace := map[string][]telemetry.Ended{}
-	t.Cleanup(telemetry.OnEnd(func(e telemetry.Ended) {
+	t.Cleanup(telemetry.OnEnd(func(span telemetry.EndingSpan) {
+		e := span.Describe()
 		mu.Lock()
 		defer mu.Unlock()
 		byTrace[e.TraceID] = append(byTrace[e.TraceID], e)

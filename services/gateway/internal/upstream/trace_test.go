@@ -19,7 +19,8 @@ func TestARetryAndAnOpenCircuitAreSpans(t *testing.T) {
 	const trace = "6bf92f3577b34da6a3ce929d0e0e4736"
 	var mu sync.Mutex
 	var tries []telemetry.Ended
-	t.Cleanup(telemetry.OnEnd(func(e telemetry.Ended) {
+	t.Cleanup(telemetry.OnEnd(func(span telemetry.EndingSpan) {
+		e := span.Describe()
 		mu.Lock()
 		defer mu.Unlock()
 		if e.TraceID == trace {
