@@ -22,8 +22,8 @@ import (
 const (
 	mostRecordsCalm     = 90
 	mostConsoleRowsCalm = 40
-	mostConsoleRowsLoad = 16
-	mostWALRecordsLoad  = mostWALRecords + 40
+	mostConsoleRowsLoad = 30 // all processes together record 700 a second, so that is for 23 orders a second
+	mostWALRecordsLoad  = mostWALRecords + 70
 )
 
 // What the console writes must not grow without a sign: each record of an order is a row, and each
