@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/services"
+	"troupe/test/cluster"
 )
 
 // startWithLogPipe runs `troupe up` with a pipe as its standard error, and returns the
@@ -26,10 +26,8 @@ func startWithLogPipe(t *testing.T) (log *os.File, url string, up *exec.Cmd) {
 	require.NoError(t, err)
 	log, pipe, err := os.Pipe()
 	require.NoError(t, err)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := cluster.FreePort()
 	require.NoError(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	require.NoError(t, l.Close())
 	up = exec.CommandContext(t.Context(), binary, upOnFreePorts(port)...)
 	up.Env = append(os.Environ(), "LOG_LEVEL=info")
 	up.Stderr = pipe

@@ -1,10 +1,10 @@
 package test
 
 import (
-	"net"
 	"net/url"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -79,11 +79,10 @@ func TestUpFailsWhenRabbitMQRefusesThePassword(t *testing.T) {
 	database := cluster.CreateDatabase(t)
 	binary, err := program()
 	require.NoError(t, err)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := cluster.FreePort()
 	require.NoError(t, err)
-	require.NoError(t, free.Close())
 	command := exec.CommandContext(t.Context(), binary, "up", "--distributed", "--ephemeral")
-	command.Env = append(command.Environ(), "DATABASE_URL="+database, "AMQP_URL="+amqp, "GATEWAY_LISTEN="+free.Addr().String())
+	command.Env = append(command.Environ(), "DATABASE_URL="+database, "AMQP_URL="+amqp, "GATEWAY_LISTEN=127.0.0.1:"+strconv.Itoa(port))
 	out, err := command.CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)

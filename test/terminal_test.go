@@ -5,7 +5,6 @@ package test
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,6 +13,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"troupe/test/cluster"
 )
 
 // openTerminal returns both ends of a new terminal: what the person sees and types, and what
@@ -39,10 +40,8 @@ func TestCtrlCIsAnsweredOnATerminal(t *testing.T) {
 	binary, err := program()
 	require.NoError(t, err)
 	person, terminal := openTerminal(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := cluster.FreePort()
 	require.NoError(t, err)
-	port := listener.Addr().(*net.TCPAddr).Port
-	require.NoError(t, listener.Close())
 	up := exec.CommandContext(t.Context(), binary, upOnFreePorts(port)...)
 	up.Env = append(os.Environ(), "DRAIN_TIMEOUT=10m", "TROUPE_SLOW_CLIENT=10m")
 	up.Stdin, up.Stdout, up.Stderr = terminal, terminal, terminal

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -33,19 +34,30 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freePorts sets a free port for every service in each script: $GATEWAY and so on,
-// and $PORTS with the flags of 'troupe up'.
+// freePorts sets a free port for every service in each script: $gateway and so on.
 func freePorts(env *testscript.Env) error {
 	env.Setenv("USERS_PASSWORD_HASH_COST", "insecure")
 	for _, name := range services.Names() {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		defer listener.Close()
-		env.Setenv(name, strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+		env.Setenv(name, strconv.Itoa(freePort()))
 	}
 	return nil
+}
+
+// nextPort is above those that the tests of the whole system take, and below those that the
+// operating system gives to clients: between now and its use no other program takes it.
+var nextPort atomic.Int32
+
+// freePort returns a port that is free, another one each time.
+func freePort() int {
+	const lowest = 32_000
+	for {
+		port := lowest + int(nextPort.Add(1))
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			_ = listener.Close() // it accepted nothing
+			return port
+		}
+	}
 }
 
 // guess tries wrong passwords of the admin, until the gateway at a port has refused one

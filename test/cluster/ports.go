@@ -32,6 +32,9 @@ func freePorts(replicas int) (map[string]string, error) {
 	return ports, nil
 }
 
+// FreePort returns a port that is free, and that the operating system gives to no client.
+func FreePort() (int, error) { return freeRow(1) }
+
 // freeRow returns the first of n free ports in a row.
 func freeRow(n int) (first int, err error) {
 	for range 100 {
