@@ -31,6 +31,8 @@ type mailSystem struct {
 	broker  *rabbit.Bus // past the proxy
 	db      sqldb.DB
 	smtp    *smtpServer
+	// application is the name of the sessions that the service has in PostgreSQL.
+	application string
 }
 
 func startMailSystem(t *testing.T) *mailSystem {
@@ -42,10 +44,10 @@ func startMailSystem(t *testing.T) *mailSystem {
 	}
 	binary, err := program()
 	require.NoError(t, err)
-	s := &mailSystem{proxy: rabbittest.NewProxy(t, broker), smtp: startSMTPServer(t)}
+	s := &mailSystem{application: "mails-" + uuid.NewString(), proxy: rabbittest.NewProxy(t, broker), smtp: startSMTPServer(t)}
 	s.cluster, err = cluster.New(cluster.Config{
 		Kind: cluster.ProcessPerService, Program: binary, AMQP: s.proxy.URL, Output: t.Output(),
-		Databases: map[string]string{"notifications": database},
+		Databases: map[string]string{"notifications": withApplicationName(t, database, s.application)},
 		Settings: []string{
 			"LOG_LEVEL=error", "NOTIFICATIONS_SMTP_URL=smtp://" + s.smtp.address, "NOTIFICATIONS_DKIM=false",
 		},
@@ -56,10 +58,7 @@ func startMailSystem(t *testing.T) *mailSystem {
 	s.broker, err = rabbit.Open(t.Context(), rabbit.Config{URL: broker, Name: "test", Topology: events.Topology, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.broker.Close()) })
-	own, err := url.Parse(database)
-	require.NoError(t, err)
-	own.RawQuery = own.Query().Encode() + "&application_name=" + thisTest
-	s.db, err = sqldb.Open(t.Context(), own.String(), sqldb.Options{MaxConns: 2})
+	s.db, err = sqldb.Open(t.Context(), database, sqldb.Options{MaxConns: 2})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.db.Close()) })
 	return s
@@ -88,8 +87,16 @@ func (s *mailSystem) count(t *testing.T, condition string) (n int) {
 	return n
 }
 
-// thisTest is the application_name of the test's own connections to PostgreSQL.
-const thisTest = "mails_test"
+// withApplicationName returns the URL of a database whose sessions have the name in PostgreSQL.
+func withApplicationName(t *testing.T, database, name string) string {
+	t.Helper()
+	at, err := url.Parse(database)
+	require.NoError(t, err)
+	query := at.Query()
+	query.Set("application_name", name)
+	at.RawQuery = query.Encode()
+	return at.String()
+}
 
 // restart kills the process, ends the leases that it held, and starts it again. PostgreSQL
 // may still commit for a while what the process has sent, and so lease mails.
@@ -102,11 +109,11 @@ func (s *mailSystem) restart(t *testing.T) {
 }
 
 // endSessions ends the sessions of the service in PostgreSQL, and returns how many there
-// were.
+// were. Other tests have schemas of the same database.
 func (s *mailSystem) endSessions(t *testing.T) (n int) {
 	t.Helper()
 	require.NoError(t, s.db.QueryRow(t.Context(), `SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
-		WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> $1`, thisTest).Scan(&n))
+		WHERE application_name = $1`, s.application).Scan(&n))
 	return n
 }
 
