@@ -79,7 +79,7 @@ func TestTheSpansOfEveryProcessReachTheConsole(t *testing.T) {
 	require.NotEmpty(t, services.Items[0].Instances)
 }
 
-// A circuit that opens in the gateway's own process is shown to whoever looks, with its history.
+// A circuit that opens in the gateway's own process is shown with its history.
 func TestACircuitThatOpensInAnotherProcessIsShown(t *testing.T) {
 	t.Parallel()
 	s := startApart(t)

@@ -12,7 +12,6 @@ import (
 
 	"troupe/platform/sqldb"
 	"troupe/test/cluster"
-	"troupe/test/load"
 )
 
 // The budgets of what journal and console cost an order. A calm system records everything about
@@ -30,31 +29,18 @@ const (
 // batch of records writes the lines of its orders again.
 func TestTheConsoleWritesLittleForAnOrder(t *testing.T) {
 	t.Parallel()
-	binary, err := program()
-	require.NoError(t, err)
-	servers := cluster.OwnServers(t)
-	urls, err := servers.CreateDatabases(t.Context())
-	require.NoError(t, err)
-	s := startSystem(t, cluster.Config{
-		Kind: cluster.ProcessPerService, Program: binary, Databases: urls, AMQP: servers.AMQP(), Settings: []string{"LOG_LEVEL=error"},
-	})
-	databases := openDatabases(t, s.Cluster)
-	g := load.Generator{Gateway: s.URL("gateway"), AdminEmail: cluster.AdminEmail, AdminPassword: cluster.AdminPassword}
-	require.NoError(t, g.Prepare(t.Context(), 10))
-	surge, err := g.NewSurge(t.Context(), 100)
-	require.NoError(t, err)
-	awaitQuiet(t, databases)
+	s, surge := startCounted(t)
 	require.NoError(t, s.Stop()) // each session reports what it has written by its end
-	before, err := servers.Written(t.Context(), "console")
+	before, err := s.servers.Written(t.Context(), "console")
 	require.NoError(t, err)
 	// measure returns what was written and recorded for each of n orders.
 	measure := func(n, clients int) (cluster.Written, float64) {
 		require.NoError(t, s.Start(t.Context()))
 		require.NoError(t, surge.Burst(t.Context(), n, clients))
-		awaitQuiet(t, databases)
+		awaitQuiet(t, s.databases)
 		records := s.recordsSent(t)
-		s.stopAfterTheConsole(t, databases["console"])
-		after, err := servers.Written(t.Context(), "console")
+		s.stopAfterTheConsole(t, s.databases["console"])
+		after, err := s.servers.Written(t.Context(), "console")
 		require.NoError(t, err)
 		each := after.Minus(before).Per(float64(n))
 		before = after
@@ -78,7 +64,7 @@ func TestTheConsoleWritesLittleForAnOrder(t *testing.T) {
 		}
 	}
 	require.NoError(t, s.Stop())
-	idle, err := servers.Written(t.Context(), "console")
+	idle, err := s.servers.Written(t.Context(), "console")
 	require.NoError(t, err)
 	require.Less(t, idle.Minus(before).AllRows(), 10.0, "the console writes although nothing happens") // that a process has started may be recorded
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"troupe/test/cluster"
+	"troupe/test/invariants"
 	"troupe/test/load"
 )
 
@@ -25,28 +26,15 @@ const (
 // a second, and not for an order.
 func TestAnOrderWritesFewRows(t *testing.T) {
 	t.Parallel()
-	binary, err := program()
-	require.NoError(t, err)
-	servers := cluster.OwnServers(t)
-	urls, err := servers.CreateDatabases(t.Context())
-	require.NoError(t, err)
-	s := startSystem(t, cluster.Config{
-		Kind: cluster.ProcessPerService, Program: binary, Databases: urls, AMQP: servers.AMQP(), Settings: []string{"LOG_LEVEL=error", "JOURNAL=off"},
-	})
-	databases := openDatabases(t, s.Cluster)
-	g := load.Generator{Gateway: s.URL("gateway"), AdminEmail: cluster.AdminEmail, AdminPassword: cluster.AdminPassword}
-	require.NoError(t, g.Prepare(t.Context(), 10))
-	surge, err := g.NewSurge(t.Context(), 100)
-	require.NoError(t, err)
-	awaitQuiet(t, databases)
-	before, err := servers.Written(t.Context(), cluster.Backends()...)
+	s, surge := startCounted(t, "JOURNAL=off")
+	before, err := s.servers.Written(t.Context(), cluster.Backends()...)
 	require.NoError(t, err)
 	const orders = 2000
 	require.NoError(t, surge.Burst(t.Context(), orders, 64))
-	awaitQuiet(t, databases)
+	awaitQuiet(t, s.databases)
 	require.NoError(t, s.Stop()) // each session reports what it has written by its end
 
-	written, err := servers.Written(t.Context(), cluster.Backends()...)
+	written, err := s.servers.Written(t.Context(), cluster.Backends()...)
 	require.NoError(t, err)
 	written = written.Minus(before).Per(orders)
 	for service, rows := range written.Rows {
@@ -60,4 +48,32 @@ func TestAnOrderWritesFewRows(t *testing.T) {
 	require.Less(t, written.WALRecords, float64(mostWALRecords))
 	require.Less(t, written.WALBytes, float64(mostWALBytes))
 	require.Less(t, written.Messages, float64(mostMessages))
+}
+
+// counted is a system with a process for each service, on servers of its own that count what
+// is written.
+type counted struct {
+	*system
+	servers   *cluster.Servers
+	databases invariants.Databases
+}
+
+// startCounted starts a system that has products and customers, who can place orders.
+func startCounted(t *testing.T, settings ...string) (counted, *load.Surge) {
+	t.Helper()
+	binary, err := program()
+	require.NoError(t, err)
+	servers := cluster.OwnServers(t)
+	urls, err := servers.CreateDatabases(t.Context())
+	require.NoError(t, err)
+	s := counted{servers: servers, system: startSystem(t, cluster.Config{
+		Kind: cluster.ProcessPerService, Program: binary, Databases: urls, AMQP: servers.AMQP(), Settings: append([]string{"LOG_LEVEL=error"}, settings...),
+	})}
+	s.databases = openDatabases(t, s.Cluster)
+	g := load.Generator{Gateway: s.URL("gateway"), AdminEmail: cluster.AdminEmail, AdminPassword: cluster.AdminPassword}
+	require.NoError(t, g.Prepare(t.Context(), 10))
+	surge, err := g.NewSurge(t.Context(), 100)
+	require.NoError(t, err)
+	awaitQuiet(t, s.databases)
+	return s, surge
 }

@@ -15,7 +15,7 @@ import (
 	"troupe/services/console"
 )
 
-// playing plays a service: it is ready, and answers other paths as told.
+// playing plays a service: it is ready, and answers other paths with what the test sets.
 func playing(service string, answers map[string]string) servicetest.Option {
 	return servicetest.Peer(service, func(*servicetest.Harness) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
