@@ -3,7 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"compress/gzip"
-	"embed"
+	_ "embed" // the files of the docs page
 	"html"
 	"io"
 	"net/http"
@@ -11,11 +11,20 @@ import (
 	"sync"
 )
 
-// swaggerUI is the docs page with everything it needs: it works without access to
-// the internet, and no third party learns of its readers.
-//
-//go:embed swagger-ui/docs.html swagger-ui/docs.js swagger-ui/docs.css swagger-ui/*.gz
-var swaggerUI embed.FS
+// The docs page with everything it needs: it works without access to the internet, and no
+// third party learns of its readers. All APIs of a process serve the program's own copy.
+var (
+	//go:embed swagger-ui/docs.html
+	docsPage string
+	//go:embed swagger-ui/docs.js
+	docsScript []byte
+	//go:embed swagger-ui/docs.css
+	docsStyle []byte
+	//go:embed swagger-ui/swagger-ui-bundle.js.gz
+	swaggerScript []byte
+	//go:embed swagger-ui/swagger-ui.css.gz
+	swaggerStyle []byte
+)
 
 // docsPolicy forbids the browser all requests to other servers. Inline styles are
 // allowed because Swagger UI sets them on its elements.
@@ -27,10 +36,10 @@ func (a *API) addDocs() {
 	a.mux.HandleFunc("GET /{$}", a.serveRoot)
 	a.mux.HandleFunc("GET /docs/{$}", redirectToDocs)
 	a.mux.HandleFunc("GET /docs", a.serveDocs)
-	a.mux.HandleFunc("GET /docs/docs.js", asset("text/javascript", embedded("docs.js")))
-	a.mux.HandleFunc("GET /docs/docs.css", asset("text/css", embedded("docs.css")))
-	a.mux.HandleFunc("GET /docs/swagger-ui-bundle.js", gzipped("text/javascript", embedded("swagger-ui-bundle.js.gz")))
-	a.mux.HandleFunc("GET /docs/swagger-ui.css", gzipped("text/css", embedded("swagger-ui.css.gz")))
+	a.mux.HandleFunc("GET /docs/docs.js", asset("text/javascript", docsScript))
+	a.mux.HandleFunc("GET /docs/docs.css", asset("text/css", docsStyle))
+	a.mux.HandleFunc("GET /docs/swagger-ui-bundle.js", gzipped("text/javascript", swaggerScript))
+	a.mux.HandleFunc("GET /docs/swagger-ui.css", gzipped("text/css", swaggerStyle))
 }
 
 // AddDocument serves content below /docs, at /docs/path, unless the docs are hidden. If
@@ -48,8 +57,8 @@ func (a *API) AddDocument(path, title, mediaType string, content []byte) {
 
 // serveDocs serves the page that shows the API.
 func (a *API) serveDocs(w http.ResponseWriter, r *http.Request) {
-	page := bytes.ReplaceAll(embedded("docs.html"), []byte("TITLE"), []byte(html.EscapeString(a.config.Title)))
-	asset("text/html", bytes.ReplaceAll(page, []byte("LINKS"), []byte(a.docsLinks)))(w, r)
+	page := strings.ReplaceAll(docsPage, "TITLE", html.EscapeString(a.config.Title))
+	asset("text/html", []byte(strings.ReplaceAll(page, "LINKS", a.docsLinks)))(w, r)
 }
 
 // serveRoot redirects browsers to the docs, because people open the bare address
@@ -70,14 +79,6 @@ func (a *API) serveRoot(w http.ResponseWriter, r *http.Request) {
 
 func redirectToDocs(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/docs", http.StatusTemporaryRedirect)
-}
-
-func embedded(name string) []byte {
-	content, err := swaggerUI.ReadFile("swagger-ui/" + name)
-	if err != nil {
-		panic(err) // cannot happen: addDocs names only embedded files
-	}
-	return content
 }
 
 func (a *API) serveDocument(w http.ResponseWriter, r *http.Request) {

@@ -86,7 +86,8 @@
 // else relies on the session; the lock of Migrate belongs to a transaction.
 //
 // A transaction that certainly was not committed, through no fault of its own (a
-// serialization failure, a deadlock, a connection lost before the COMMIT), is run
+// serialization failure, a deadlock, a row that another transaction has just
+// inserted, a connection lost before the COMMIT), is run
 // again, six times at most, after short random waits. Therefore the function given
 // to Tx may run more than once and must not call other systems. A connection lost
 // during the COMMIT leaves the outcome unknown; that error is returned.

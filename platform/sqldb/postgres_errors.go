@@ -22,6 +22,7 @@ const (
 	pgIdleTransaction    = "25P03"
 	pgNotAuthorized      = "28000"
 	pgWrongPassword      = "28P01"
+	pgDuplicate          = "23505"
 	pgNoSuchDatabase     = "3D000"
 	pgSerialization      = "40001"
 	pgDeadlock           = "40P01"
@@ -60,14 +61,14 @@ func retry(ctx context.Context, f func() error) error {
 }
 
 // isRetryable reports whether the work behind err is certainly not done and may succeed
-// next time: a serialization failure, a deadlock, or a connection that was lost before
-// the commit.
+// next time: a serialization failure, a deadlock, a row that another transaction has just
+// inserted and that the next run finds, or a connection that was lost before the commit.
 func isRetryable(err error) bool {
 	if _, ok := errors.AsType[uncommittedError](err); ok {
 		return true
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return e.Code == pgSerialization || e.Code == pgDeadlock
+		return e.Code == pgSerialization || e.Code == pgDeadlock || e.Code == pgDuplicate
 	}
 	return pgconn.SafeToRetry(err)
 }

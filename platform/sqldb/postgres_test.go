@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +57,40 @@ func TestADeadlockIsRetried(t *testing.T) {
 	require.Len(t, committed, 2, "OnCommit is called once for each")
 	require.Equal(t, 0, balance(t, db, "a"))
 	require.Equal(t, 0, balance(t, db, "b"))
+}
+
+// Two transactions look for an account, find none, and open it. The later one runs again and
+// finds it.
+func TestATransactionRunsAgainIfItsRowWasJustInserted(t *testing.T) {
+	t.Parallel()
+	db := sqldbtest.Open(t, postgres(t).String(), sqldb.Options{}, bank)
+	var bothFoundNone, all sync.WaitGroup
+	bothFoundNone.Add(2)
+	opened := make(chan bool, 20)
+	for range 2 {
+		var once sync.Once
+		all.Go(func() {
+			err := db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
+				var n int
+				if err := tx.QueryRow(ctx, "SELECT COUNT(*) FROM accounts WHERE id = 'a'").Scan(&n); err != nil || n == 1 {
+					return err
+				}
+				once.Do(func() {
+					bothFoundNone.Done()
+					bothFoundNone.Wait()
+				})
+				tx.OnCommit(func() { opened <- true })
+				_, err := tx.Exec(ctx, "INSERT INTO accounts (id, balance) VALUES ('a', 0)")
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	require.Len(t, opened, 1)
+	require.Equal(t, []string{"a"}, accounts(t, db))
 }
 
 func TestATransactionOnALostConnectionIsRetried(t *testing.T) {
@@ -123,11 +158,64 @@ func TestAServerThatIsDownMeansUnavailable(t *testing.T) {
 	require.False(t, fault.Is(err, fault.Unavailable), "the caller ended the call, not the server")
 }
 
-// proxy forwards connections to a server until it is closed.
+// A stop waits for the steps of workers, which have some seconds to end.
+func TestATransactionOnASilentServerEndsSoonAfterItsCaller(t *testing.T) {
+	t.Parallel()
+	for name, result := range map[string]error{"commit": nil, "rollback": io.EOF} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := postgres(t)
+			p := newProxy(t, at.Host)
+			at.Host = p.Addr().String()
+			db, err := sqldb.Open(t.Context(), at.String(), sqldb.Options{})
+			require.NoError(t, err)
+			defer func() {
+				p.close() // or closing the database waits for the server
+				require.NoError(t, db.Close())
+			}()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			ended := make(chan error, 1)
+			go func() {
+				ended <- db.Tx(ctx, func(ctx context.Context, tx sqldb.Tx) error {
+					if _, err := tx.Exec(ctx, "SELECT 1"); err != nil {
+						return err
+					}
+					p.silent.Store(true)
+					cancel()
+					return result
+				})
+			}()
+			select {
+			case err := <-ended:
+				require.Error(t, err)
+			case <-time.After(20 * time.Second):
+				require.Fail(t, "the transaction does not end")
+			}
+		})
+	}
+}
+
+// proxy forwards connections to a server until it is closed. While it is silent, what is
+// sent is lost, and the connections stay.
 type proxy struct {
 	net.Listener
-	mu    sync.Mutex
-	conns []net.Conn
+	silent atomic.Bool
+	mu     sync.Mutex
+	conns  []net.Conn
+}
+
+// end is an end of a connection through the proxy.
+type end struct {
+	net.Conn
+	silent *atomic.Bool
+}
+
+func (e end) Write(b []byte) (int, error) {
+	if e.silent.Load() {
+		return len(b), nil
+	}
+	return e.Conn.Write(b)
 }
 
 func newProxy(t *testing.T, server string) *proxy {
@@ -151,7 +239,7 @@ func newProxy(t *testing.T, server string) *proxy {
 			p.conns = append(p.conns, in, out)
 			p.mu.Unlock()
 			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
-				wg.Go(func() { _, _ = io.Copy(pair[0], pair[1]); _ = pair[0].Close() })
+				wg.Go(func() { _, _ = io.Copy(end{pair[0], &p.silent}, pair[1]); _ = pair[0].Close() })
 			}
 		}
 	})

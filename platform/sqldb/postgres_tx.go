@@ -8,9 +8,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// endTimeout bounds COMMIT and ROLLBACK, which no caller's context interrupts: a commit
-// that is cut off halfway has an unknown outcome.
-const endTimeout = 30 * time.Second
+const (
+	// endTimeout bounds COMMIT and ROLLBACK, which the end of the caller's context does not
+	// interrupt at once: a commit that is cut off halfway has an unknown outcome.
+	endTimeout = 30 * time.Second
+	// lateCommit and lateRollback bound what is left of them when the caller's context has
+	// ended. If a rollback is cut off, the server rolls back by itself.
+	lateCommit   = 3 * time.Second
+	lateRollback = time.Second
+)
 
 // postgresTx is a transaction whose BEGIN is sent with its first statement, in the same
 // round trip.
@@ -58,7 +64,7 @@ func (t *postgresTx) commit(ctx context.Context) error {
 	if t.tx == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	ctx, cancel := ending(ctx, lateCommit)
 	defer cancel()
 	return wrapPostgres("COMMIT", t.tx.Commit(ctx))
 }
@@ -69,9 +75,17 @@ func (t *postgresTx) rollback(ctx context.Context) {
 	if t.tx == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	ctx, cancel := ending(ctx, lateRollback)
 	defer cancel()
 	_ = t.tx.Rollback(ctx)
+}
+
+// ending returns the context for the end of a transaction. It ends when endTimeout is over,
+// or late after ctx.
+func ending(ctx context.Context, late time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(late, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 func (t *postgresTx) Exec(ctx context.Context, text string, args ...any) (n int64, err error) {

@@ -57,7 +57,8 @@ type Tx interface {
 	ForShare() string
 }
 
-// DB is one service's database. Serialization failures and deadlocks are retried inside Tx.
+// DB is one service's database. Serialization failures, deadlocks
+// and rows that another transaction has just inserted are retried inside Tx.
 type DB interface {
 	Querier
 	// Tx runs fn in a transaction. If fn returns nil the transaction is committed

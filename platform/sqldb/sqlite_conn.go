@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"runtime"
+	"time"
 )
 
 // maxStatements bounds the prepared statements of one connection.
@@ -15,10 +17,30 @@ const maxStatements = 256
 type conn struct {
 	*sql.Conn
 	prepared map[string]*sql.Stmt // by the text of the statement
+	yields   bool                 // to other goroutines, because they share one core
+	yielded  time.Time            // when it last did
 }
 
-// prepare returns the prepared statement, from the cache if it is there.
+// timeSlice is how long statements of one connection may run on the only core before other
+// goroutines run. SQLite runs in this process: a long transaction would otherwise keep the
+// core for the 10 ms that Go's scheduler allows, while others wait who need a few
+// microseconds to answer a request. With several cores it would only make groups smaller.
+const timeSlice = time.Millisecond
+
+// yield lets goroutines that are ready run, once in a timeSlice.
+func (c *conn) yield() {
+	if !c.yields {
+		return
+	}
+	if now := time.Now(); now.Sub(c.yielded) >= timeSlice {
+		runtime.Gosched()
+		c.yielded = time.Now()
+	}
+}
+
+// prepare returns the prepared statement, from the cache if it is there. It may yield first.
 func (c *conn) prepare(ctx context.Context, text string) (*sql.Stmt, error) {
+	c.yield()
 	if s, ok := c.prepared[text]; ok {
 		return s, nil
 	}

@@ -156,6 +156,7 @@ func (t tracedTx) Run(ctx context.Context, b *Batch) error {
 // summary lists statements, as the attribute db.query.summary does.
 type summary struct {
 	strings.Builder
+	full bool // what follows is left out
 }
 
 // longestSummary is the length that OpenTelemetry recommends at most.
@@ -178,13 +179,16 @@ func (s *summary) addAll(b *Batch) {
 
 // add adds the verb and the first table of a statement.
 func (s *summary) add(sql string) {
+	if s.full {
+		return
+	}
 	known, ok := verbsAndTables.Load(sql)
 	if !ok {
 		known = verbAndTable(sql)
 		verbsAndTables.Store(sql, known)
 	}
 	text := known.(string)
-	if text == "" || s.Len()+len(text)+1 > longestSummary {
+	if s.full = s.Len()+len(text)+1 > longestSummary; s.full || text == "" {
 		return
 	}
 	if s.Len() > 0 {
