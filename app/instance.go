@@ -196,7 +196,7 @@ func (i *Instance) newAPI(w Dependencies, settings Settings) error {
 		Verifier: verifier, Log: i.Env.Log, Now: i.Env.Now, Registry: i.Env.Registry, Ready: i.ready(w.Ready), Live: w.Live,
 		Degraded: i.degraded(w.Impaired), HideDocs: hideDocs, HideMetrics: i.Service.metricsAddress(w.Environ) != "",
 		TrustForwardedFor: settings.TrustForwardedFor || i.Components.HTTPHandler != nil,
-		AdminCalled:       i.auditAdminCall,
+		AdminCalled:       i.auditAdminCall, Served: i.Env.Journal.Served,
 	})
 	if i.Components.Routes != nil {
 		i.Components.Routes(i.API)

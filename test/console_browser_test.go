@@ -33,13 +33,22 @@ func TestTheConsoleOfARealSystemInChromium(t *testing.T) {
 	inChromium(t, "system.mjs", cluster.Config{Kind: cluster.InTest})
 }
 
-// An admin causes each fault of the lab in `troupe up`, finds its cause from the overview in at
-// most three clicks, and looks at all that the pages show about the system.
+// An admin causes each fault of the lab in `troupe up` and in a process for each service, finds its
+// cause from the overview in at most three clicks, and looks at all that the pages show about the
+// system.
 func TestEachFaultOfTheLabInChromium(t *testing.T) {
 	t.Parallel()
 	binary, err := program()
 	require.NoError(t, err)
-	inChromium(t, "lab.mjs", cluster.Config{Kind: cluster.OneProcess, Program: binary, Settings: []string{"LOG_LEVEL=info", "PAYMENTS_PROVIDER_DELAYS=true"}})
+	settings := []string{"LOG_LEVEL=info", "PAYMENTS_PROVIDER_DELAYS=true"}
+	t.Run("in one process", func(t *testing.T) {
+		t.Parallel()
+		inChromium(t, "lab.mjs", cluster.Config{Kind: cluster.OneProcess, Program: binary, Settings: settings})
+	})
+	t.Run("in separate processes", func(t *testing.T) {
+		t.Parallel()
+		inChromium(t, "lab.mjs", cluster.Config{Kind: cluster.ProcessPerService, Program: binary, Accounts: accounts(t), Settings: settings})
+	})
 }
 
 // A newcomer uses the page of the API: sends the prefilled requests, signs in by the form,

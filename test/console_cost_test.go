@@ -21,8 +21,8 @@ import (
 const (
 	mostRecordsCalm     = 90
 	mostConsoleRowsCalm = 40
-	mostConsoleRowsLoad = 30 // all processes together record 700 a second, so that is for 23 orders a second
-	mostWALRecordsLoad  = mostWALRecords + 70
+	mostConsoleRowsLoad = 30                 // all processes together record 700 a second, so that is for 23 orders a second
+	mostWALRecordsLoad  = 2 * mostWALRecords // all services run, so fewer orders are written together than in a backlog
 )
 
 // What the console writes must not grow without a sign: each record of an order is a row, and each
@@ -37,7 +37,7 @@ func TestTheConsoleWritesLittleForAnOrder(t *testing.T) {
 	measure := func(n, clients int) (cluster.Written, float64) {
 		require.NoError(t, s.Start(t.Context()))
 		require.NoError(t, surge.Burst(t.Context(), n, clients))
-		awaitQuiet(t, s.databases)
+		s.awaitEnd(t)
 		records := s.recordsSent(t)
 		s.stopAfterTheConsole(t, s.databases["console"])
 		after, err := s.servers.Written(t.Context(), "console")
@@ -73,7 +73,7 @@ func TestTheConsoleWritesLittleForAnOrder(t *testing.T) {
 func (s *system) stopAfterTheConsole(t *testing.T, db sqldb.DB) {
 	t.Helper()
 	require.NoError(t, s.Stop(slices.DeleteFunc(s.Nodes(), func(name string) bool { return name == "console" })...))
-	const enough = 20
+	const enough = 60 // looks without a change: on a busy machine the console pauses for seconds
 	last, same := int64(-1), 0
 	require.Eventually(t, func() bool {
 		var seq int64

@@ -38,7 +38,7 @@ func (i *Inbox) recordFailed(f failure, state string) {
 
 // recordAttempt records the n-th attempt to handle an event. A failure completes it.
 func (i *Inbox) recordAttempt(e decoded, outcome journal.Outcome, n int, started, finished time.Time, complete func(*journal.Attempt)) {
-	if !i.journal.On() {
+	if !i.journal.KeepsAttempt(cmp.Or(e.CorrelationID, e.ID), outcome) {
 		return
 	}
 	if started.IsZero() {
@@ -57,5 +57,5 @@ func (i *Inbox) recordAttempt(e decoded, outcome journal.Outcome, n int, started
 	if complete != nil {
 		complete(&a)
 	}
-	i.journal.Handled(cmp.Or(e.CorrelationID, e.ID), journal.OrderOf(e.CorrelationID, e.Data), a)
+	i.journal.Handled(journal.OrderOf(e.CorrelationID, e.Data), a)
 }

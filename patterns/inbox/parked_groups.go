@@ -65,7 +65,7 @@ func (i *Inbox) addToGroup(groups map[string]*ParkedGroup, p ParkedEvent) {
 		groups[p.Group] = g
 	}
 	g.Count++
-	if p.Replays > 0 {
+	if p.Replays > 0 && p.Attempts > 0 { // a replay begins at no attempt
 		g.Returned++
 	}
 	if p.FirstFailed.Before(g.First.Time) {

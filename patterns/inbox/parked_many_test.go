@@ -95,8 +95,10 @@ func TestAGroupIsReplayedOnceEvenByADoubleClick(t *testing.T) {
 		require.Equal(t, 3, h.replayMany(t, selection))
 		require.Equal(t, 0, h.replayMany(t, selection))
 		require.Equal(t, 0, h.replayMany(t, inbox.Selection{Type: "order.placed.v1", State: "retry"}), "they are due already")
-		h.step(t, 3)
 		lines, _ := h.groups(t)
+		require.Contains(t, lines[0], "3 order.placed.v1 retry returned 0", "they have not failed again yet")
+		h.step(t, 3)
+		lines, _ = h.groups(t)
 		require.Contains(t, lines[0], "3 order.placed.v1 dead returned 3", "they came back")
 		require.Contains(t, lines[1], "1 order.placed.v1 dead returned 0")
 

@@ -40,7 +40,8 @@ type Journal struct {
 	mu     sync.Mutex
 	buffer []Record
 	bytes  int
-	lost   int // records that reached no sink, and that no gap has reported yet
+	lost   int                      // records that reached no sink, and that no gap has reported yet
+	served map[string]*atomic.Int64 // requests since the last step, by service
 
 	sending sync.Mutex // held during a step
 	spare   []Record   // the buffer of the last step
@@ -50,7 +51,7 @@ type Journal struct {
 func New(c Config) *Journal {
 	return &Journal{
 		instance: c.Instance, now: c.Now, metrics: newMetrics(),
-		sampler: newSampler(c.PerSecond, c.Now()), spans: newSampler(c.PerSecond, c.Now()),
+		sampler: newSampler(c.PerSecond, c.Now()), spans: newSampler(c.PerSecond, c.Now()), served: map[string]*atomic.Int64{},
 	}
 }
 
@@ -82,6 +83,7 @@ func (j *Journal) Step(context.Context) (int, error) {
 	leftOut := j.sampler.tick(j.now()) + j.spans.tick(j.now())
 	j.metrics.sampled.Add(float64(leftOut))
 	records, lost := j.take()
+	records = append(records, j.takeServed()...)
 	if lost += leftOut; lost > 0 {
 		records = append(records, Record{Kind: Dropped, At: j.now(), Instance: j.instance, Lost: lost})
 	}
@@ -123,6 +125,28 @@ func (j *Journal) take() (records []Record, lost int) {
 	records, lost = j.buffer, j.lost
 	j.buffer, j.bytes, j.lost = j.spare, 0, 0
 	return records, lost
+}
+
+// counterOf returns the counter of the requests of a service.
+func (j *Journal) counterOf(service string) *atomic.Int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.served[service] == nil {
+		j.served[service] = &atomic.Int64{}
+	}
+	return j.served[service]
+}
+
+// takeServed returns a record for each service that has answered requests since it was called last.
+func (j *Journal) takeServed() (records []Record) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for service, counter := range j.served {
+		if n := int(counter.Swap(0)); n > 0 {
+			records = append(records, Record{Kind: Served, At: j.now(), Service: service, Instance: j.instance, StandsFor: n})
+		}
+	}
+	return records
 }
 
 // add puts a record into the buffer if it fits.

@@ -62,11 +62,18 @@ func publish(r *journal.Recorder, order string, at time.Time) {
 	}
 }
 
+// handle records an attempt to handle an event about an order, if the journal keeps it.
+func handle(r *journal.Recorder, order string, a journal.Attempt) {
+	if r.KeepsAttempt(order, a.Outcome) {
+		r.Handled(order, a)
+	}
+}
+
 func TestTheJournalHandsOnWhatServicesRecord(t *testing.T) {
 	t.Parallel()
 	o := observe(t, 500)
 	publish(o.Recorder("orders"), "1", o.now)
-	o.Recorder("payments").Handled("1", "1", journal.Attempt{EventID: "e", Type: "order.created.v1", N: 1, Outcome: journal.OK, FinishedAt: o.now})
+	handle(o.Recorder("payments"), "1", journal.Attempt{EventID: "e", Type: "order.created.v1", N: 1, Outcome: journal.OK, FinishedAt: o.now})
 	o.Recorder("gateway").Switched(o.now, journal.Breaker{Dependency: "orders", From: "CLOSED", To: "OPEN"})
 	o.step(t, 300*time.Millisecond)
 	require.Len(t, o.records, 3)
@@ -84,13 +91,72 @@ func TestNothingIsRecordedWithoutASink(t *testing.T) {
 	t.Parallel()
 	var off *journal.Journal
 	require.False(t, off.Recorder("orders").Keeps("1"))
-	off.Recorder("orders").Handled("1", "1", journal.Attempt{Outcome: journal.Dead})
+	handle(off.Recorder("orders"), "1", journal.Attempt{Outcome: journal.Dead})
+	off.Recorder("orders").Served()
 
 	j := journal.New(journal.Config{Instance: "host:1", PerSecond: 500, Now: time.Now})
 	require.False(t, j.Recorder("orders").Keeps("1"))
 	j.Recorder("orders").Switched(time.Now(), journal.Breaker{})
 	_, err := j.Step(t.Context())
 	require.NoError(t, err)
+}
+
+// The console shows how many events there are, although the journal keeps a share of them.
+func TestUnderLoadARecordStandsForThoseThatAreLeftOut(t *testing.T) {
+	t.Parallel()
+	o := observe(t, 100)
+	const orders = 50_000
+	for n := range orders {
+		publish(o.Recorder("orders"), fmt.Sprintf("0198b4c2-7b19-7000-8000-%012d", n), o.now)
+		if n%1000 == 0 {
+			handle(o.Recorder("orders"), "one that fails", journal.Attempt{Outcome: journal.Retry})
+			o.step(t, 200*time.Millisecond)
+		}
+	}
+	o.step(t, time.Second)
+	published, failed, records := 0, 0, 0
+	for _, r := range o.records {
+		switch r.Kind {
+		case journal.Published:
+			published += r.Weight()
+			records++
+		case journal.Handled:
+			failed += r.Weight()
+		}
+	}
+	require.Less(t, records, orders/5)
+	require.InEpsilon(t, orders, published, 0.2)
+	require.Equal(t, orders/1000, failed, "each failure is recorded")
+}
+
+// The console shows how many requests a service answers, although most leave no trace.
+func TestUnderLoadAllRequestsAreCounted(t *testing.T) {
+	t.Parallel()
+	o := observe(t, 100)
+	const requests = 50_000
+	for n := range requests {
+		publish(o.Recorder("orders"), fmt.Sprintf("0198b4c2-7b19-7000-8000-%012d", n), o.now)
+		o.Recorder("orders").Served()
+		if n%1000 == 0 {
+			o.Recorder("users").Served()
+			o.step(t, 200*time.Millisecond)
+		}
+	}
+	o.step(t, time.Second)
+	records := len(o.records)
+	o.step(t, time.Second)
+	require.Len(t, o.records, records, "no record says that there were no requests")
+	served, published := map[string]int{}, 0
+	for _, r := range o.records {
+		switch r.Kind {
+		case journal.Served:
+			served[r.Service] += r.Weight()
+		case journal.Published:
+			published++
+		}
+	}
+	require.Less(t, published, requests/5, "the journal keeps a share of the orders")
+	require.Equal(t, map[string]int{"orders": requests, "users": requests / 1000}, served)
 }
 
 // Two processes of different load agree: the orders that the busy one records are recorded by
@@ -149,8 +215,8 @@ func TestFailuresAreAlwaysRecorded(t *testing.T) {
 	r := o.Recorder("payments")
 	for n := range 500 {
 		id := fmt.Sprint("order ", n)
-		r.Handled(id, id, journal.Attempt{EventID: id, Outcome: journal.OK})
-		r.Handled(id, id, journal.Attempt{EventID: id, Outcome: journal.Retry, Error: "connection refused"})
+		handle(r, id, journal.Attempt{EventID: id, Outcome: journal.OK})
+		handle(r, id, journal.Attempt{EventID: id, Outcome: journal.Retry, Error: "connection refused"})
 		r.Switched(o.now, journal.Breaker{Dependency: "orders"})
 	}
 	o.step(t, time.Second)
@@ -211,7 +277,7 @@ func TestTheBufferIsBoundedAndWhatIsDroppedIsCounted(t *testing.T) {
 	o.records = nil
 	large := strings.Repeat("x", 1<<20)
 	for range 20 {
-		o.Recorder("orders").Handled("1", "1", journal.Attempt{Outcome: journal.Dead, Error: large})
+		handle(o.Recorder("orders"), "1", journal.Attempt{Outcome: journal.Dead, Error: large})
 	}
 	o.step(t, 0)
 	require.LessOrEqual(t, len(o.records), 9, "8 MiB, and the gap")
@@ -288,7 +354,7 @@ func TestTextsAreRedactedToo(t *testing.T) {
 	t.Parallel()
 	o := observe(t, 500)
 	r := o.Recorder("notifications")
-	r.Handled("1", "1", journal.Attempt{Outcome: journal.Dead, Error: "550 ada@example.com: no such user (pm_card_visa, amqp://me:secret@host/)"})
+	handle(r, "1", journal.Attempt{Outcome: journal.Dead, Error: "550 ada@example.com: no such user (pm_card_visa, amqp://me:secret@host/)"})
 	r.Published("1", o.now, journal.Event{Data: json.RawMessage(`{"note":"ask ada@example.com","ip":"10.0.0.1","seen":"2001:db8::1","api_key":"k","items":[{"sku":"s","name":"Lantern"}]}`)})
 	attributes := map[string]string{"client.address": "10.0.0.1", "http.route": "/orders"}
 	r.Span("1", journal.Span{Error: "x", Attributes: attributes})
@@ -297,6 +363,19 @@ func TestTextsAreRedactedToo(t *testing.T) {
 	require.JSONEq(t, `{"note":"ask [redacted]","ip":"[redacted]","seen":"[redacted]","api_key":"[redacted]","items":[{"sku":"s","name":"Lantern"}]}`, string(o.records[1].Event.Data))
 	require.Equal(t, map[string]string{"client.address": "[redacted]", "http.route": "/orders"}, o.records[2].Span.Attributes)
 	require.Equal(t, "10.0.0.1", attributes["client.address"], "other readers of the span have its attributes as they were")
+}
+
+func TestEachKindOfSecretIsFoundByItself(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"by ada@example.com":            "by [redacted]",
+		"Bearer eyJhbGciOi.eyJzdWIi.s-": "Bearer [redacted]",
+		"with pm_card":                  "with [redacted]", "tok_1": "[redacted]", "sk_live": "[redacted]", "whsec_a": "[redacted]",
+		"amqp://me:secret@host/": "amqp://[redacted]host/",
+		"order.created.v1":       "order.created.v1", "POST /orders/{id}": "POST /orders/{id}", "http.route": "http.route", "": "",
+	} {
+		require.Equal(t, want, journal.RedactText(text))
+	}
 }
 
 func TestTheOrderOfAnEventIsFound(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package journal collects what happens in a service for the console: each event that it
 // publishes, each attempt to handle one, each span, each change of a circuit breaker and each line of
-// the log about an order.
+// the log about an order. Requests are only counted.
 //
 // Recording must cost next to nothing and never fail: records go into a bounded buffer in
 // memory, and a worker hands them on once in a while (a Sink). What does not fit is dropped
@@ -22,6 +22,7 @@ const (
 	Finished  Kind = "span"      // Span
 	Switched  Kind = "breaker"   // Breaker
 	Logged    Kind = "log"       // Line
+	Served    Kind = "requests"  // StandsFor: so many requests that a service has answered
 	Dropped   Kind = "gap"       // Lost: records that the journal has no room for
 )
 
@@ -39,7 +40,14 @@ type Record struct {
 	Breaker *Breaker `json:"breaker,omitempty"`
 	Line    *Line    `json:"line,omitempty"`
 	Lost    int      `json:"lost,omitempty"`
+
+	// StandsFor is how many records this one stands for, itself among them, if others were left
+	// out under load; else 0.
+	StandsFor int `json:"stands_for,omitempty"`
 }
+
+// Weight returns how many records this one stands for, itself among them.
+func (r Record) Weight() int { return max(r.StandsFor, 1) }
 
 // Event is an event that a service has committed to its outbox.
 type Event struct {
@@ -61,6 +69,9 @@ const (
 	Retry     Outcome = "retry"     // failed, and parked for another attempt
 	Dead      Outcome = "dead"      // failed for the last time
 )
+
+// failed reports whether an attempt of this outcome is always recorded.
+func (o Outcome) failed() bool { return o == Retry || o == Dead }
 
 // Attempt is one attempt of a consumer to handle an event.
 type Attempt struct {

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"cmp"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,6 +12,7 @@ import (
 type Recorder struct {
 	journal *Journal
 	service string
+	served  *atomic.Int64 // requests of the service since the last step of the journal
 }
 
 // Recorder returns the recorder of a service. A nil Journal has nil recorders.
@@ -18,7 +20,7 @@ func (j *Journal) Recorder(service string) *Recorder {
 	if j == nil {
 		return nil
 	}
-	return &Recorder{j, service}
+	return &Recorder{j, service, j.counterOf(service)}
 }
 
 // On reports whether anything is recorded.
@@ -31,18 +33,23 @@ func (r *Recorder) Keeps(key string) bool { return r.On() && r.journal.sampler.k
 // Published records an event that was committed. Ask Keeps before. The journal keeps
 // e.Data, and changes nothing in it.
 func (r *Recorder) Published(orderID string, at time.Time, e Event) {
-	r.add(Record{Kind: Published, At: at, OrderID: orderID, Event: &e})
+	r.add(Record{Kind: Published, At: at, OrderID: orderID, Event: &e, StandsFor: r.journal.sampler.oneOf()})
 }
 
-// Handled records an attempt to handle an event, if it failed or Keeps reports true. key is what
-// the event is about, and orderID the order, "" if it is about none.
-func (r *Recorder) Handled(key, orderID string, a Attempt) {
-	if !r.On() {
-		return
+// KeepsAttempt reports whether an attempt to handle an event is recorded, and counts it: those
+// that failed always are. key is what the event is about.
+func (r *Recorder) KeepsAttempt(key string, o Outcome) bool {
+	return r.On() && r.journal.sampler.keeps(key, o.failed())
+}
+
+// Handled records an attempt to handle an event. Ask KeepsAttempt before. orderID is "" if the
+// event is about no order.
+func (r *Recorder) Handled(orderID string, a Attempt) {
+	record := Record{Kind: Handled, At: a.FinishedAt, OrderID: orderID, Attempt: &a}
+	if !a.Outcome.failed() {
+		record.StandsFor = r.journal.sampler.oneOf()
 	}
-	if r.journal.sampler.keeps(cmp.Or(key, a.EventID), a.Outcome == Retry || a.Outcome == Dead) {
-		r.add(Record{Kind: Handled, At: a.FinishedAt, OrderID: orderID, Attempt: &a})
-	}
+	r.add(record)
 }
 
 // KeepsSpan reports whether a span that has ended is recorded, and counts it. orderID is ""
@@ -54,6 +61,13 @@ func (r *Recorder) KeepsSpan(orderID, traceID string, failed bool) bool {
 // Span records a span that has ended. Ask KeepsSpan before.
 func (r *Recorder) Span(orderID string, s Span) {
 	r.add(Record{Kind: Finished, At: s.EndedAt, OrderID: orderID, Span: &s})
+}
+
+// Served counts a request that the service has answered. All are counted, under any load.
+func (r *Recorder) Served() {
+	if r.On() {
+		r.served.Add(1)
+	}
 }
 
 // Switched records that a circuit breaker has changed its state.

@@ -67,8 +67,17 @@ func (s *sampler) tick(now time.Time) (leftOut int) {
 	return leftOut
 }
 
+// oneOf returns of how many records one is made at present, 0 if all are.
+func (s *sampler) oneOf() int {
+	halvings := s.halvings.Load()
+	if halvings == 0 {
+		return 0
+	}
+	return 1 << halvings
+}
+
 // share returns the share of the orders that are recorded.
-func (s *sampler) share() float64 { return 1 / float64(uint64(1)<<s.halvings.Load()) }
+func (s *sampler) share() float64 { return 1 / float64(max(s.oneOf(), 1)) }
 
 // hash returns the 64-bit FNV-1a hash of the key, mixed so that its high bits depend on
 // every byte. It allocates nothing.

@@ -40,6 +40,8 @@ type Config struct {
 	TrustForwardedFor bool
 	// Stream are the times of live streams; see [Stream].
 	Stream StreamTimes
+	// Served is called after each request that has a span; nil: nothing is called. It must be quick.
+	Served func()
 	// AdminCalled is called after each call of an operation that requires a role.
 	AdminCalled func(ctx context.Context, call AdminCall)
 }

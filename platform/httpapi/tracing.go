@@ -23,7 +23,7 @@ func (a *API) trace(next http.Handler) http.Handler {
 		if !isProbe(r.URL.Path) {
 			var span trace.Span
 			ctx, span = a.startSpan(ctx, r)
-			defer span.End()
+			defer a.endSpan(span)
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
@@ -42,6 +42,13 @@ func (a *API) startSpan(ctx context.Context, r *http.Request) (context.Context, 
 		ctx = telemetry.WithTraceparent(ctx, parent[0])
 	}
 	return a.tracer.Start(ctx, spanName(methodLabel(r.Method), ""), serverSpan...)
+}
+
+func (a *API) endSpan(span trace.Span) {
+	span.End()
+	if a.config.Served != nil {
+		a.config.Served()
+	}
 }
 
 var serverSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}

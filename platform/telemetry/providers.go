@@ -22,16 +22,16 @@ type providers struct {
 	sampler          sdktrace.Sampler       // nil: that of the standard variables
 
 	mu     sync.Mutex
-	byName map[string]trace.TracerProvider
+	byName map[string]trace.Tracer // of each service
 }
 
 func newProviders(service, version string, spans sdktrace.SpanProcessor) *providers {
-	return &providers{service: service, version: version, spans: spans, byName: map[string]trace.TracerProvider{}}
+	return &providers{service: service, version: version, spans: spans, byName: map[string]trace.Tracer{}}
 }
 
 // Tracer returns a tracer of the named service: it takes the name of the tracer for
-// the name of the service.
-func (p *providers) Tracer(service string, o ...trace.TracerOption) trace.Tracer {
+// the name of the service. It is asked for every span, so the tracers are kept.
+func (p *providers) Tracer(service string, _ ...trace.TracerOption) trace.Tracer {
 	if service == "" {
 		service = p.service
 	}
@@ -39,10 +39,10 @@ func (p *providers) Tracer(service string, o ...trace.TracerOption) trace.Tracer
 	defer p.mu.Unlock()
 	own, ok := p.byName[service]
 	if !ok {
-		own = p.newProvider(service)
+		own = p.newProvider(service).Tracer("troupe")
 		p.byName[service] = own
 	}
-	return own.Tracer("troupe", o...)
+	return own
 }
 
 func (p *providers) newProvider(service string) trace.TracerProvider {

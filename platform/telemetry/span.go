@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -19,8 +20,23 @@ const (
 )
 
 // Span is a piece of work, recorded in each trace that it is part of: work for a batch of
-// events is part of several. A nil Span records nothing, and all its methods do nothing.
-type Span struct{ spans []trace.Span }
+// events is part of several. A nil Span records nothing, and all its methods do nothing. One
+// goroutine at a time may use it.
+type Span struct {
+	spans      []trace.Span
+	attributes []attribute.KeyValue // set at the end, all at once: each call copies and locks
+}
+
+// usualAttributes is how many attributes most spans have at most.
+const usualAttributes = 10
+
+// ofKind are the options of the spans of each kind that have no links.
+var ofKind = func() (all [trace.SpanKindConsumer + 1][]trace.SpanStartOption) {
+	for kind := range all {
+		all[kind] = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKind(kind))}
+	}
+	return all
+}()
 
 type spanKey struct{}
 
@@ -35,7 +51,7 @@ func StartSpan(ctx context.Context, kind trace.SpanKind, name string) (context.C
 	if parents, _ := ctx.Value(spanKey{}).(*Span); parents != nil {
 		s := &Span{}
 		for _, p := range parents.spans {
-			s.begin(trace.ContextWithSpan(ctx, p), p.TracerProvider().Tracer("troupe"), kind, name, nil)
+			s.begin(trace.ContextWithSpan(ctx, p), tracerOf(p), kind, name, nil)
 		}
 		return context.WithValue(ctx, spanKey{}, s), s
 	}
@@ -43,8 +59,8 @@ func StartSpan(ctx context.Context, kind trace.SpanKind, name string) (context.C
 	if !parent.IsRecording() {
 		return ctx, nil
 	}
-	ctx, span := parent.TracerProvider().Tracer("troupe").Start(ctx, name, trace.WithSpanKind(kind))
-	return ctx, &Span{[]trace.Span{span}}
+	ctx, span := tracerOf(parent).Start(ctx, name, ofKind[kind]...)
+	return ctx, &Span{spans: []trace.Span{span}}
 }
 
 // ContinueSpans begins a span of a service in each of the traces of the trace contexts, which
@@ -55,8 +71,24 @@ func ContinueSpans(ctx context.Context, service string, kind trace.SpanKind, nam
 	if !recording.Load() {
 		return ctx, nil
 	}
-	var order []trace.TraceID
-	var contexts map[trace.TraceID][]trace.SpanContext
+	traces := recordedTraces(traceparents)
+	if len(traces) == 0 {
+		return ctx, nil
+	}
+	s := &Span{}
+	tracer := otel.Tracer(service)
+	for _, contexts := range traces {
+		s.begin(trace.ContextWithRemoteSpanContext(ctx, contexts[0]), tracer, kind, name, contexts[1:])
+	}
+	if len(s.spans) == 0 {
+		return ctx, nil
+	}
+	return context.WithValue(ctx, spanKey{}, s), s
+}
+
+// recordedTraces returns the trace contexts of each trace that is recorded, in their order.
+func recordedTraces(traceparents []string) (traces [][]trace.SpanContext) {
+	var at map[trace.TraceID]int
 	for _, parent := range traceparents {
 		if !isSampled(parent) {
 			continue
@@ -65,26 +97,21 @@ func ContinueSpans(ctx context.Context, service string, kind trace.SpanKind, nam
 		if !ok {
 			continue
 		}
-		if contexts == nil {
-			contexts = map[trace.TraceID][]trace.SpanContext{}
+		if len(traceparents) == 1 {
+			return [][]trace.SpanContext{{sc}}
 		}
-		if contexts[sc.TraceID()] == nil {
-			order = append(order, sc.TraceID())
+		if at == nil {
+			at = map[trace.TraceID]int{}
 		}
-		contexts[sc.TraceID()] = append(contexts[sc.TraceID()], sc)
+		i, ok := at[sc.TraceID()]
+		if !ok {
+			i = len(traces)
+			at[sc.TraceID()] = i
+			traces = append(traces, nil)
+		}
+		traces[i] = append(traces[i], sc)
 	}
-	if len(order) == 0 {
-		return ctx, nil
-	}
-	s := &Span{}
-	tracer := otel.Tracer(service)
-	for _, id := range order {
-		s.begin(trace.ContextWithRemoteSpanContext(ctx, contexts[id][0]), tracer, kind, name, contexts[id][1:])
-	}
-	if len(s.spans) == 0 {
-		return ctx, nil
-	}
-	return context.WithValue(ctx, spanKey{}, s), s
+	return traces
 }
 
 // NewTrace begins a span of a service in a trace of its own, linked to a trace context: work
@@ -102,7 +129,7 @@ func NewTrace(ctx context.Context, service string, kind trace.SpanKind, name, tr
 	if !span.IsRecording() {
 		return ctx, nil
 	}
-	s := &Span{[]trace.Span{span}}
+	s := &Span{spans: []trace.Span{span}}
 	return context.WithValue(ctx, spanKey{}, s), s
 }
 
@@ -117,7 +144,7 @@ func Together(ctx context.Context, spans ...*Span) context.Context {
 	if len(all) == 0 {
 		return ctx
 	}
-	return context.WithValue(ctx, spanKey{}, &Span{all})
+	return context.WithValue(ctx, spanKey{}, &Span{spans: all})
 }
 
 // begin adds a span. All but the first are linked to the first.
@@ -129,7 +156,11 @@ func (s *Span) begin(ctx context.Context, tracer trace.Tracer, kind trace.SpanKi
 	if len(s.spans) > 0 {
 		links = append(links, trace.Link{SpanContext: s.spans[0].SpanContext()})
 	}
-	_, span := tracer.Start(ctx, name, trace.WithSpanKind(kind), trace.WithLinks(links...))
+	options := ofKind[kind]
+	if len(links) > 0 {
+		options = append(slices.Clip(options), trace.WithLinks(links...))
+	}
+	_, span := tracer.Start(ctx, name, options...)
 	if span.IsRecording() {
 		s.spans = append(s.spans, span)
 	}
@@ -155,9 +186,10 @@ func (s *Span) set(a attribute.KeyValue) {
 	if s == nil {
 		return
 	}
-	for _, span := range s.spans {
-		span.SetAttributes(a)
+	if s.attributes == nil {
+		s.attributes = make([]attribute.KeyValue, 0, usualAttributes)
 	}
+	s.attributes = append(s.attributes, a)
 }
 
 // Fail marks the span as failed. errorType is a word of a small set, and description a
@@ -166,8 +198,8 @@ func (s *Span) Fail(errorType, description string) {
 	if s == nil {
 		return
 	}
+	s.Set("error.type", errorType)
 	for _, span := range s.spans {
-		span.SetAttributes(attribute.String("error.type", errorType))
 		span.SetStatus(codes.Error, description)
 	}
 }
@@ -178,6 +210,7 @@ func (s *Span) End() {
 		return
 	}
 	for _, span := range s.spans {
+		span.SetAttributes(s.attributes...)
 		span.End()
 	}
 }

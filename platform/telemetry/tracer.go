@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
@@ -47,6 +48,20 @@ func (t tracer) Start(ctx context.Context, name string, o ...trace.SpanStartOpti
 		return ctx, trace.SpanFromContext(ctx)
 	}
 	return otel.Tracer(t.service).Start(ctx, name, o...)
+}
+
+// tracers has the tracer of each provider: it is needed for every span.
+var tracers sync.Map
+
+// tracerOf returns a tracer of the service that has begun a span.
+func tracerOf(span trace.Span) trace.Tracer {
+	provider := span.TracerProvider()
+	if known, ok := tracers.Load(provider); ok {
+		return known.(trace.Tracer)
+	}
+	t := provider.Tracer("troupe")
+	tracers.Store(provider, t)
+	return t
 }
 
 func isExhausted(s *someTraces) bool { return s != nil && s.isExhausted() }

@@ -132,7 +132,7 @@ func (c *console) begin(ctx context.Context, t tokens, proto string) (*sessionRe
 		_ = c.endSession(ctx, "Bearer "+t.Access) // it is of no use, and ends by itself
 		return nil, httpapi.RoleRequired(auth.Admin)
 	}
-	if err := c.confirm(ctx, caller, t.Access); err != nil {
+	if err := c.confirm(ctx, caller, t.Access, changesUnconfirmed); err != nil {
 		return nil, err
 	}
 	secure := proto == "https"

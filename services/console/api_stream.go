@@ -114,7 +114,7 @@ func (s *entryStream) next(wait context.Context) ([]httpapi.Event, error) {
 	if now := s.Now(); now.Sub(s.overview) >= overviewEvery {
 		s.overview = now
 		if token, found := strings.CutPrefix(s.authorization, "Bearer "); found {
-			if err := s.confirm(s.ctx, auth.CallerOf(s.ctx), token); err != nil { // the stream ends with the session
+			if err := s.confirm(s.ctx, auth.CallerOf(s.ctx), token, readsUnconfirmed); err != nil { // the stream ends with the session
 				return append(events, httpapi.Event{Name: "end", Data: httpapi.Ended{Reason: fault.CodeOf(err)}}), io.EOF
 			}
 		}

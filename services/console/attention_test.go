@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -191,4 +192,44 @@ func TestSpansAndCircuitsOfTheGatewayAreReadFromIt(t *testing.T) {
 			}
 		})
 	}))
+}
+
+// Under load the journal keeps few spans, but all requests count.
+func TestTheOverviewShowsTheTrueRateOfRequestsUnderLoad(t *testing.T) {
+	servicetest.Run(t, console.Service, func(t *testing.T, h *servicetest.Harness) {
+		kept := 0
+		j := journal.New(journal.Config{Instance: "host:1", PerSecond: 4, Now: h.Now})
+		j.SendTo(func(records []journal.Record) error {
+			kept += len(records)
+			h.Journaled(t, records...)
+			return nil
+		})
+		orders := j.Recorder("orders")
+		for second := range 10 {
+			h.Advance(time.Second)
+			for n := range 100 {
+				if trace := fmt.Sprint(second, "/", n); orders.KeepsSpan("", trace, false) {
+					orders.Span("", journal.Span{TraceID: trace, SpanID: trace, Kind: "server", EndedAt: h.Now()})
+				}
+				orders.Served()
+			}
+			_, err := j.Step(t.Context())
+			require.NoError(t, err)
+		}
+		require.Less(t, kept, 200, "of 1,000 requests")
+		var overview struct {
+			Topology struct {
+				Edges []struct {
+					From, To string
+					Rate     float64
+				}
+			}
+		}
+		h.As("ada", auth.Admin).Get(t, "/console/api/overview").Want(t, 200).JSON(t, &overview)
+		rates := map[string]float64{}
+		for _, e := range overview.Topology.Edges {
+			rates[e.From+" "+e.To] = e.Rate
+		}
+		require.InDelta(t, 100, rates["gateway orders"], 0.001)
+	})
 }

@@ -64,12 +64,13 @@ type console struct {
 	overviewNow func(ctx context.Context, authorization string) (view.Overview, error)
 	lab         *lab
 	traces      *traces.Store
+	recent      *recentOrders
 
 	gatewayJournal gatewayJournal
 }
 
 func build(env app.Env) (app.Components, error) {
-	c := &console{Env: env, sessions: newSessions(), traces: traces.New()}
+	c := &console{Env: env, sessions: newSessions(), traces: traces.New(), recent: newRecentOrders()}
 	if err := c.readSettings(); err != nil {
 		return app.Components{}, err
 	}

@@ -17,20 +17,23 @@ import (
 const summarized = 2000
 
 // journaled takes what the services have recorded: it keeps the records and brings the list
-// of orders up to date. Spans are kept in memory alone, by those who observe.
+// of orders up to date. Spans and numbers of requests are kept in memory alone, by those who observe.
 func (c *console) journaled(ctx context.Context, records []journal.Record) error {
 	for _, observe := range c.observers {
 		observe(records)
 	}
-	kept := slices.DeleteFunc(slices.Clone(records), func(r journal.Record) bool { return r.Kind == journal.Finished })
+	kept := slices.DeleteFunc(slices.Clone(records), func(r journal.Record) bool {
+		return r.Kind == journal.Finished || r.Kind == journal.Served
+	})
 	if len(kept) == 0 {
 		return nil
 	}
 	err := c.DB.TxRelaxed(ctx, func(ctx context.Context, tx sqldb.Tx) error {
-		if _, err := store.Add(ctx, tx, kept); err != nil {
+		last, err := store.Add(ctx, tx, kept)
+		if err != nil {
 			return err
 		}
-		return c.listOrders(ctx, tx, kept)
+		return c.listOrders(ctx, tx, kept, last)
 	})
 	if err == nil {
 		c.changes.Changed(journalTopic)
@@ -38,8 +41,9 @@ func (c *console) journaled(ctx context.Context, records []journal.Record) error
 	return err
 }
 
-// listOrders brings the lines of the orders up to date that the records are about.
-func (c *console) listOrders(ctx context.Context, tx sqldb.Tx, records []journal.Record) error {
+// listOrders brings the lines of the orders up to date that the records are about. last is
+// the number of the last of them.
+func (c *console) listOrders(ctx context.Context, tx sqldb.Tx, records []journal.Record, last int64) error {
 	var lines []view.OrderSummary
 	seen := map[string]bool{"": true}
 	for _, r := range records {
@@ -47,11 +51,11 @@ func (c *console) listOrders(ctx context.Context, tx sqldb.Tx, records []journal
 			continue
 		}
 		seen[r.OrderID] = true
-		line, err := c.summaryOf(ctx, tx, r.OrderID)
+		steps, err := c.recent.read(ctx, tx, r.OrderID, last)
 		if err != nil {
 			return err
 		}
-		lines = append(lines, line)
+		lines = append(lines, c.summarize(r.OrderID, steps))
 	}
 	return store.PutOrders(ctx, tx, lines)
 }
@@ -66,9 +70,13 @@ func (c *console) summaryOf(ctx context.Context, q sqldb.Querier, id string) (vi
 	for i, e := range entries {
 		records[i] = e.Record
 	}
+	return c.summarize(id, records), nil
+}
+
+func (c *console) summarize(id string, records []journal.Record) view.OrderSummary {
 	line := story.Summary(records, c.Now())
 	line.ID = id
-	return line, nil
+	return line
 }
 
 // retention returns the worker that deletes what is old.

@@ -12,6 +12,7 @@ import (
 
 	"troupe/app"
 	"troupe/platform/auth"
+	"troupe/services/console/internal/store"
 )
 
 // answers is a connection to services that are all there.
@@ -45,7 +46,7 @@ func TestAClientThatGoesAwayDoesNotPreventTheCheckOfItsSession(t *testing.T) {
 	t.Parallel()
 	c := consoleWith(func(*http.Request) string { return `{"email":"ada@example.com"}` })
 	caller := auth.Caller{UserID: "ada", SessionID: "s", Role: auth.Admin}
-	require.NoError(t, c.confirm(goneAway(t), caller, "token"))
+	require.NoError(t, c.confirm(goneAway(t), caller, "token", changesUnconfirmed))
 	require.Equal(t, "ada@example.com", c.emailOf(caller), "users was asked")
 }
 
@@ -55,4 +56,13 @@ func TestAClientThatGoesAwayDoesNotMakeServicesLookDown(t *testing.T) {
 	for name, s := range (&poll{}).now(goneAway(t), c, "").services {
 		require.Equal(t, "up", s.state, name)
 	}
+}
+
+func TestAnEntryThatComesWhileOthersAreReadIsStreamedOnce(t *testing.T) {
+	t.Parallel()
+	found := []store.Entry{{Seq: 8}, {Seq: 11}}
+	require.EqualValues(t, 11, positionAfter(found, 10, true), "entry 11 came after the last one was 10")
+	require.EqualValues(t, 12, positionAfter(found, 12, true), "12 is not asked for")
+	require.EqualValues(t, 11, positionAfter(found, 12, false), "12 is yet to be read")
+	require.EqualValues(t, 10, positionAfter(nil, 10, true))
 }

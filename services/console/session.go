@@ -24,9 +24,12 @@ const (
 	soon = 30 * time.Second
 	// askedAgain is how often users is asked whether a session still exists.
 	askedAgain = 15 * time.Second
-	// unconfirmed is how long a session lasts after users has confirmed it for the last time,
-	// while users does not answer: one that has ended could go on meanwhile.
-	unconfirmed = time.Minute
+	// changesUnconfirmed is how long a session may change something after users has confirmed it
+	// for the last time, while users does not answer: one that has ended could go on meanwhile.
+	changesUnconfirmed = time.Minute
+	// readsUnconfirmed is how long it may read: as long as the other services accept its access
+	// token. An admin needs the console most while a service is down.
+	readsUnconfirmed = 10 * time.Minute
 	// overlap is how long a refresh token that has been used leads to its successor: several
 	// requests of a browser may send the same one.
 	overlap = time.Minute
@@ -122,32 +125,52 @@ func (c *console) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || caller.Role != auth.Admin {
 		return nil //nolint:nilerr // the operation refuses it
 	}
-	return c.confirm(r.Context(), caller, token)
+	return c.confirm(r.Context(), caller, token, patienceFor(r.Method))
+}
+
+// patienceFor returns how long a session may be used with this method while users does not answer.
+func patienceFor(method string) time.Duration {
+	if method == http.MethodGet || method == http.MethodHead {
+		return readsUnconfirmed
+	}
+	return changesUnconfirmed
 }
 
 // tokenOfCookies returns the access token of the session of a browser, "" if there is none.
-// One that ends soon is replaced.
+// One that ends soon is replaced, or used until then if users does not answer.
 func (c *console) tokenOfCookies(w http.ResponseWriter, r *http.Request) (string, error) {
 	access, refresh := cookieOf(r, accessCookie), cookieOf(r, refreshCookie)
-	if access != "" {
-		caller, err := c.Verifier.Verify(r.Context(), access)
-		if err == nil && caller.Expires.Sub(c.Now()) > soon {
-			return access, nil
-		}
+	left := c.timeLeft(r.Context(), access)
+	if left > soon {
+		return access, nil
 	}
 	if refresh == "" {
 		return "", nil
 	}
 	fresh, err := c.refresh(r.Context(), refresh)
-	if fault.KindOf(err) == fault.Unavailable {
+	switch {
+	case fault.KindOf(err) == fault.Unavailable && left > 0:
+		return access, nil
+	case fault.KindOf(err) == fault.Unavailable:
 		return "", err
-	}
-	if err != nil {
+	case err != nil:
 		c.setCookies(w, r, tokens{})
 		return "", nil
 	}
 	c.setCookies(w, r, fresh)
 	return fresh.Access, nil
+}
+
+// timeLeft returns how long an access token can be used, 0 if it can't.
+func (c *console) timeLeft(ctx context.Context, access string) time.Duration {
+	if access == "" {
+		return 0
+	}
+	caller, err := c.Verifier.Verify(ctx, access)
+	if err != nil {
+		return 0
+	}
+	return max(caller.Expires.Sub(c.Now()), 0)
 }
 
 func cookieOf(r *http.Request, name string) string {
@@ -195,13 +218,14 @@ func (c *console) refresh(ctx context.Context, token string) (tokens, error) {
 }
 
 // confirm asks users once in a while whether the session still exists. The console consumes
-// no events, so it learns of the end of a session in no other way. If users does not answer,
-// the session lasts for a minute, and then confirm returns an error. A client that goes away does not end the
-// question: else one that always does would use a session that has ended.
-func (c *console) confirm(ctx context.Context, caller auth.Caller, token string) error {
+// no events, so it learns of the end of a session in no other way. While users does not answer,
+// the session may be used for the patience after users has confirmed it last, and then confirm
+// returns an error. A client that goes away does not end the question: else one that always does would
+// use a session that has ended.
+func (c *console) confirm(ctx context.Context, caller auth.Caller, token string, patience time.Duration) error {
 	ctx = context.WithoutCancel(ctx)
 	s, now := c.sessions, c.Now()
-	seen, ask := s.see(caller.SessionID, now)
+	seen, ask := s.see(caller.SessionID, now, patience)
 	if !ask {
 		return nil
 	}
@@ -219,7 +243,7 @@ func (c *console) confirm(ctx context.Context, caller auth.Caller, token string)
 		c.revoke(ctx, caller)
 		return nil // what asks for the caller refuses it from now on
 	}
-	if now.Sub(seen.confirmed) >= unconfirmed {
+	if now.Sub(seen.confirmed) >= patience {
 		return errUsersAway.WithCause(err)
 	}
 	return nil
@@ -227,14 +251,14 @@ func (c *console) confirm(ctx context.Context, caller auth.Caller, token string)
 
 // see notes that a session is used, and reports whether users is to be asked about it. While
 // one request asks, others of a session that was confirmed lately need not.
-func (s *sessions) see(id string, now time.Time) (seen seenSession, ask bool) {
+func (s *sessions) see(id string, now time.Time, patience time.Duration) (seen seenSession, ask bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen, known := s.seen[id]
 	if !known {
 		seen.confirmed = now
 	}
-	if known && now.Sub(seen.asked) < askedAgain && now.Sub(seen.confirmed) < unconfirmed {
+	if known && now.Sub(seen.asked) < askedAgain && now.Sub(seen.confirmed) < patience {
 		return seen, false
 	}
 	for other, o := range s.seen {

@@ -242,15 +242,23 @@ func TestPagesOfOtherSitesChangeNothing(t *testing.T) {
 	})
 }
 
-// A session that users has ended must not go on in the console until its token expires.
-func TestWithoutUsersASessionLastsForAMinute(t *testing.T) {
+// An admin looks at the console while users is down, but a session that users has ended must
+// not change anything until its token expires.
+func TestWithoutUsersASessionChangesForAMinuteAndReadsAsLongAsItsToken(t *testing.T) {
 	withUsers(t, func(t *testing.T, h *servicetest.Harness, u *fakeUsers) {
 		ada := u.signIn(t, h)
 		u.away = true
+		const change = "/console/api/dead-letters/replay"
 		h.Advance(59 * time.Second)
-		ada.Get(t, "/console/api/session").Want(t, 200)
+		ada.Post(t, change, `{"all":true}`).Want(t, 200)
 		h.Advance(time.Second)
-		ada.Get(t, "/console/api/session").Problem(t, 503, "users_unavailable")
+		ada.Post(t, change, `{"all":true}`).Problem(t, 503, "users_unavailable")
+		ada.Get(t, "/console/api/session").Want(t, 200)
+		ada.Get(t, "/console/api/overview").Want(t, 200)
+		h.Advance(8*time.Minute + 59*time.Second)
+		ada.Get(t, "/console/api/session").Want(t, 200)
+		ada.Post(t, change, `{"all":true}`).Problem(t, 503, "users_unavailable")
+		h.Advance(time.Second)
 		ada.Get(t, "/console/api/session").Problem(t, 503, "users_unavailable")
 		u.away = false
 		ada.Get(t, "/console/api/session").Want(t, 200)

@@ -22,7 +22,18 @@ async function accessible(theme, width) {
 
 const cookies = [{ name: "signed_out", value: "1", url: CONSOLE }];
 
+// mostPaint is how long the first load may take until something is seen, in ms; the goal is 200 on
+// a machine that does nothing else.
+const mostPaint = Number(process.env.PAINT_MS || 1000);
+
 async function firstLoad() {
+  const paints = [];
+  for (let i = 0; i < 3; i++) paints.push(await load());
+  assert.ok(Math.min(...paints) <= mostPaint, `first paint after ${paints} ms`);
+}
+
+// load loads the console into a browser that has nothing of it yet, and returns the time of the first paint.
+async function load() {
   const page = await open();
   const requests = [];
   page.on("request", (request) => requests.push(request.url().slice(CONSOLE.length)));
@@ -40,6 +51,7 @@ async function firstLoad() {
   console.log(`first paint after ${paint?.toFixed(0)} ms, interactive after ${interactive.toFixed(0)} ms, ${bytes} bytes in ${requests.length} requests`);
   assert.ok(bytes > 0 && bytes <= 90_000, `${bytes} bytes`);
   await page.context().close();
+  return paint;
 }
 
 // folds opens a time in which nothing happened with the mouse, all of them with a key, and shows a part of

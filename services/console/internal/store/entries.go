@@ -98,6 +98,17 @@ func OfOrder(ctx context.Context, q sqldb.Querier, orderID string, limit int) ([
 	return entries, nil
 }
 
+// StepsAfter returns the entries of an order that follow the one with the number after, in the
+// order of their arrival, at most limit. Lines of the log are no steps.
+func StepsAfter(ctx context.Context, q sqldb.Querier, orderID string, after int64, limit int) ([]Entry, error) {
+	entries, err := sqldb.All(ctx, q, scanEntry,
+		"SELECT seq, body FROM entries WHERE order_id = $1 AND order_id <> '' AND seq > $2 AND kind <> 'log' ORDER BY seq LIMIT $3", orderID, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the steps of order %s: %w", orderID, err)
+	}
+	return entries, nil
+}
+
 func scanEntry(r sqldb.Row) (e Entry, err error) {
 	var body string
 	if err := r.Scan(&e.Seq, &body); err != nil {

@@ -8,9 +8,9 @@ type window struct {
 	last   int64 // the second of the newest count
 }
 
-func (w *window) add(now time.Time) {
+func (w *window) add(now time.Time, n int) {
 	w.moveTo(now.Unix())
-	w.counts[w.last%seconds]++
+	w.counts[w.last%seconds] += n
 }
 
 func (w *window) sum(now time.Time) (n int) {

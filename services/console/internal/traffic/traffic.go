@@ -1,6 +1,6 @@
-// Package traffic counts the records of the journals as they arrive: the rates between
-// services of the last seconds, and the numbers of the last minutes. It keeps them in memory,
-// and of a restart nothing is left.
+// Package traffic counts the records of the journals as they arrive, each for as many as it
+// stands for: the rates between services of the last seconds, and the numbers of the last
+// minutes. It keeps them in memory, and of a restart nothing is left.
 package traffic
 
 import (
@@ -50,7 +50,7 @@ const (
 	Handled   = "handled"   // attempts by a service at events from the bus
 	Failed    = "failed"    // attempts that are made again
 	Dead      = "dead"      // attempts that were the last
-	Requests  = "requests"  // from the gateway to a service
+	Requests  = "requests"  // to a service, nearly all of them from the gateway
 )
 
 // New returns a Traffic that has seen nothing.
@@ -69,12 +69,12 @@ func (t *Traffic) Observe(records []journal.Record) {
 	for _, r := range records {
 		switch {
 		case r.Event != nil:
-			t.count(now, Key{r.Service, "bus", Published})
+			t.count(now, Key{r.Service, "bus", Published}, r.Weight())
 			t.follow(now, r)
 		case r.Attempt != nil:
 			t.attempt(now, r)
-		case r.Span != nil && r.Span.Kind == "server" && r.Service != "gateway":
-			t.count(now, Key{"gateway", r.Service, Requests})
+		case r.Kind == journal.Served && r.Service != "gateway":
+			t.count(now, Key{"gateway", r.Service, Requests}, r.Weight())
 		case r.Breaker != nil:
 			t.breakers[Circuit{r.Service, r.Breaker.Dependency}] = Moved{ascii.Upper(r.Breaker.To), r.At}
 		case r.Kind == journal.Dropped:
@@ -84,12 +84,12 @@ func (t *Traffic) Observe(records []journal.Record) {
 }
 
 func (t *Traffic) attempt(now time.Time, r journal.Record) {
-	t.count(now, Key{"bus", r.Service, Handled})
+	t.count(now, Key{"bus", r.Service, Handled}, r.Weight())
 	switch r.Attempt.Outcome {
 	case journal.Retry:
-		t.count(now, Key{"bus", r.Service, Failed})
+		t.count(now, Key{"bus", r.Service, Failed}, 1)
 	case journal.Dead:
-		t.count(now, Key{"bus", r.Service, Dead})
+		t.count(now, Key{"bus", r.Service, Dead}, 1)
 	case journal.OK, journal.Duplicate:
 		return
 	}
@@ -100,7 +100,7 @@ func (t *Traffic) attempt(now time.Time, r journal.Record) {
 func (t *Traffic) follow(now time.Time, r journal.Record) {
 	switch r.Event.Type {
 	case events.OrderCreated{}.EventType():
-		t.series["orders"].add(now, 1)
+		t.series["orders"].add(now, float64(r.Weight()))
 		if len(t.placed) < undecided {
 			t.placed[r.OrderID] = r.At
 		}
@@ -112,13 +112,13 @@ func (t *Traffic) follow(now time.Time, r journal.Record) {
 	}
 }
 
-func (t *Traffic) count(now time.Time, k Key) {
+func (t *Traffic) count(now time.Time, k Key, n int) {
 	w := t.rates[k]
 	if w == nil {
 		w = &window{}
 		t.rates[k] = w
 	}
-	w.add(now)
+	w.add(now, n)
 }
 
 // Rate returns how many there were per second in the last ten seconds.

@@ -36,6 +36,23 @@ func TestRatesAreThoseOfTheLastSeconds(t *testing.T) {
 	require.Zero(t, seen.Rate(traffic.Key{From: "bus", To: "payments", Kind: traffic.Handled}))
 }
 
+// Under load the journal records a share of the orders.
+func TestARecordCountsForThoseThatWereLeftOut(t *testing.T) {
+	t.Parallel()
+	seen := traffic.New(func() time.Time { return noon })
+	created := published("orders", "order.created.v1", "o", noon)
+	created.StandsFor = 64
+	span := journal.Record{Kind: journal.Finished, Service: "orders", Span: &journal.Span{Kind: "server"}}
+	seen.Observe([]journal.Record{
+		created, handled("orders", journal.Retry), span, {Kind: journal.Served, Service: "orders", StandsFor: 640}, {Kind: journal.Served, Service: "orders", StandsFor: 3},
+	})
+	require.InDelta(t, 64.3, seen.Rate(traffic.Key{From: "gateway", To: "orders", Kind: traffic.Requests}), 0.001)
+	require.InDelta(t, 6.4, seen.Rate(traffic.Key{From: "orders", To: "bus", Kind: traffic.Published}), 0.001)
+	require.InDelta(t, 0.1, seen.Rate(traffic.Key{From: "bus", To: "orders", Kind: traffic.Failed}), 0.001)
+	series := seen.Series("orders")
+	require.InDelta(t, 64, series[len(series)-1], 0.001)
+}
+
 func TestSeriesHaveFifteenMinutes(t *testing.T) {
 	t.Parallel()
 	now := noon
