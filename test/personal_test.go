@@ -56,6 +56,7 @@ func TestLogsSpansAndMetricsHoldNothingSecretOrPersonal(t *testing.T) {
 			require.Eventually(t, func() bool { return strings.Contains(traces.received(), "send mail") }, timeout, pollInterval*10)
 			require.NoError(t, s.Stop(), "so that the last lines and spans are written")
 			require.Contains(t, log.String(), `"path":"/orders"`)
+			require.Contains(t, log.String(), `"msg":"order paid","service":"orders","order_id":"`+order+`"`)
 			require.Contains(t, metrics, "troupe_http_request_duration_seconds")
 			for what, text := range map[string]string{"log": log.String(), "spans": traces.received(), "metrics": metrics} {
 				for detail, value := range marked {

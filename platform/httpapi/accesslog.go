@@ -12,8 +12,8 @@ import (
 
 // accessLog is the middleware that writes one line of log per request, observes its
 // duration in the metrics and describes its span. The line names the client's address,
-// the caller's id and the code of a problem, and nothing that could be a secret or a
-// personal detail, such as the query.
+// the caller's id, the path of what was created and the code of a problem, and nothing that
+// could be a secret or a personal detail, such as the query.
 func (a *API) accessLog(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serveLogged(next, w, r) })
 }
@@ -44,6 +44,9 @@ func (a *API) logAccess(rec *responseRecorder, r *http.Request, duration time.Du
 		slog.Duration("duration", duration), slog.String("client", a.clientOf(r)))
 	if rec.user != "" {
 		attrs = append(attrs, slog.String("user", rec.user))
+	}
+	if location := rec.created(); location != "" {
+		attrs = append(attrs, slog.String("location", location))
 	}
 	if rec.ignoredToken != "" {
 		attrs = append(attrs, slog.String("ignored_token", rec.ignoredToken))

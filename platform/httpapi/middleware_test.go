@@ -80,6 +80,25 @@ func TestTheAccessLogHasEveryRequestAndNoSecret(t *testing.T) {
 	require.Equal(t, "DEBUG", lines[4]["level"])
 }
 
+// Who searches the log for the id of an order finds the request that placed it.
+func TestTheAccessLogNamesWhatWasCreated(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.api.Handle("POST /parcels", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "/parcels/p1?key=hunter2")
+		w.WriteHeader(http.StatusCreated)
+	}))
+	s.api.Handle("POST /moved", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "/parcels/p2")
+		w.WriteHeader(http.StatusSeeOther)
+	}))
+	s.send(t, "POST /parcels", "")
+	s.send(t, "POST /moved", "")
+	lines := s.logged(t)
+	require.Equal(t, "/parcels/p1", lines[0]["location"])
+	require.NotContains(t, lines[1], "location")
+}
+
 func TestTheAccessLogNamesClientUserAndOutcome(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"strings"
 )
 
 // responseRecorder keeps what was answered, and why, for the access log.
@@ -41,6 +42,16 @@ func (w *responseRecorder) Write(p []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
 	return n, err
+}
+
+// created returns the path of what the request has created, without a query, "" if it is not
+// known. A search of the log for the id of something begins with that line.
+func (w *responseRecorder) created() string {
+	if w.status != http.StatusCreated {
+		return ""
+	}
+	path, _, _ := strings.Cut(w.Header().Get("Location"), "?")
+	return truncate(path)
 }
 
 // Hijack takes over the connection, for a switch to another protocol.

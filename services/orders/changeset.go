@@ -19,6 +19,8 @@ type changeset struct {
 	orders  []*order.Order // those that changed
 	events  []event.Pending
 	counts  []func() // metrics to update after the commit
+
+	decisions []decision // to log after the commit
 }
 
 // publish adds an event about an order, and its timeline entry with the sentence.
@@ -30,6 +32,7 @@ func (c *changeset) publish(o *order.Order, payload event.Payload, sentence, by 
 	}
 	o.Timeline.Add(entry)
 	c.events = append(c.events, event.Pending{ID: entry.EventID, Payload: payload, Cause: cause})
+	c.decisions = append(c.decisions, decision{o, entry.Type, cause})
 	c.counts = append(c.counts, c.metrics.published.WithLabelValues(payload.EventType(), string(o.Reason)).Inc)
 }
 

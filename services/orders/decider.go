@@ -102,10 +102,12 @@ func (c *changeset) applyFacts(o *order.Order, events []store.Recorded) {
 		}
 		o.Timeline.Add(e.Entry)
 		effectsByType[e.Type].apply(o)
+		cause := &event.Envelope{ID: e.EventID, Type: e.Type, Traceparent: e.Traceparent}
 		if step := compensations[e.Type]; step != "" {
 			c.counts = append(c.counts, c.metrics.compensated.WithLabelValues(step).Inc)
+			c.decisions = append(c.decisions, decision{o, e.Type, cause})
 		}
-		c.decide(o, name, &event.Envelope{ID: e.EventID, Type: e.Type, Traceparent: e.Traceparent})
+		c.decide(o, name, cause)
 	}
 }
 
@@ -163,6 +165,7 @@ func (s *service) flush(ctx context.Context, tx sqldb.Tx, c *changeset) error {
 			count()
 		}
 	})
+	s.logDecisions(ctx, tx, c.decisions)
 	if len(c.events) == 0 {
 		return nil
 	}
