@@ -52,8 +52,8 @@ func documentedStates(t *testing.T) map[delivery.Phase]map[string]string {
 func longOrder() events.OrderCreated {
 	o := created
 	o.Lines = nil
-	for range 20_000 {
-		o.Lines = append(o.Lines, events.OrderLine{SKU: "mug", Name: strings.Repeat("a long name ", 20), Quantity: 1, UnitPrice: events.Money{Amount: 1, Currency: "EUR"}})
+	for range 500 {
+		o.Lines = append(o.Lines, events.OrderLine{SKU: "mug", Name: strings.Repeat("a long name ", 800), Quantity: 1, UnitPrice: events.Money{Amount: 1, Currency: "EUR"}})
 	}
 	return o
 }

@@ -24,26 +24,16 @@ type outgoing struct {
 // notices returns how many rows show which events were handled.
 func (o *outgoing) notices() int { return len(o.entries) + len(o.deliveries) + len(o.held) }
 
-// leaveOut removes what is about the events that are not among added, of those that have
-// an entry.
-func (o *outgoing) leaveOut(added map[string]bool) {
-	known := map[string]bool{}
-	for _, e := range o.entries {
-		known[e.EventID] = !added[e.EventID]
-	}
-	o.entries = slices.DeleteFunc(o.entries, func(e store.InboxEntry) bool { return known[e.EventID] })
-	o.held = slices.DeleteFunc(o.held, func(n store.HeldNotice) bool { return known[n.EventID] })
-	o.deliveries = slices.DeleteFunc(o.deliveries, func(d store.Delivery) bool { return known[d.EventID] })
-}
-
 // notify adds notifications to inboxes and queues their mails and pushes, as each
 // customer has chosen, except for customers whose account was deleted. A customer whose
 // account is not known yet is notified too: the mail waits for the address. It leaves out
 // the events that it has handled before, whatever the customer has chosen since, and
-// returns the others.
+// returns the others. If another replica commits the same events meanwhile, tx is run again
+// and finds them handled.
 func (s *service) notify(ctx context.Context, tx sqldb.Tx, ns []notification) ([]event.Envelope, error) {
 	// In one order, so that replicas do not wait for each other in a circle.
 	slices.SortStableFunc(ns, func(a, b notification) int { return cmp.Compare(a.event.ID, b.event.ID) })
+	ns = slices.CompactFunc(ns, func(a, b notification) bool { return a.event.ID == b.event.ID })
 	userIDs, eventIDs := make([]string, len(ns)), make([]string, len(ns))
 	for i, n := range ns {
 		userIDs[i], eventIDs[i] = n.userID, n.event.ID
@@ -79,14 +69,12 @@ func (s *service) notify(ctx context.Context, tx sqldb.Tx, ns []notification) ([
 }
 
 // add stores what notifications lead to. The entries come first: their positions lock the
-// inboxes, so that what another replica does with the same events is known then.
+// inboxes, so that a replica with the same events waits, is run again and finds them handled.
 func (s *service) add(ctx context.Context, tx sqldb.Tx, out outgoing) error {
 	now := s.Now()
-	added, err := store.AddInboxEntries(ctx, tx, out.entries)
-	if err != nil {
+	if err := store.AddInboxEntries(ctx, tx, out.entries); err != nil {
 		return err
 	}
-	out.leaveOut(added)
 	if err := store.AddOrders(ctx, tx, out.orders, now); err != nil {
 		return err
 	}

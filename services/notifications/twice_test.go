@@ -129,7 +129,7 @@ func TestAnEventThatAnotherReplicaHandlesIsLeftToIt(t *testing.T) {
 		batch := deliveries(t, shipped)
 		handled := make(chan bool)
 		require.NoError(t, db.Tx(t.Context(), func(ctx context.Context, tx sqldb.Tx) error {
-			_, err := store.AddInboxEntries(ctx, tx, []store.InboxEntry{{EventID: batch[0].ID, UserID: ada}})
+			err := store.AddInboxEntries(ctx, tx, []store.InboxEntry{{EventID: batch[0].ID, UserID: ada}})
 			go func() {
 				defer close(handled)
 				_ = r.Inbox.Consume(t.Context(), batch) // an error leaves what the test looks for

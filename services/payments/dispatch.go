@@ -16,7 +16,7 @@ const (
 	// maxInFlight limits the calls that are leased and not recorded. It bounds the
 	// memory that they take while the provider is slow or the database is away. The
 	// operations beyond it wait in the database.
-	maxInFlight = 1024
+	maxInFlight = 4096
 	// lease is how long a replica has for a call and for recording its outcome. When
 	// it expires, any replica claims the operation and asks the provider. It is much
 	// longer than any call takes.

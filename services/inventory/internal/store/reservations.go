@@ -52,7 +52,8 @@ func Overdue(ctx context.Context, q sqldb.Querier, passed time.Time, limit int) 
 }
 
 // SaveReservations stores new and changed reservations. It fails with ErrLostRace
-// if one of them was changed since it was loaded.
+// if one of them was changed since it was loaded. If another transaction has added one
+// meanwhile, tx is run again.
 func SaveReservations(ctx context.Context, tx sqldb.Tx, changed []*stock.Reservation) error {
 	var fresh [][]any
 	var updates sqldb.Batch
@@ -70,7 +71,7 @@ func SaveReservations(ctx context.Context, tx sqldb.Tx, changed []*stock.Reserva
 			"UPDATE reservations SET state = $1, lines = $2, expires_at = $3, version = version + 1 WHERE order_id = $4 AND version = $5",
 			string(r.State), string(lines), expires, r.OrderID, r.Version)
 	}
-	if err := insertReservations(ctx, tx, fresh); err != nil {
+	if err := sqldb.InsertRows(ctx, tx, "INSERT INTO reservations ("+reservationColumns+")", fresh, "", nil); err != nil {
 		return fmt.Errorf("insert reservations: %w", err)
 	}
 	if updates.Len() == 0 {
@@ -80,20 +81,6 @@ func SaveReservations(ctx context.Context, tx sqldb.Tx, changed []*stock.Reserva
 		return fmt.Errorf("update reservations: %w", err)
 	}
 	return nil
-}
-
-func insertReservations(ctx context.Context, tx sqldb.Tx, rows [][]any) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	inserted := 0
-	err := sqldb.InsertRows(ctx, tx, "INSERT INTO reservations ("+reservationColumns+")", rows,
-		"ON CONFLICT (order_id) DO NOTHING RETURNING order_id",
-		func(row sqldb.Row) error { inserted++; return row.Scan(new(string)) })
-	if err == nil && inserted < len(rows) {
-		return ErrLostRace
-	}
-	return err
 }
 
 func scanReservation(row sqldb.Row) (*stock.Reservation, error) {

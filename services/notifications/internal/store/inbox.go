@@ -20,28 +20,25 @@ type InboxEntry struct {
 }
 
 // AddInboxEntries adds entries to inboxes, one for each event, with the positions that
-// follow, and returns the ids of those that were not there before.
-func AddInboxEntries(ctx context.Context, tx sqldb.Tx, entries []InboxEntry) (map[string]bool, error) {
+// follow. If another transaction has added one meanwhile, tx is run again.
+func AddInboxEntries(ctx context.Context, tx sqldb.Tx, entries []InboxEntry) error {
 	left := map[string]int64{}
 	for _, e := range entries {
 		left[e.UserID]++
 	}
 	last, err := advance(ctx, tx, left)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	rows := make([][]any, len(entries))
 	for i, e := range entries {
 		left[e.UserID]--
 		rows[i] = append(append([]any{e.EventID, e.UserID, last[e.UserID] - left[e.UserID]}, noticeValues(e.Notice)...), sqldb.Micros(e.CreatedAt))
 	}
-	added := make(map[string]bool, len(entries))
-	err = sqldb.InsertRows(ctx, tx, "INSERT INTO notices (event_id, user_id, position, "+noticeColumns+", created_at)",
-		rows, "ON CONFLICT (event_id) DO NOTHING RETURNING event_id", addID(added))
-	if err != nil {
-		return nil, fmt.Errorf("add %d inbox entries: %w", len(entries), err)
+	if err := sqldb.InsertRows(ctx, tx, "INSERT INTO notices (event_id, user_id, position, "+noticeColumns+", created_at)", rows, "", nil); err != nil {
+		return fmt.Errorf("add %d inbox entries: %w", len(entries), err)
 	}
-	return added, nil
+	return nil
 }
 
 // HandledEvents returns those of the events that have led to an entry, a delivery, or a

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/mail"
 	"strings"
 	"time"
 
@@ -27,10 +29,16 @@ type Mail struct {
 	SentAt     time.Time
 }
 
-// AddMails stores mails in the built-in mailbox.
+// AddMails stores mails in the built-in mailbox. What another column has is not stored again.
 func AddMails(ctx context.Context, tx sqldb.Tx, mails []Mail) error {
 	rows := make([][]any, len(mails))
 	for i, m := range mails {
+		if m.To == bare(m.Address) {
+			m.To = ""
+		}
+		if m.Source.OrderID == m.OrderID {
+			m.Source.OrderID = ""
+		}
 		source, err := json.Marshal(m.Source)
 		if err != nil {
 			return fmt.Errorf("encode mail %s: %w", m.DeliveryID, err)
@@ -45,6 +53,9 @@ func AddMails(ctx context.Context, tx sqldb.Tx, mails []Mail) error {
 	return nil
 }
 
+// bare returns the To header of a mail to an address without a name.
+func bare(address string) string { return (&mail.Address{Address: address}).String() }
+
 const selectMail = "SELECT delivery_id, user_id, order_id, sender, recipient, address, subject, text, html, source, sent_at FROM mails"
 
 func scanMail(row sqldb.Row) (Mail, error) {
@@ -56,6 +67,8 @@ func scanMail(row sqldb.Row) (Mail, error) {
 	if err == nil && source != "" {
 		err = json.Unmarshal([]byte(source), &m.Source)
 	}
+	m.To = cmp.Or(m.To, bare(m.Address))
+	m.Source.OrderID = cmp.Or(m.Source.OrderID, m.OrderID)
 	return m, err
 }
 
@@ -74,6 +87,7 @@ type Search struct {
 func Mails(ctx context.Context, q sqldb.Querier, s Search, limit int) ([]Mail, error) {
 	list, err := sqldb.All(ctx, q, scanMail, selectMail+`
 		WHERE ($1 = '%%' OR order_id LIKE $1 ESCAPE '\' OR LOWER(recipient) LIKE $1 ESCAPE '\' OR LOWER(recipient) LIKE $2 ESCAPE '\'
+			OR LOWER(address) LIKE $1 ESCAPE '\' OR LOWER(address) LIKE $2 ESCAPE '\'
 			OR LOWER(subject) LIKE $1 ESCAPE '\' OR LOWER(subject) LIKE $2 ESCAPE '\')
 		AND ($3 = '' OR LOWER(address) = $3) AND ($4 = '' OR delivery_id < $4) ORDER BY delivery_id DESC LIMIT $5`,
 		patternOf(strings.ToLower(s.Words)), patternOf(ascii.Lower(s.Words)), ascii.Lower(s.To), s.Before, limit)

@@ -112,27 +112,36 @@ func After(ctx context.Context, q sqldb.Querier, after string, limit int) ([]*pa
 }
 
 // Save stores new and changed payments, in the order in which LockOrders locks them.
-// It returns ErrLostRace if one of them was changed since it was loaded.
+// It returns ErrLostRace if one of them was changed since it was loaded. If another
+// transaction has added one meanwhile, tx is run again.
 func Save(ctx context.Context, tx sqldb.Tx, ps []*payment.Payment) error {
-	ps = slices.SortedFunc(slices.Values(ps), func(a, b *payment.Payment) int { return strings.Compare(a.OrderID, b.OrderID) })
-	rows := make([][]any, len(ps))
-	for i, p := range ps {
+	var fresh, changed [][]any
+	for _, p := range slices.SortedFunc(slices.Values(ps), func(a, b *payment.Payment) int { return strings.Compare(a.OrderID, b.OrderID) }) {
 		operations, err := json.Marshal(p.Operations)
 		if err != nil {
 			return fmt.Errorf("encode operations of payment %s: %w", p.ID, err)
 		}
-		rows[i] = []any{
+		row := []any{
 			p.ID, p.OrderID, p.UserID, p.Amount.Amount, p.Amount.Currency, p.Method, int(p.Goal),
 			string(p.State), p.Code, p.Reason, string(operations), sqldb.Micros(p.CreatedAt), p.Version + 1, dueAt(p),
 		}
+		if p.Version == 0 {
+			fresh = append(fresh, row)
+		} else {
+			changed = append(changed, row)
+		}
+	}
+	const insert = "INSERT INTO payments (" + columns + ", due_at)"
+	if err := sqldb.InsertRows(ctx, tx, insert, fresh, "", nil); err != nil {
+		return fmt.Errorf("add payments: %w", err)
 	}
 	saved := 0
-	err := sqldb.InsertRows(ctx, tx, "INSERT INTO payments ("+columns+", due_at)", rows, onlyNextVersion,
+	err := sqldb.InsertRows(ctx, tx, insert, changed, onlyNextVersion,
 		func(row sqldb.Row) error { saved++; return row.Scan(new(string)) })
 	if err != nil {
 		return fmt.Errorf("save payments: %w", err)
 	}
-	if saved < len(rows) {
+	if saved < len(changed) {
 		return ErrLostRace
 	}
 	return nil
