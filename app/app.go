@@ -98,6 +98,9 @@ type Components struct {
 	// clients: the limit of connections per client does not apply to them.
 	Proxies  []netip.Prefix
 	Handlers []inbox.Handler
+	// Pace is the shortest time between two batches of events, unless they are large, for a
+	// service whose work is not urgent. 0 means that it handles events as they come.
+	Pace time.Duration
 	// Republishes are the data of the service that others keep copies of. It publishes them
 	// again when an operator or a consumer asks for it.
 	Republishes []republish.Source

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"troupe/patterns/bus"
 	"troupe/patterns/bus/rabbit"
 	"troupe/patterns/journal"
 	"troupe/platform/ascii"
@@ -280,7 +281,11 @@ func (s *System) run() {
 }
 
 func (s *System) subscribe(ctx context.Context, m *runningService) {
-	err := s.bus.Subscribe(ctx, m.service.Name, s.live.watchHandler(m.seams.withConsumer(m.instance.Inbox.Consume), m.service.Name))
+	consume := s.live.watchHandler(m.seams.withConsumer(m.instance.Inbox.Consume), m.service.Name)
+	if pace := m.instance.Components.Pace; pace > 0 {
+		consume = bus.Paced(consume, pace)
+	}
+	err := s.bus.Subscribe(ctx, m.service.Name, consume)
 	if err != nil && ctx.Err() == nil {
 		s.fail(fmt.Errorf("%s stopped consuming events: %w", m.service.Name, err))
 	}

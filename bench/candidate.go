@@ -18,6 +18,7 @@ type candidate struct {
 	dir     string
 	// settings are "NAME=value", beyond those of every candidate.
 	settings []string
+	profile  string // the folder of its CPU profiles; "": none are written
 	// lacks are the services of this tree that the revision does not have.
 	lacks []string
 }
@@ -35,7 +36,7 @@ func build(ctx context.Context, o options) (all candidates, err error) {
 	if err != nil {
 		return nil, err
 	}
-	here := candidate{name: "this tree", dir: dir}
+	here := candidate{name: "this tree", dir: dir, profile: o.profile}
 	all = append(all, here)
 	var flags []string
 	if o.profile != "" {
@@ -45,7 +46,11 @@ func build(ctx context.Context, o options) (all candidates, err error) {
 		return all, err
 	}
 	if o.console {
-		return append(all, candidate{name: "without the console", program: all[0].program, settings: []string{"JOURNAL=off", "CONSOLE_MODE=off"}}), nil
+		without := candidate{name: "without the console", program: all[0].program, settings: []string{"JOURNAL=off", "CONSOLE_MODE=off"}}
+		if o.profile != "" {
+			without.profile = filepath.Join(o.profile, "without-the-console")
+		}
+		return append(all, without), nil
 	}
 	other, err := buildRevision(ctx, o.compare)
 	if o.compareSettings != "" {

@@ -82,7 +82,7 @@ func flags() (o options) {
 	flag.Var(&o.grow, "grow", "instead, measure with so many orders in the databases, for example 10000,100000,1000000")
 	flag.DurationVar(&o.age, "age", 0, "with -grow: how old the copied orders are at least; more than the retention shows what it costs")
 	flag.StringVar(&o.out, "out", "bench/results", "folder of the results (JSON, SVG)")
-	flag.StringVar(&o.profile, "profile", "", "also write CPU profiles of all processes, of the last round, into this folder")
+	flag.StringVar(&o.profile, "profile", "", "also write CPU profiles of all processes, of each round, into this folder")
 	flag.DurationVar(&o.overload, "overload", 0, "instead, offer more orders than can be carried for that time; -orders measure the capacity")
 	flag.Float64Var(&o.times, "times", 3, "with -overload: the load as a multiple of the capacity")
 	flag.BoolVar(&o.together, "together", false, "with -overload: let the load use the cores of the system, instead of leaving the last core to it")

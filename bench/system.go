@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"troupe/test/cluster"
@@ -41,7 +44,22 @@ func withSystem(ctx context.Context, o options, c candidate, f func(*system) err
 	if err := s.start(ctx); err != nil {
 		return err
 	}
-	return errors.Join(f(s), s.Stop())
+	err = f(s)
+	if c.profile != "" {
+		s.endProfiles()
+	}
+	return errors.Join(err, s.Stop())
+}
+
+// endProfiles has the processes write their profiles, and waits for it: an idle one ends sooner
+// than its profile is written when it is asked to stop.
+func (s *system) endProfiles() {
+	for pid, name := range s.processes() {
+		if n, err := strconv.Atoi(pid); err == nil && !strings.HasPrefix(name, "(") {
+			_ = syscall.Kill(n, syscall.SIGUSR1) // it may have ended
+		}
+	}
+	time.Sleep(time.Second)
 }
 
 func (s *system) configure(ctx context.Context, o options, p candidate) (err error) {
@@ -56,8 +74,11 @@ func (s *system) configure(ctx context.Context, o options, p candidate) (err err
 	if o.overload == 0 {
 		c.Settings = append(c.Settings, "ORDERS_DEADLINE=24h", "ORDERS_ADMISSION_WAIT=1h", "ORDERS_ADMISSION_FIRST=1000000") // none is refused because too many wait
 	}
-	if o.profile != "" {
-		c.Settings = append(c.Settings, "TROUPE_PROFILE="+o.profile)
+	if p.profile != "" {
+		if err := os.MkdirAll(p.profile, 0o700); err != nil {
+			return err
+		}
+		c.Settings = append(c.Settings, "TROUPE_PROFILE="+p.profile)
 	}
 	if o.apart {
 		c.Kind, c.Server, c.AMQP = cluster.Distributed, o.database, o.amqp
