@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"troupe/client"
 	"troupe/test/cluster"
 )
 
@@ -29,6 +30,7 @@ var labFaults = []struct {
 	id, status, verdict string
 	seconds             int
 	end                 bool
+	shut                bool // the gateway serves no products while it is active
 }{
 	{id: "card_declined", status: "cancelled", verdict: `^Cancelled after .*: the card was declined\. .*nothing was charged`},
 	{id: "out_of_stock", status: "cancelled", verdict: `^Cancelled after .* was out of stock `},
@@ -38,11 +40,11 @@ var labFaults = []struct {
 	{id: "poison_event", status: "paid", verdict: `^Paid after .*Notifications gave up order\.paid after 1 attempt .*replay its dead letter`},
 	{id: "duplicate_delivery", status: "paid", verdict: `^Paid after .*events? came twice and took effect once`, seconds: 120, end: true},
 	{id: "lost_acknowledgement", status: "paid", verdict: `^Paid after .*events? came twice and took effect once`, seconds: 120, end: true},
-	{id: "slow_consumer", status: "paid", verdict: `^Paid after `, seconds: 120, end: true},
+	{id: "slow_consumer", status: "paid", verdict: `^Paid after .*: order\.[a-z]+ reached payments only after`, seconds: 120, end: true},
 	{id: "broker_away", status: "paid", verdict: `^Paid after .*: order\.created reached .*only after`, seconds: 10},
 	{id: "service_killed", status: "paid", verdict: `^Paid after .*: order\.created reached payments only after`, seconds: 10},
-	{id: "service_down", status: "paid", verdict: `^Paid after `, seconds: 120, end: true},
-	{id: "open_circuit", status: "paid", verdict: `^Paid after `, seconds: 120, end: true},
+	{id: "service_down", status: "paid", verdict: `^Paid after `, seconds: 120, end: true, shut: true},
+	{id: "open_circuit", status: "paid", verdict: `^Paid after `, seconds: 120, end: true, shut: true},
 	{id: "database_away", status: "paid", verdict: `^Paid after .*: order\.created reached payments only after`, seconds: 10},
 }
 
@@ -51,6 +53,20 @@ var labFaults = []struct {
 func TestEachFaultOfTheLab(t *testing.T) {
 	t.Parallel()
 	s := startSystem(t, cluster.Config{Kind: cluster.InTest})
+	s.causeEachFault(t)
+}
+
+// The lab causes each fault in the processes of the services too, by what each of them offers to
+// an admin in development.
+func TestTheLabCausesFaultsInSeparateProcesses(t *testing.T) {
+	t.Parallel()
+	startApart(t).causeEachFault(t)
+}
+
+// causeEachFault causes the faults one after the other through the API of the console. After each
+// an order is paid as ever.
+func (s *system) causeEachFault(t *testing.T) {
+	t.Helper()
 	databases := openDatabases(t, s.Cluster)
 	var all struct{ Items []labFault }
 	require.NoError(t, s.admin.Get(t.Context(), "/console/api/lab", &all))
@@ -59,16 +75,20 @@ func TestEachFaultOfTheLab(t *testing.T) {
 		require.Equal(t, fault.id, all.Items[i].ID)
 		require.NotEmpty(t, all.Items[i].Expect)
 		t.Run(fault.id, func(t *testing.T) {
-			s.awaitShop(t)
 			var run labFault
 			require.NoError(t, s.admin.Post(t.Context(), "/console/api/lab/"+fault.id+"?seconds="+strconv.Itoa(max(1, fault.seconds)), nil, &run))
 			require.NotEmpty(t, run.OrderID)
 			require.Empty(t, run.Problem)
 			s.awaitLabVerdict(t, run.OrderID, fault.status, fault.verdict)
+			if fault.shut {
+				require.Error(t, s.admin.Get(t.Context(), "/products?limit=1", nil))
+			}
 			if fault.end {
 				require.NoError(t, s.admin.Delete(t.Context(), "/console/api/lab/"+fault.id))
 			}
 			s.awaitNoFault(t)
+			s.awaitShop(t)
+			s.requireSampleOrderIsPaid(t)
 		})
 	}
 	s.requirePages(t)
@@ -76,30 +96,14 @@ func TestEachFaultOfTheLab(t *testing.T) {
 	awaitQuiet(t, databases)
 }
 
-// faultsApart are those that are caused in each way that there is: at the bus, the database
-// and the HTTP server of a service, in its work, at the gateway, and by an event.
-var faultsApart = []string{"poison_event", "duplicate_delivery", "broker_away", "service_killed", "service_down", "open_circuit", "database_away"}
-
-// The lab causes its faults in the processes of the services too, by what each of them offers to
-// an admin in development.
-func TestTheLabCausesFaultsInSeparateProcesses(t *testing.T) {
-	t.Parallel()
-	s := startApart(t)
-	for _, fault := range labFaults {
-		if !slices.Contains(faultsApart, fault.id) {
-			continue
-		}
-		t.Run(fault.id, func(t *testing.T) {
-			s.awaitShop(t)
-			var run labFault
-			require.NoError(t, s.admin.Post(t.Context(), "/console/api/lab/"+fault.id+"?seconds="+strconv.Itoa(max(1, min(fault.seconds, 20))), nil, &run))
-			s.awaitLabVerdict(t, run.OrderID, fault.status, fault.verdict)
-			if fault.end {
-				require.NoError(t, s.admin.Delete(t.Context(), "/console/api/lab/"+fault.id))
-			}
-			s.awaitNoFault(t)
-		})
+// requireSampleOrderIsPaid places an order that no fault disturbs.
+func (s *system) requireSampleOrderIsPaid(t *testing.T) {
+	t.Helper()
+	var placed struct {
+		OrderID string `json:"order_id"`
 	}
+	require.NoError(t, s.admin.Post(t.Context(), "/console/api/sample-order", jsonText(`{"kind":"paid"}`), &placed))
+	s.awaitLabVerdict(t, placed.OrderID, "paid", `^Paid after `)
 }
 
 // awaitLabVerdict waits until the console shows how the order of a fault has ended.
@@ -121,19 +125,24 @@ func (s *system) awaitShop(t *testing.T) {
 	}, timeout, 20*pollInterval)
 }
 
-// awaitNoFault waits until no fault of the lab is active.
+// awaitNoFault waits until no fault is active, neither as the lab lists them nor in any service.
 func (s *system) awaitNoFault(t *testing.T) {
+	t.Helper()
+	awaitNoneActive(t, s.admin, "/console/api/lab")
+	for _, service := range []string{"inventory", "notifications", "orders", "payments"} {
+		awaitNoneActive(t, s.admin.WithBase(s.URL(service)), "/lab/faults")
+	}
+}
+
+// awaitNoneActive waits until a list of faults has none that is active.
+func awaitNoneActive(t *testing.T, admin *client.Client, path string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		var all struct{ Items []labFault }
-		require.NoError(t, s.admin.Get(t.Context(), "/console/api/lab", &all))
-		for _, f := range all.Items {
-			if f.Active {
-				return false
-			}
-		}
-		return true
-	}, timeout, 20*pollInterval)
+		require.NoError(t, admin.Get(t.Context(), path, &all))
+		require.NotEmpty(t, all.Items)
+		return !slices.ContainsFunc(all.Items, func(f labFault) bool { return f.Active })
+	}, timeout, 20*pollInterval, "%s%s", admin.Base, path)
 }
 
 // requirePages requires that the console's pages about services, traces and what was sent

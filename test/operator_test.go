@@ -71,6 +71,18 @@ func TestTheOperatorKeepsACircuitOpenDuringARepair(t *testing.T) {
 	})
 }
 
+// The operator causes a fault, reads what should be seen and when it ends, and follows the order.
+func TestTheOperatorCausesAFault(t *testing.T) {
+	eachInstallation(t, nil, func(t *testing.T, s *installation) {
+		require.Regexp(t, `\nbroker_away +Broker away +-\n[^~]*'troupe lab run FAULT' causes one`, s.troupe(t, "lab"))
+		shown := s.troupe(t, "lab", "run", "broker_away", "--seconds", "3")
+		require.Regexp(t, `order (\S+), at `+regexp.QuoteMeta(s.URL("gateway"))+`/console/orders/\S+\n +ends by itself at [0-9:]+; 'troupe lab clear' ends it at once\n`, shown)
+		require.Regexp(t, `\n.*  Paid after .* only after `, shown)
+		require.LessOrEqual(t, strings.Count(shown, "order.created has not reached them"), 1, "a state is printed once, however long it lasts: %s", shown)
+		require.Equal(t, "no fault was active\n", s.troupe(t, "lab", "clear"))
+	})
+}
+
 // A password that RabbitMQ refuses ends `up --distributed` with an error, where it
 // could retry forever.
 func TestUpFailsWhenRabbitMQRefusesThePassword(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"regexp"
 	"time"
 
 	"troupe/client"
@@ -53,7 +54,11 @@ func (c listFaults) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return printList(c.listing, faults, "there are no faults", "FAULT\tTITLE\tSTATE", labFault.row)
+	if err := printList(c.listing, faults, "there are no faults", "FAULT\tTITLE\tSTATE", labFault.row); err != nil || c.JSON {
+		return err
+	}
+	_, err = fmt.Println("\n'troupe lab run FAULT' causes one and says what should be seen; 'troupe lab clear' ends all.")
+	return err
 }
 
 func listLab(ctx context.Context, admin *client.Client) ([]labFault, error) {
@@ -84,13 +89,13 @@ func (c runFault) Run(ctx context.Context) error {
 	if err := admin.Post(ctx, fmt.Sprintf("%s/%s?seconds=%d", labPath, url.PathEscape(c.Fault), c.Seconds), nil, &f); err != nil {
 		return err
 	}
-	fmt.Printf("%s\n  what should be seen: %s\n  order %s\n\n", f.Title, f.Expect, f.OrderID)
+	c.printStart(f)
 	began, shown := time.Now(), ""
 	for time.Since(began) < c.Wait {
 		v := verdictOf(ctx, admin, f.OrderID)
-		if v.Verdict != shown {
-			shown = v.Verdict
-			fmt.Printf("  %8s  %s\n", "+"+time.Since(began).Round(100*time.Millisecond).String(), shown)
+		if undated := durations.ReplaceAllString(v.Verdict, ""); undated != shown {
+			shown = undated
+			fmt.Printf("  %8s  %s\n", "+"+time.Since(began).Round(100*time.Millisecond).String(), v.Verdict)
 		}
 		if (v.Status == "paid" || v.Status == "cancelled") && !c.isActive(ctx, admin) {
 			return nil
@@ -100,6 +105,18 @@ func (c runFault) Run(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("order %s has not ended after %s; 'troupe order %s' shows what it waits for", f.OrderID, c.Wait, f.OrderID)
+}
+
+// durations are those in a verdict on an order that waits, which grow all the while.
+var durations = regexp.MustCompile(`([0-9.]+ (ms|s|min|h)\b ?)+`)
+
+// printStart prints what should be seen now, where, and how the fault ends.
+func (c runFault) printStart(f labFault) {
+	fmt.Printf("%s\n  what should be seen: %s\n  order %s, at %s/console/orders/%s\n", f.Title, f.Expect, f.OrderID, c.gateway(), f.OrderID)
+	if f.EndsAt != nil {
+		fmt.Printf("  ends by itself at %s; 'troupe lab clear' ends it at once\n", f.EndsAt.Local().Format(time.TimeOnly))
+	}
+	fmt.Println()
 }
 
 // verdictOf returns how an order stands: the verdict of the console, or else its own
