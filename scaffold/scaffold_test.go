@@ -20,13 +20,13 @@ func slow(t *testing.T) {
 	}
 }
 
-// in runs a command in a copy of the tree and returns its output. The paths of the copy
-// are left out of what is built, so that the build cache serves every copy.
+// in runs a command in a copy of the tree and returns its output. It builds as .ci/run does,
+// without the paths of the copy and without C, so that the build cache serves every copy.
 func in(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), name, args...)
 	command.Dir = dir
-	command.Env = append(os.Environ(), "GOFLAGS=-trimpath", "TEST_DATABASE_URL=", "TEST_AMQP_URL=", "CI=", "SCAFFOLD_TESTS=")
+	command.Env = append(os.Environ(), "GOFLAGS=-trimpath", "CGO_ENABLED=0", "TEST_DATABASE_URL=", "TEST_AMQP_URL=", "CI=", "SCAFFOLD_TESTS=")
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, "%s %s\n%s", name, strings.Join(args, " "), output)
 	return string(output)
@@ -38,23 +38,23 @@ func TestANewServiceEventAndHandlerAreGreenAtOnce(t *testing.T) {
 	dir := treetest.Copy(t, "..")
 	tree, err := Open(dir)
 	require.NoError(t, err)
-	require.NoError(t, tree.NewService("loyalty"))
-	require.NoError(t, tree.NewEvent("loyalty.points_earned", "loyalty", []Field{
+	require.NoError(t, tree.NewService("firstnew"))
+	require.NoError(t, tree.NewEvent("firstnew.points_earned", "firstnew", []Field{
 		{"user_id", "string"}, {"points", "int"}, {"worth", "money"}, {"at", "time"}, {"doubled", "bool"},
 	}))
 	_, err = tree.Write()
 	require.NoError(t, err)
-	require.NoError(t, tree.NewHandler("loyalty", "loyalty.points_earned"))
-	require.NoError(t, tree.NewHandler("loyalty", "order.paid"))
+	require.NoError(t, tree.NewHandler("firstnew", "firstnew.points_earned"))
+	require.NoError(t, tree.NewHandler("firstnew", "order.paid"))
 	_, err = tree.Write()
 	require.NoError(t, err)
 
 	for _, command := range generated {
 		in(t, dir, command[0], command[1:]...)
 	}
-	in(t, dir, "go", "vet", ".", "./events", "./services", "./services/loyalty/...", "./cmd/loyalty")
-	in(t, dir, "go", "test", ".", "./events", "./services", "./services/loyalty/...", "./deploy", "./docs/...")
-	in(t, dir, "go", "tool", "-modfile=tools/go.mod", "golangci-lint", "run", "--allow-parallel-runners", "./events", "./services", "./services/loyalty/...", "./cmd/loyalty")
+	in(t, dir, "go", "vet", ".", "./events", "./services", "./services/firstnew/...", "./cmd/firstnew")
+	in(t, dir, "go", "test", ".", "./events", "./services", "./services/firstnew/...", "./services/console", "./services/gateway", "./deploy", "./docs/...", "./cmd/simulate")
+	in(t, dir, "go", "tool", "-modfile=tools/go.mod", "golangci-lint", "run", "--allow-parallel-runners", "./events", "./services", "./services/firstnew/...", "./cmd/firstnew")
 }
 
 func TestAForkHasItsOwnModule(t *testing.T) {
@@ -69,10 +69,10 @@ func TestAForkHasItsOwnModule(t *testing.T) {
 
 	tree, err := Open(dir)
 	require.NoError(t, err)
-	require.NoError(t, tree.NewService("loyalty"))
+	require.NoError(t, tree.NewService("firstnew"))
 	_, err = tree.Write()
 	require.NoError(t, err)
-	in(t, dir, "go", "test", "./services/loyalty/...")
+	in(t, dir, "go", "test", "./services/firstnew/...")
 }
 
 // The packages that the removal does not touch are vetted, and their own tests are those of
@@ -109,20 +109,20 @@ func open(t *testing.T) *Tree {
 func TestANewServiceIsInEveryList(t *testing.T) {
 	t.Parallel()
 	tree := open(t)
-	require.NoError(t, tree.NewService("loyalty"))
+	require.NoError(t, tree.NewService("firstnew"))
 	for name, want := range map[string]string{
-		"services/services.go":                     "loyalty.Service,",
-		"events/topology.go":                       `"loyalty"},`,
-		routesFile:                                 "  - {path: /loyalty/me, methods: [GET], upstream: loyalty, access: authenticated}\n",
-		"compose.yaml":                             "\n  loyalty:\n    <<: *service\n",
-		"deploy/kubernetes/loyalty.yaml":           "  name: loyalty\n",
-		"deploy/helm/troupe/values.yaml":           "\n  loyalty: {enabled: true, port: ",
-		"deploy/kubernetes/kustomization.yaml":     "  - loyalty.yaml\n",
-		"deploy/kubernetes/network.yaml":           ", loyalty]}",
-		"deploy/kubernetes/settings.yaml":          "LOYALTY_URL: http://loyalty:",
-		"cmd/loyalty/main.go":                      `app.Main(services.All, "loyalty")`,
-		"services/loyalty/loyalty_test.go":         "package loyalty_test",
-		"services/loyalty/internal/store/store.go": "package store",
+		"services/services.go":                      "firstnew.Service,",
+		"events/topology.go":                        `"firstnew"},`,
+		routesFile:                                  "  - {path: /firstnew/me, methods: [GET], upstream: firstnew, access: authenticated}\n",
+		"compose.yaml":                              "\n  firstnew:\n    <<: *service\n",
+		"deploy/kubernetes/firstnew.yaml":           "  name: firstnew\n",
+		"deploy/helm/troupe/values.yaml":            "\n  firstnew: {enabled: true, port: ",
+		"deploy/kubernetes/kustomization.yaml":      "  - firstnew.yaml\n",
+		"deploy/kubernetes/network.yaml":            ", firstnew]}",
+		"deploy/kubernetes/settings.yaml":           "FIRSTNEW_URL: http://firstnew:",
+		"cmd/firstnew/main.go":                      `app.Main(services.All, "firstnew")`,
+		"services/firstnew/firstnew_test.go":        "package firstnew_test",
+		"services/firstnew/internal/store/store.go": "package store",
 	} {
 		require.Contains(t, string(tree.changed[name]), want, name)
 	}
@@ -142,13 +142,13 @@ func TestTheExampleCanBeRemovedFromThisTree(t *testing.T) {
 func TestASecondServiceFollowsTheFirst(t *testing.T) {
 	t.Parallel()
 	tree := open(t)
-	require.NoError(t, tree.NewService("loyalty"))
-	require.NoError(t, tree.NewService("reviews"))
+	require.NoError(t, tree.NewService("firstnew"))
+	require.NoError(t, tree.NewService("secondnew"))
 	all, err := tree.services()
 	require.NoError(t, err)
-	require.Contains(t, string(tree.changed["compose.yaml"]), "REVIEWS_LISTEN: :")
-	require.Contains(t, all, "reviews")
-	require.NotContains(t, string(tree.changed["deploy/kubernetes/reviews.yaml"]), "loyalty")
+	require.Contains(t, string(tree.changed["compose.yaml"]), "SECONDNEW_LISTEN: :")
+	require.Contains(t, all, "secondnew")
+	require.NotContains(t, string(tree.changed["deploy/kubernetes/secondnew.yaml"]), "firstnew")
 }
 
 func TestWhatCannotBeAddedIsRefusedWithWhatToDo(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"troupe/platform/ascii"
 	"troupe/services"
 )
 
@@ -34,11 +36,19 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freePorts sets a free port for every service in each script: $gateway and so on.
+// listed are the services whose ports the scripts name.
+var listed = []string{"gateway", "users", "orders", "notifications", "inventory", "payments", "console"}
+
+// freePorts sets a free port for every service in each script: $gateway and so on. Further
+// services listen there by themselves.
 func freePorts(env *testscript.Env) error {
 	env.Setenv("USERS_PASSWORD_HASH_COST", "insecure")
 	for _, name := range services.Names() {
-		env.Setenv(name, strconv.Itoa(freePort()))
+		port := strconv.Itoa(freePort())
+		env.Setenv(name, port)
+		if !slices.Contains(listed, name) {
+			env.Setenv(ascii.Upper(name)+"_LISTEN", "127.0.0.1:"+port)
+		}
 	}
 	return nil
 }

@@ -110,6 +110,12 @@ func upstreams(file []byte) (found []string) {
 	return found
 }
 
+// documented returns, in alphabetical order, the services whose operations the API document has. The
+// console is routed as a whole.
+func documented() []string {
+	return slices.DeleteFunc(slices.Sorted(slices.Values(names)), func(name string) bool { return name == "console" })
+}
+
 // start runs a gateway with these settings.
 func start(t *testing.T, environ map[string]string) *gatewayTest {
 	t.Helper()

@@ -3,7 +3,6 @@ package simulation
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"testing/fstest"
 
@@ -44,13 +43,17 @@ func count[E event.Payload]() inbox.Handler {
 var countedEvents = []event.Payload{events.OrderCreated{}, events.OrderPaid{}, events.OrderCancelled{}, events.PaymentRefunded{}}
 
 // topologyWithCounter returns the system's topology with the counting consumer in it.
+// Consumers that are not simulated are left out.
 func topologyWithCounter() bus.Topology {
-	topology := bus.Topology(maps.Clone(events.Topology))
+	topology := bus.Topology{}
+	for eventType, consumers := range events.Topology {
+		topology[eventType] = slices.DeleteFunc(slices.Clone(consumers), func(name string) bool {
+			return !slices.ContainsFunc(simulated, func(s app.Service) bool { return s.Name == name })
+		})
+	}
 	for _, payload := range append(slices.Clip(countedEvents), events.SessionRevoked{}, events.SessionsRevoked{}) { // as every service with a database must
 		topology[payload.EventType()] = append(slices.Clip(topology[payload.EventType()]), "counter")
 	}
-	requested := events.ProjectionRequested{}.EventType()
-	topology[requested] = slices.DeleteFunc(slices.Clone(topology[requested]), func(s string) bool { return s == "users" }) // it is not simulated
 	return topology
 }
 

@@ -25,6 +25,9 @@ import (
 // epoch is when every run begins.
 var epoch = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
+// simulated are the services that take part in the saga.
+var simulated = []app.Service{orders.Service, inventory.Service, payments.Service, notifications.Service}
+
 // run is one run of the whole system with everything around it: the broker, the
 // users, the payment provider, the clock and the faults.
 type run struct {
@@ -63,7 +66,7 @@ func newRun(ctx context.Context, seed uint64, pool *databasePool, bug *Bug) (*ru
 	topology := topologyWithCounter()
 	r.broker = sim.NewBroker(topology, sim.Choose(r.random.IntN),
 		sim.Acked(func(service string, m bus.Message) { r.checker.eventAcknowledged(service, m) }))
-	services := []app.Service{orders.Service, inventory.Service, payments.Service, notifications.Service, countingConsumer(topology)}
+	services := append(slices.Clip(simulated), countingConsumer(topology))
 	r.checker = newChecker(topology, services, r.labels)
 	for _, s := range services {
 		if err := r.addService(ctx, s, topology, pool); err != nil {

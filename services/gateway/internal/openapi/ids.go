@@ -1,9 +1,16 @@
 package openapi
 
+import (
+	"regexp"
+	"strings"
+
+	"troupe/platform/ascii"
+)
+
 // ids are the ids of the operations that this system offers, by method and pattern of the
 // path. Generated clients name their functions after them, so an entry never changes, however
-// a service words its summary. An operation that is not here has the id of its own document,
-// after the name of its upstream.
+// a service words its summary. An operation that is not here has the id of its own document
+// after the name of its upstream; see operationID.
 var ids = map[string]string{ //nolint:gosec // a path that has the word token holds no secret
 	"GET /.well-known/jwks.json":                   "getSigningKeys",
 	"GET /admin/breakers":                          "listBreakers",
@@ -112,4 +119,22 @@ var ids = map[string]string{ //nolint:gosec // a path that has the word token ho
 	"POST /webhooks/{}/replay-failed":              "replayFailedWebhookDeliveries",
 	"POST /webhooks/{}/rotate-secret":              "rotateWebhookSecret",
 	"POST /webhooks/{}/test":                       "testWebhook",
+}
+
+// kebabCase is the form of the ids that services make from their summaries.
+var kebabCase = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)+$`)
+
+// operationID returns the id of an operation of a service that is not among ids:
+// "reviewsListReviews" for "list-reviews". Other systems' ids in any other form stay as they
+// are, so that no two operations get the same one.
+func operationID(service, id string) string {
+	id = service + "-" + id
+	if !kebabCase.MatchString(id) {
+		return id
+	}
+	words := strings.Split(id, "-")
+	for i, word := range words[1:] {
+		words[i+1] = ascii.Upper(word[:1]) + word[1:]
+	}
+	return strings.Join(words, "")
 }

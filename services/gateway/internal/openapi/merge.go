@@ -86,7 +86,7 @@ func addPaths(into, components Document, service string, part Document, exposed 
 			}
 			o["tags"] = []string{service}
 			if id, ok := o["operationId"].(string); ok {
-				o["operationId"] = cmp.Or(ids[ascii.Upper(method)+" "+PathPattern(path)], service+"-"+id)
+				o["operationId"] = cmp.Or(ids[ascii.Upper(method)+" "+PathPattern(path)], operationID(service, id))
 			}
 			addGatewayProblems(o)
 			statePublic(o)
