@@ -79,7 +79,7 @@ func (s *shell) run(t *testing.T, block string) (output string, failed bool) {
 func freePorts(t *testing.T) (environ []string, addresses *strings.Replacer) {
 	t.Helper()
 	environ = []string{
-		"GOFLAGS=-trimpath", "TEST_DATABASE_URL=", "TEST_AMQP_URL=", "DATABASE_URL=", "AMQP_URL=", "CI=", "PAGES=", "USERS_PASSWORD_HASH_COST=insecure",
+		"GOFLAGS=-trimpath", "CGO_ENABLED=0", "TEST_DATABASE_URL=", "TEST_AMQP_URL=", "DATABASE_URL=", "AMQP_URL=", "CI=", "PAGES=", "USERS_PASSWORD_HASH_COST=insecure",
 	}
 	var replaced []string
 	add := func(name, usual string) {

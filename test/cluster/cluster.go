@@ -73,17 +73,18 @@ type Config struct {
 type Cluster struct {
 	Config
 	ports map[string]string // by service, the same on the addresses of all its replicas
+	twins listeners         // they reserve the ports
 	nodes []*node           // the gateway's first
 }
 
 // New returns a cluster whose ports are chosen and of which no node runs yet.
 func New(c Config) (*Cluster, error) {
 	c.Replicas = max(c.Replicas, 1)
-	ports, err := freePorts(c.Replicas)
+	ports, twins, err := freePorts(c.Replicas)
 	if err != nil {
 		return nil, err
 	}
-	s := &Cluster{Config: c, ports: ports}
+	s := &Cluster{Config: c, ports: ports, twins: twins}
 	switch c.Kind {
 	case InTest, OneProcess, Distributed:
 		s.nodes = []*node{{cluster: s, name: AllInOne, services: c.services()}}

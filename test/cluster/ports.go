@@ -5,69 +5,93 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 
 	"troupe/services"
 )
 
-// Ports are taken below those that the operating system gives to clients: one that
-// is free for a moment, while its node or server is down, stays free.
-const lowestPort, highestPort = 20000, 32000
+// Ports are taken below those that the operating system gives to clients, and each is reserved:
+// the process that took it listens on its twin, twinDistance above it. So no other test takes
+// a port while its node or server is down for a moment.
+const lowestPort, highestPort, twinDistance = 20000, 26000, 6000
 
-// freePorts picks a port for each service that is free on the addresses of all its replicas.
-func freePorts(replicas int) (map[string]string, error) {
-	ports := map[string]string{}
+// freePorts picks a port for each service that is free on the addresses of all its replicas,
+// and returns what reserves them.
+func freePorts(replicas int) (ports map[string]string, twins listeners, err error) {
+	ports = map[string]string{}
 	for _, service := range services.Names() {
-		for tries := 0; ports[service] == ""; tries++ {
-			port := randomPort()
-			held, err := hold(port, 1, replicas)
-			defer held.close() // only once all are picked, so that none is picked twice
-			switch {
-			case err == nil:
-				ports[service] = strconv.Itoa(port)
-			case tries > 100:
-				return nil, fmt.Errorf("find a free port: %w", err)
-			}
+		port, twin, err := reserve(1, replicas)
+		if err != nil {
+			twins.close()
+			return nil, nil, err
 		}
+		ports[service], twins = strconv.Itoa(port), append(twins, twin...)
 	}
-	return ports, nil
+	return ports, twins, nil
 }
 
-// FreePort returns a port that is free, and that the operating system gives to no client.
+// reserved are the twins of the ports that this process keeps until it ends.
+var reserved struct {
+	mu    sync.Mutex
+	twins listeners
+}
+
+// FreePort returns a port that is free, and that no other test and no client takes.
 func FreePort() (int, error) { return freeRow(1) }
 
-// freeRow returns the first of n free ports in a row.
+// freeRow returns the first of n free ports in a row. They are reserved until this process ends.
 func freeRow(n int) (first int, err error) {
-	for range 100 {
-		first = randomPort()
-		held, err := hold(first, n, 1)
-		held.close()
-		if err == nil {
-			return first, nil
-		}
-	}
-	return 0, fmt.Errorf("find %d free ports in a row: none of 100 tries found any", n)
+	first, twins, err := reserve(n, 1)
+	reserved.mu.Lock()
+	defer reserved.mu.Unlock()
+	reserved.twins = append(reserved.twins, twins...)
+	return first, err
 }
 
-func randomPort() int { return lowestPort + rand.IntN(highestPort-lowestPort) }
+// reserve returns the first of n ports in a row that are free on so many addresses of the
+// loopback interface, and the listeners on their twins.
+func reserve(n, addresses int) (first int, twins listeners, err error) {
+	for range 100 {
+		first = lowestPort + rand.IntN(highestPort-lowestPort-n)
+		if twins, err = reserveAt(first, n, addresses); err == nil {
+			return first, twins, nil
+		}
+	}
+	return 0, nil, fmt.Errorf("find %d free ports in a row: none of 100 tries found any: %w", n, err)
+}
+
+func reserveAt(first, n, addresses int) (twins listeners, err error) {
+	if twins, err = listen(first+twinDistance, n, 1); err != nil {
+		return nil, err
+	}
+	own, err := listen(first, n, addresses)
+	if err != nil {
+		twins.close()
+		return nil, err
+	}
+	own.close()
+	return twins, nil
+}
 
 type listeners []net.Listener
 
-// hold listens on n ports in a row, on so many addresses of the loopback interface.
-func hold(first, n, addresses int) (held listeners, err error) {
+// listen listens on n ports in a row, on so many addresses of the loopback interface, or on none.
+func listen(first, n, addresses int) (l listeners, err error) {
 	for port := first; port < first+n; port++ {
 		for address := range addresses {
-			l, err := net.Listen("tcp", net.JoinHostPort(loopback(address), strconv.Itoa(port)))
+			one, err := net.Listen("tcp", net.JoinHostPort(loopback(address), strconv.Itoa(port)))
 			if err != nil {
-				return held, err
+				l.close()
+				return nil, err
 			}
-			held = append(held, l)
+			l = append(l, one)
 		}
 	}
-	return held, nil
+	return l, nil
 }
 
-func (held listeners) close() {
-	for _, l := range held {
-		_ = l.Close() // it accepted nothing
+func (l listeners) close() {
+	for _, one := range l {
+		_ = one.Close() // it accepted nothing
 	}
 }

@@ -19,11 +19,13 @@ var ErrEnded = errors.New("the process has ended")
 // startTimeout bounds how long a process may take to become ready, on a busy machine.
 const startTimeout = 2 * time.Minute
 
-// Build builds the program into dir and returns its path.
+// Build builds the program into dir, without C as it is released, and returns its path.
 func Build(ctx context.Context, dir string, flags ...string) (string, error) {
 	binary := filepath.Join(dir, "troupe")
 	args := append(append([]string{"build"}, flags...), "-o", binary, "troupe/cmd/troupe")
-	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+	command := exec.CommandContext(ctx, "go", args...)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w: %s", err, out)
 	}
 	return binary, nil

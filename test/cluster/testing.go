@@ -45,6 +45,7 @@ func Start(t testing.TB, c Config) *Cluster {
 	}
 	s, err := New(c)
 	require.NoError(t, err)
+	t.Cleanup(s.twins.close)
 	t.Cleanup(func() { require.NoError(t, s.Stop()) })
 	require.NoError(t, s.Start(t.Context()))
 	return s
