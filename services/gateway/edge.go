@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"troupe/patterns/worker"
 	"troupe/platform/auth"
 	"troupe/platform/fault"
 	"troupe/platform/httpapi"
@@ -28,6 +29,7 @@ type gateway struct {
 	routing      atomic.Pointer[routing] // the routes in use; a reload swaps it
 	reloads      *reloads
 	readers      *inflight.Readers
+	targetsGone  worker.Notifier // wakes the worker that looks after the targets
 	document     *openapi.Cache
 	audit        auditLog
 	forcing      sync.Mutex // held while an admin forces a breaker

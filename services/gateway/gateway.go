@@ -51,7 +51,7 @@ type settings struct {
 }
 
 func build(env app.Env) (app.Components, error) {
-	g := &gateway{verifier: env.Verifier, log: env.Log, audit: auditLog{env.Transport, env.Peers["users"] + "/audit/gateway"}, after: env.After}
+	g := &gateway{verifier: env.Verifier, log: env.Log, audit: auditLog{env.Transport, env.Peers["users"] + "/audit/gateway"}, after: env.After, targetsGone: worker.NewNotifier()}
 	if err := g.readSettings(env); err != nil {
 		return app.Components{}, err
 	}
@@ -69,7 +69,9 @@ func build(env app.Env) (app.Components, error) {
 	env.Registry.MustRegister(g.rejected, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "troupe_gateway_bodies_arriving", Help: "Requests whose body is still arriving.",
 	}, func() float64 { return float64(g.readers.Count()) }))
-	targets := worker.Worker{Name: "gateway targets", Step: g.watchTargets, Interval: min(time.Second, g.Resolve)}
+	targets := worker.Worker{
+		Name: "gateway targets", Step: g.watchTargets, Interval: min(time.Second, g.Resolve), Wake: g.targetsGone, Linger: 100 * time.Millisecond,
+	}
 	return app.Components{
 		Routes: g.routes, HTTPHandler: g, Workers: append(g.reloads.workers(), targets), Reload: g.reloads.Reload, Proxies: g.TrustedProxies,
 		Stopping: g.streams.Stop, Drain: g.streams.Wait,

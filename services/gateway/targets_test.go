@@ -125,6 +125,22 @@ func TestATargetThatIsNotReadyGetsNoRequests(t *testing.T) {
 	require.Greater(t, replicas[0].calls.Load(), before+5)
 }
 
+// Each of two replicas is restarted, the second as soon as the first serves again, which
+// the gateway has not noticed yet.
+func TestARestartOfOneTargetAfterTheOtherFailsNoRequest(t *testing.T) {
+	t.Parallel()
+	w, replicas := startReplicated(t, 2, "health: {path: /readyz, down: 1}")
+	replicas[0].respondWith(500)
+	w.watchTargets(t)
+	require.Equal(t, "1", w.metric(t, `troupe_gateway_upstream_targets{state="unhealthy",upstream="orders"}`))
+	replicas[0].setHandler(echo("orders/0"))
+	replicas[1].kill()
+	for range 20 {
+		require.Equal(t, 200, w.call(t, auth.User, "GET", "/orders", "").StatusCode)
+	}
+	require.Equal(t, "CLOSED", w.breaker(t, "orders"))
+}
+
 // watchTargets does one step of the worker that looks after the targets.
 func (w *gatewayTest) watchTargets(t *testing.T) {
 	t.Helper()

@@ -79,7 +79,7 @@ func (g *gateway) newBalancer(env app.Env, u *managedUpstream, bases []*url.URL)
 	return balance.New(balance.Config{
 		Name: u.name, Targets: bases, Lookup: env.Lookup, Resolve: g.Resolve, Transport: env.Transport,
 		Health: health, Ejection: balance.Ejection(u.config.Ejection),
-		Now: env.Now, Log: env.Log, Registry: u.metrics,
+		Now: env.Now, Wake: g.targetsGone.Notify, Log: env.Log, Registry: u.metrics,
 	})
 }
 

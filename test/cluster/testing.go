@@ -73,7 +73,8 @@ func (c *Config) fillIn(t testing.TB) {
 		c.Databases = databases(t)
 	}
 	if c.Kind == Replicated {
-		c.Settings = append(c.Settings, "DRAIN_DELAY=1s") // so that the gateway notices before a replica is gone
+		// So that the gateway notices before a replica is gone.
+		c.Settings = append(c.Settings, "DRAIN_DELAY=1s", "GATEWAY_RESOLVE_INTERVAL=250ms")
 	}
 }
 

@@ -6,6 +6,7 @@
 package balance
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -32,9 +33,11 @@ type Config struct {
 	Health    Health
 	Ejection  Ejection
 	Now       func() time.Time
-	Rand      func(n int) int // in [0, n); rand.IntN
-	Log       *slog.Logger
-	Registry  prometheus.Registerer
+	// Wake is called when Step has something to do before its time; nil: nothing is called.
+	Wake     func()
+	Rand     func(n int) int // in [0, n); rand.IntN
+	Log      *slog.Logger
+	Registry prometheus.Registerer
 }
 
 // Balancer distributes requests among the targets of one service. It is safe for
@@ -43,6 +46,9 @@ type Balancer struct {
 	config  Config
 	metrics metrics
 	pool    atomic.Pointer[pool]
+
+	finding  sync.Mutex // held while FindOther looks names up; guards lookedUp
+	lookedUp time.Time
 
 	mu      sync.Mutex // guards what follows and every target's health
 	origins []*origin
@@ -70,9 +76,9 @@ func New(c Config) *Balancer {
 }
 
 // Pick returns a target for the next attempt of a request, preferably none of those that
-// were tried. It must be given to Done.
+// were tried: rather a sick one. It must be given to Done.
 func (b *Balancer) Pick(tried []*Target) *Target {
-	t := b.choose(b.current().usable, tried)
+	t := b.choose(b.current(), tried)
 	t.inFlight.Add(1)
 	t.picks.Inc()
 	return t
@@ -98,14 +104,15 @@ func (b *Balancer) current() *pool {
 	return b.pool.Load()
 }
 
-func (b *Balancer) choose(from, tried []*Target) *Target {
-	if len(from) == 1 {
-		return from[0]
-	}
+func (b *Balancer) choose(p *pool, tried []*Target) *Target {
+	from := p.usable
 	if len(tried) > 0 {
-		if t := leastBusy(from, tried); t != nil {
+		if t := cmp.Or(leastBusy(from, tried), leastBusy(p.all, tried)); t != nil {
 			return t
 		}
+	}
+	if len(from) == 1 {
+		return from[0]
 	}
 	i, j := b.config.Rand(len(from)), b.config.Rand(len(from)-1)
 	if j >= i {
@@ -131,6 +138,9 @@ func leastBusy(from, tried []*Target) (least *Target) {
 func (c Config) withDefaults() Config {
 	if c.Lookup == nil {
 		c.Lookup = lookup
+	}
+	if c.Wake == nil {
+		c.Wake = func() {}
 	}
 	if c.Rand == nil {
 		c.Rand = rand.IntN

@@ -28,6 +28,8 @@ type testBalancer struct {
 	now       time.Time
 	addresses map[string][]string // by host name
 	sick      map[string]bool     // by address and port
+	stopping  map[string]bool     // as a server that is sick because it stops
+	woken     int
 	checks    []string
 }
 
@@ -57,11 +59,11 @@ func (f *testBalancer) RoundTrip(r *http.Request) (*http.Response, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.checks = append(f.checks, r.URL.String())
-	status := http.StatusOK
-	if f.sick[r.URL.Host] {
+	status, stops := http.StatusOK, f.stopping[r.URL.Host]
+	if f.sick[r.URL.Host] || stops {
 		status = http.StatusServiceUnavailable
 	}
-	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+	return &http.Response{StatusCode: status, Close: stops, Body: io.NopCloser(strings.NewReader("{}"))}, nil
 }
 
 // newBalancer returns a balancer over these base URLs.
@@ -69,10 +71,10 @@ func newBalancer(t testing.TB, change func(*balance.Config), bases ...string) *t
 	t.Helper()
 	f := &testBalancer{
 		now: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), registry: prometheus.NewRegistry(),
-		addresses: map[string][]string{}, sick: map[string]bool{},
+		addresses: map[string][]string{}, sick: map[string]bool{}, stopping: map[string]bool{},
 	}
 	c := balance.Config{
-		Name: "orders", Lookup: f.lookup, Transport: f, Now: f.Now, Log: slog.New(slog.DiscardHandler), Registry: f.registry,
+		Name: "orders", Lookup: f.lookup, Transport: f, Now: f.Now, Wake: func() { f.woken++ }, Log: slog.New(slog.DiscardHandler), Registry: f.registry,
 	}
 	for _, base := range bases {
 		u, err := url.Parse(base)
@@ -288,7 +290,7 @@ func TestANameIsFollowedAsItsAddressesChange(t *testing.T) {
 	require.Equal(t, []string{c}, f.used(), "a DNS that fails takes nothing away")
 }
 
-func TestATargetThatLeavesIsLookedUpAtOnce(t *testing.T) {
+func TestTargetsAreLookedUpAndCheckedAtOnceWhenOneLeaves(t *testing.T) {
 	t.Parallel()
 	f := newBalancer(t, func(c *balance.Config) { c.Health.Path = "/readyz" }, "http://orders")
 	f.addresses["orders"] = []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}
@@ -297,10 +299,51 @@ func TestATargetThatLeavesIsLookedUpAtOnce(t *testing.T) {
 	f.addresses["orders"] = []string{"10.0.0.1", "10.0.0.2"}
 	f.step(t)
 	require.Len(t, f.checks, checks)
-	f.Leaving(f.at(t, b))
+	f.Leaving()
+	require.Equal(t, 1, f.woken)
 	f.step(t)
 	require.Equal(t, []string{a, b}, f.used())
-	require.Equal(t, []string{"http://10.0.0.2:80/readyz"}, f.checks[checks:])
+	require.ElementsMatch(t, []string{"http://10.0.0.1:80/readyz", "http://10.0.0.2:80/readyz"}, f.checks[checks:])
+}
+
+// A server that was restarted may still count as sick, or may not be known at all, when the
+// one that was used meanwhile stops.
+func TestARequestThatIsRefusedFindsWhatElseThereIs(t *testing.T) {
+	t.Parallel()
+	f := newBalancer(t, nil, "http://orders")
+	f.addresses["orders"] = []string{"10.0.0.1"}
+	f.step(t)
+	first := f.at(t, a)
+	require.False(t, f.FindOther(t.Context(), []*balance.Target{first}))
+	f.addresses["orders"] = []string{"10.0.0.1", "10.0.0.2"}
+	require.False(t, f.FindOther(t.Context(), []*balance.Target{first}), "it was just looked up for another request")
+	f.advance(100 * time.Millisecond)
+	require.True(t, f.FindOther(t.Context(), []*balance.Target{first}))
+	second := f.Pick([]*balance.Target{first})
+	require.Equal(t, b, second.Address)
+	f.Done(second)
+
+	f.fail(t, b, 5)
+	require.Equal(t, []string{a}, f.used())
+	require.True(t, f.FindOther(t.Context(), []*balance.Target{first}))
+	require.Equal(t, second, f.Pick([]*balance.Target{first}), "a sick one rather than the same again")
+	require.False(t, f.FindOther(t.Context(), []*balance.Target{first, second}))
+	require.Equal(t, first, f.Pick([]*balance.Target{first, second}))
+}
+
+func TestATargetThatStopsIsNotUsedAfterOneHealthCheck(t *testing.T) {
+	t.Parallel()
+	f := newBalancer(t, func(c *balance.Config) { c.Health.Path = "/readyz" }, "http://10.0.0.1", "http://10.0.0.2")
+	f.stopping[a] = true
+	f.step(t)
+	require.Equal(t, []string{b}, f.used())
+	delete(f.stopping, a) // it has started again
+	f.stopping[b] = true
+	for range 2 {
+		f.Leaving()
+		f.step(t)
+	}
+	require.Equal(t, []string{a}, f.used())
 }
 
 func TestAddressesAndNamesOfOneServerAreNotLookedUp(t *testing.T) {

@@ -66,40 +66,63 @@ func (b *Balancer) dueChecks() (due []*Target) {
 	return due
 }
 
-// check reports whether a target passes its health check.
-func (b *Balancer) check(ctx context.Context, t *Target) bool {
+// result is that of a health check.
+type result uint8
+
+const (
+	failed result = iota
+	passed
+	stops // it failed, and the target ended the connection, as one does that is about to stop
+)
+
+// check returns how a target did in a health check.
+func (b *Balancer) check(ctx context.Context, t *Target) result {
 	ctx, cancel := context.WithTimeout(ctx, b.config.Health.Timeout)
 	defer cancel()
 	u := &url.URL{Scheme: t.Scheme, Host: t.Address, Path: b.config.Health.Path}
 	r := (&http.Request{Method: http.MethodGet, URL: u, Host: t.Host, Header: http.Header{}}).WithContext(ctx)
 	res, err := b.config.Transport.RoundTrip(r)
 	if err != nil {
-		return false
+		return failed
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 4<<10))
 	_ = res.Body.Close() // the response is complete or useless
-	return err == nil && res.StatusCode < http.StatusBadRequest
+	switch {
+	case err == nil && res.StatusCode < http.StatusBadRequest:
+		return passed
+	case res.Close:
+		return stops
+	}
+	return failed
 }
 
 // checked records the result of a health check.
-func (b *Balancer) checked(t *Target, passed bool) {
+func (b *Balancer) checked(t *Target, r result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if passed != t.unhealthy {
+	if (r == passed) != t.unhealthy {
 		t.checks = 0
 		return
 	}
-	need := b.config.Health.Down
-	if passed {
-		need = b.config.Health.Up
-	}
-	if t.checks++; t.checks < need {
+	if t.checks++; t.checks < b.needed(r) {
 		return
 	}
-	t.unhealthy, t.checks = !passed, 0
-	if passed {
+	t.unhealthy, t.checks = r != passed, 0
+	if r == passed {
 		t.ejectedUntil = time.Time{} // it has answered several times
 	}
-	b.config.Log.Warn("the health of a target changed", "upstream", b.config.Name, "target", t.Address, "healthy", passed)
+	b.config.Log.Warn("the health of a target changed", "upstream", b.config.Name, "target", t.Address, "healthy", r == passed)
 	b.rebuild()
+}
+
+// needed returns how many such results in a row change the health of a target.
+func (b *Balancer) needed(r result) int {
+	switch r {
+	case passed:
+		return b.config.Health.Up
+	case stops:
+		return 1
+	case failed:
+	}
+	return b.config.Health.Down
 }

@@ -66,21 +66,60 @@ func (b *Balancer) dueOrigins() (due []*origin) {
 	return due
 }
 
-// Leaving records that a target ended its connection, as one does that is about to stop:
-// the next step looks up the names and checks the health of the target.
-func (b *Balancer) Leaving(t *Target) {
+// Leaving records that a target ended or refused its connection, as one does that is about
+// to stop or has: a step looks up the names and checks the health of all targets soon. One
+// of the others may just have come back.
+func (b *Balancer) Leaving() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t.checkDue = time.Time{}
+	for _, t := range b.pool.Load().all {
+		t.checkDue = time.Time{}
+	}
 	b.lookUpSoon()
 }
 
-// lookUpSoon has all names looked up at the next step: a target that fails may be gone.
-// The caller holds the lock.
+// lookUpSoon has all names looked up soon: a target that fails may be gone. The caller
+// holds the lock.
 func (b *Balancer) lookUpSoon() {
 	for _, o := range b.origins {
 		o.due = time.Time{}
 	}
+	b.config.Wake()
+}
+
+const (
+	// longestFind limits how long FindOther makes a request wait.
+	longestFind = 500 * time.Millisecond
+	// betweenFinds is the shortest time between two look-ups by FindOther.
+	betweenFinds = 100 * time.Millisecond
+)
+
+// FindOther reports whether there is a target that was not tried, sick ones included. If
+// there is none in use, it looks the names up first: a target that refuses connections may
+// have been replaced.
+func (b *Balancer) FindOther(ctx context.Context, tried []*Target) bool {
+	if b.HasOther(tried) {
+		return true
+	}
+	b.find(ctx)
+	return slices.ContainsFunc(b.current().all, func(t *Target) bool { return !slices.Contains(tried, t) })
+}
+
+// find looks up all names, for one request on behalf of all that wait for it.
+func (b *Balancer) find(ctx context.Context) {
+	b.finding.Lock()
+	defer b.finding.Unlock()
+	now := b.config.Now()
+	if now.Sub(b.lookedUp) < betweenFinds {
+		return
+	}
+	b.lookedUp = now
+	b.mu.Lock()
+	b.lookUpSoon()
+	b.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, longestFind)
+	defer cancel()
+	b.resolve(ctx)
 }
 
 func (b *Balancer) lookUp(ctx context.Context, host string) ([]string, error) {

@@ -81,6 +81,11 @@ func (f *failure) toError() *Error {
 	return &f.Error
 }
 
+// lostConnection reports whether the service refused or ended the connection.
+func (f *failure) lostConnection() bool {
+	return f != nil && f.outcome == breaker.Failure && f.retryable
+}
+
 var (
 	errClientSlow = errors.New("the client does not send its body")
 	errTryTimeout = errors.New("no response within the timeout")

@@ -105,7 +105,7 @@ func (x *proxyRequest) attempt() (*http.Response, *failure) {
 	}
 	x.u.metrics.observe(x.outcome, took)
 	x.adapt(res, f, took)
-	x.report(x.outcome, res)
+	x.report(res, f)
 	x.endSpan(res, f)
 	return res, f
 }

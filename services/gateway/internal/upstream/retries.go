@@ -84,7 +84,11 @@ func (x *proxyRequest) next(res *http.Response, f *failure) (n next) {
 	if !x.mayRepeat(res, f) {
 		return n
 	}
-	n.elsewhere = x.u.config.Balancer.HasOther(x.tried[:x.tries])
+	if f != nil && !f.maybeDone {
+		n.elsewhere = x.u.config.Balancer.FindOther(x.in.Context(), x.tried[:x.tries])
+	} else {
+		n.elsewhere = x.u.config.Balancer.HasOther(x.tried[:x.tries])
+	}
 	if !n.elsewhere {
 		if f == nil && isShed(res) {
 			return n
@@ -139,13 +143,13 @@ func (x *proxyRequest) isOverloaded(res *http.Response) bool {
 	return err == nil && strings.HasSuffix(problem.Code, "overloaded")
 }
 
-// report passes on to the balancer what an attempt shows about its target. res is nil if there is
-// no response.
-func (x *proxyRequest) report(o breaker.Outcome, res *http.Response) {
-	if res != nil && res.Close {
-		x.u.config.Balancer.Leaving(x.target)
+// report passes on to the balancer what an attempt, which has a response or a failure, shows
+// about its target.
+func (x *proxyRequest) report(res *http.Response, f *failure) {
+	if f.lostConnection() || res != nil && res.Close {
+		x.u.config.Balancer.Leaving()
 	}
-	switch o {
+	switch x.outcome {
 	case breaker.Success, breaker.Slow:
 		x.u.config.Balancer.Succeeded(x.target)
 	case breaker.Failure:
