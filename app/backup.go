@@ -51,10 +51,19 @@ func (m *BackupManifest) Size() (bytes int64) {
 	return bytes
 }
 
+// FileProgress is called while Backup and Restore are at work, with how many bytes were
+// copied or checked, which is what, and of how many. It is called from one goroutine.
+type FileProgress func(what string, done, total int64)
+
+const (
+	bytesCopied  = "bytes copied"
+	bytesChecked = "bytes checked"
+)
+
 // Backup copies the SQLite files of all services in a data folder into a folder that does
 // not exist yet, all as of one moment, also while the system runs. The folder appears
 // when it is complete.
-func Backup(ctx context.Context, all []Service, data, to string) (*BackupManifest, error) {
+func Backup(ctx context.Context, all []Service, data, to string, progress FileProgress) (*BackupManifest, error) {
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s exists already: name a folder that does not exist", to)
 	}
@@ -65,7 +74,7 @@ func Backup(ctx context.Context, all []Service, data, to string) (*BackupManifes
 	if err := os.MkdirAll(partial, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the backup: %w", err)
 	}
-	manifest, err := backUpInto(ctx, all, data, partial)
+	manifest, err := backUpInto(ctx, all, data, partial, progress)
 	if err == nil {
 		err = errors.Join(syncFolder(partial), os.Rename(partial, to), syncFolder(filepath.Dir(to)))
 	}
@@ -75,7 +84,7 @@ func Backup(ctx context.Context, all []Service, data, to string) (*BackupManifes
 	return manifest, nil
 }
 
-func backUpInto(ctx context.Context, all []Service, data, to string) (*BackupManifest, error) {
+func backUpInto(ctx context.Context, all []Service, data, to string, progress FileProgress) (*BackupManifest, error) {
 	copies := map[string]string{}
 	for _, s := range all {
 		from := filepath.Join(absolute(data), s.Name+".db")
@@ -87,26 +96,31 @@ func backUpInto(ctx context.Context, all []Service, data, to string) (*BackupMan
 	if len(copies) == 0 {
 		return nil, fmt.Errorf("there are no database files in %s: name the folder of the system with --data", data)
 	}
-	if err := sqldb.CopySQLiteFiles(ctx, copies); err != nil {
+	size := int64(0)
+	err := sqldb.CopySQLiteFiles(ctx, copies, func(done, total int64) {
+		size = total
+		progress(bytesCopied, done, total)
+	})
+	if err != nil {
 		return nil, err
 	}
 	names := []string{}
 	for _, path := range copies {
 		names = append(names, filepath.Base(path))
 	}
-	switch err := copyFile(filepath.Join(data, adminPasswordFile), filepath.Join(to, adminPasswordFile)); {
+	switch err := copyFile(filepath.Join(data, adminPasswordFile), filepath.Join(to, adminPasswordFile), io.Discard); {
 	case err == nil:
 		names = append(names, adminPasswordFile)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	return writeManifest(to, names)
+	return writeManifest(to, names, countedBytes{progress: progress, what: bytesChecked, total: size})
 }
 
-func writeManifest(dir string, names []string) (*BackupManifest, error) {
+func writeManifest(dir string, names []string, checked countedBytes) (*BackupManifest, error) {
 	m := &BackupManifest{Format: backupFormat, Version: Version, MadeAt: timestamp.Of(time.Now()), Files: map[string]FileInBackup{}}
 	for _, name := range names {
-		file, err := describeFile(filepath.Join(dir, name))
+		file, err := describeFile(filepath.Join(dir, name), &checked)
 		if err != nil {
 			return nil, err
 		}
@@ -119,22 +133,36 @@ func writeManifest(dir string, names []string) (*BackupManifest, error) {
 	return m, writeSynced(filepath.Join(dir, backupManifest), append(text, '\n'))
 }
 
-// describeFile returns the size and the checksum of a file.
-func describeFile(path string) (FileInBackup, error) {
+// countedBytes shows how many bytes were written to it.
+type countedBytes struct {
+	progress    FileProgress
+	what        string
+	done, total int64
+}
+
+func (c *countedBytes) Write(p []byte) (int, error) {
+	c.done += int64(len(p))
+	c.progress(c.what, c.done, c.total)
+	return len(p), nil
+}
+
+// describeFile returns the size and the checksum of a file. What is read is written to
+// checked too.
+func describeFile(path string, checked io.Writer) (FileInBackup, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return FileInBackup{}, err
 	}
 	defer file.Close()
 	sum := sha256.New()
-	n, err := io.Copy(sum, file)
+	n, err := io.Copy(io.MultiWriter(sum, checked), file)
 	return FileInBackup{Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
 }
 
 // Restore copies a backup into a data folder that has no databases, after it has compared
 // every file with its checksum.
-func Restore(ctx context.Context, from, data string) (*BackupManifest, error) {
-	manifest, err := readManifest(ctx, from)
+func Restore(ctx context.Context, from, data string, progress FileProgress) (*BackupManifest, error) {
+	manifest, err := readManifest(ctx, from, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -149,12 +177,13 @@ func Restore(ctx context.Context, from, data string) (*BackupManifest, error) {
 	if present, _ := filepath.Glob(filepath.Join(escapeGlob(data), "*.db*")); len(present) > 0 {
 		return nil, fmt.Errorf("%s has databases already, such as %s: move the folder away first, or name another one with --data", data, filepath.Base(present[0]))
 	}
+	copied := &countedBytes{progress: progress, what: bytesCopied, total: manifest.Size()}
 	for _, name := range manifest.Names() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		to := filepath.Join(data, name)
-		if err := errors.Join(os.RemoveAll(to), copyFile(filepath.Join(from, name), to)); err != nil {
+		if err := errors.Join(os.RemoveAll(to), copyFile(filepath.Join(from, name), to, copied)); err != nil {
 			return nil, err
 		}
 	}
@@ -162,7 +191,7 @@ func Restore(ctx context.Context, from, data string) (*BackupManifest, error) {
 }
 
 // readManifest returns the manifest of a backup whose files are all as they were made.
-func readManifest(ctx context.Context, dir string) (*BackupManifest, error) {
+func readManifest(ctx context.Context, dir string, progress FileProgress) (*BackupManifest, error) {
 	text, err := os.ReadFile(filepath.Join(dir, backupManifest))
 	if err != nil {
 		return nil, fmt.Errorf("%s is no backup of 'troupe backup': %w", dir, err)
@@ -174,11 +203,12 @@ func readManifest(ctx context.Context, dir string) (*BackupManifest, error) {
 	if m.Format != backupFormat {
 		return nil, fmt.Errorf("the backup has format %d, which this program does not know: restore it with version %s", m.Format, m.Version)
 	}
+	checked := &countedBytes{progress: progress, what: bytesChecked, total: m.Size()}
 	for _, name := range m.Names() {
 		if filepath.Base(name) != name {
 			return nil, fmt.Errorf("the backup names the file %q, which is not one of its own", name)
 		}
-		found, err := describeFile(filepath.Join(dir, name))
+		found, err := describeFile(filepath.Join(dir, name), checked)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("the backup is incomplete: %w", err)

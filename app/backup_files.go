@@ -9,8 +9,8 @@ import (
 )
 
 // copyFile copies a file to one that does not exist, and waits until it is on disk. Only
-// its owner may read it.
-func copyFile(from, to string) error {
+// its owner may read it. What is copied is written to copied too.
+func copyFile(from, to string, copied io.Writer) error {
 	source, err := os.Open(from)
 	if err != nil {
 		return err
@@ -20,7 +20,7 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(target, source)
+	_, err = io.Copy(io.MultiWriter(target, copied), source)
 	return errors.Join(err, target.Sync(), target.Close())
 }
 

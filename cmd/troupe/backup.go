@@ -16,9 +16,6 @@ import (
 	"troupe/services"
 )
 
-// backupPatience is how long a backup waits for a moment in which no service writes.
-const backupPatience = 2 * time.Minute
-
 type backupCommand struct {
 	To   string `arg:"" type:"path" help:"A folder that does not exist, or a file that ends in .tar.gz."`
 	Data string `default:".troupe" env:"TROUPE_DATA" type:"path" help:"The data folder of the system, which may run."`
@@ -38,10 +35,10 @@ func (c backupCommand) Run(ctx context.Context) error {
 		defer os.RemoveAll(temporary)
 		dir = filepath.Join(temporary, "backup")
 	}
-	bounded, cancel := context.WithTimeout(ctx, backupPatience)
-	defer cancel()
 	fmt.Fprintln(os.Stderr, "copying the databases in", c.Data)
-	manifest, err := app.Backup(bounded, services.All, c.Data, dir)
+	work := fileProgress{}
+	manifest, err := app.Backup(ctx, services.All, c.Data, dir, work.show)
+	work.end()
 	if err != nil {
 		return err
 	}
@@ -76,13 +73,32 @@ func (c restoreCommand) Run(ctx context.Context) error {
 		}
 		dir = temporary
 	}
-	manifest, err := app.Restore(ctx, dir, c.Data)
+	work := fileProgress{}
+	manifest, err := app.Restore(ctx, dir, c.Data, work.show)
+	work.end()
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%s has %s as of %s; start the system with 'troupe up --data %s'\n",
 		c.Data, strings.Join(manifest.Names(), ", "), manifest.MadeAt.Format(time.RFC3339), c.Data)
 	return nil
+}
+
+// fileProgress shows how far each part of the work on the files of a backup is.
+type fileProgress struct{ *progress }
+
+func (f *fileProgress) show(what string, done, total int64) {
+	if f.progress == nil || f.what != what {
+		f.end()
+		f.progress = newProgress(what, false)
+	}
+	f.progress.show(done, total)
+}
+
+func (f *fileProgress) end() {
+	if f.progress != nil {
+		f.progress.end()
+	}
 }
 
 func isArchive(path string) bool {

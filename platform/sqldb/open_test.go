@@ -2,7 +2,6 @@ package sqldb_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -161,16 +160,20 @@ func TestOpenContinuesWhenPostgresComesUp(t *testing.T) {
 	log, warned := warningLog()
 	addr, target := freePort(t), server.Host
 	server.Host = addr
-	up := make(chan io.Closer, 1)
+	var up *proxy
+	started := make(chan error, 1)
 	go func() {
 		<-warned
-		up <- forward(addr, target)
+		var err error
+		up, err = listenAt(addr, target)
+		started <- err
 	}()
 	db, err := sqldb.Open(t.Context(), server.String(), sqldb.Options{Log: log})
 	require.NoError(t, err)
 	require.NoError(t, db.Ping(t.Context()))
 	require.NoError(t, db.Close())
-	require.NoError(t, (<-up).Close())
+	require.NoError(t, <-started)
+	up.close()
 }
 
 func TestOpenDoesNotWaitForWhatOnlyAPersonCanCorrect(t *testing.T) {
@@ -212,33 +215,4 @@ func freePort(t *testing.T) string {
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
 	return l.Addr().String()
-}
-
-// forward listens at one address and forwards every connection to the other.
-func forward(from, to string) io.Closer {
-	l, err := net.Listen("tcp", from)
-	if err != nil {
-		panic(err)
-	}
-	go func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				_ = in.Close()
-				continue
-			}
-			go pipe(in, out)
-			go pipe(out, in)
-		}
-	}()
-	return l
-}
-
-func pipe(from, to net.Conn) {
-	_, _ = io.Copy(to, from)
-	_ = to.Close()
 }

@@ -202,7 +202,10 @@ type proxy struct {
 	net.Listener
 	silent atomic.Bool
 	mu     sync.Mutex
+	closed bool
 	conns  []net.Conn
+
+	running sync.WaitGroup
 }
 
 // end is an end of a connection through the proxy.
@@ -220,11 +223,20 @@ func (e end) Write(b []byte) (int, error) {
 
 func newProxy(t *testing.T, server string) *proxy {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := listenAt("127.0.0.1:0", server)
 	require.NoError(t, err)
+	t.Cleanup(p.close)
+	return p
+}
+
+// listenAt returns a proxy that listens at an address and forwards to the server.
+func listenAt(address, server string) (*proxy, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
 	p := &proxy{Listener: listener}
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	p.running.Go(func() {
 		for {
 			in, err := listener.Accept()
 			if err != nil {
@@ -235,24 +247,33 @@ func newProxy(t *testing.T, server string) *proxy {
 				_ = in.Close() // as the server would
 				continue
 			}
-			p.mu.Lock()
-			p.conns = append(p.conns, in, out)
-			p.mu.Unlock()
-			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
-				wg.Go(func() { _, _ = io.Copy(end{pair[0], &p.silent}, pair[1]); _ = pair[0].Close() })
-			}
+			p.forward(in, out)
 		}
 	})
-	t.Cleanup(func() { p.close(); wg.Wait() })
-	return p
+	return p, nil
 }
 
-// close closes the listener and all connections. It may be called twice.
+func (p *proxy) forward(in, out net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns = append(p.conns, in, out)
+	if p.closed {
+		_, _ = in.Close(), out.Close()
+		return
+	}
+	for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
+		p.running.Go(func() { _, _ = io.Copy(end{pair[0], &p.silent}, pair[1]); _ = pair[0].Close() })
+	}
+}
+
+// close closes the listener and all connections, and waits until nothing runs. It may be called twice.
 func (p *proxy) close() {
 	_ = p.Close()
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.closed = true
 	for _, c := range p.conns {
 		_ = c.Close()
 	}
+	p.mu.Unlock()
+	p.running.Wait()
 }

@@ -19,6 +19,8 @@ const (
 	// copyFreeze is how long the writers of all files are kept waiting at most. It is
 	// shorter than lockPatience, so that none of them gives up.
 	copyFreeze = 500 * time.Millisecond
+	// copyPatience is how long a copy waits for a moment in which no file is being changed.
+	copyPatience = 2 * time.Minute
 	// copyPages is how many pages are copied between two looks at the context.
 	copyPages = 2000
 )
@@ -26,8 +28,9 @@ const (
 // CopySQLiteFiles copies database files, from path to path, while other programs may write
 // to them. All copies are of one moment, in which no file was being changed: what they hold
 // together is what a power cut would have left. Writers wait for milliseconds, until that
-// moment is fixed, and not for the copying.
-func CopySQLiteFiles(ctx context.Context, paths map[string]string) (err error) {
+// moment is fixed, and not for the copying. copied is called now and then with the number of
+// bytes that were copied, and of all; nil: nothing is called.
+func CopySQLiteFiles(ctx context.Context, paths map[string]string, copied func(done, total int64)) (err error) {
 	var all []*copiedFile
 	defer func() {
 		for _, f := range all {
@@ -44,10 +47,20 @@ func CopySQLiteFiles(ctx context.Context, paths map[string]string) (err error) {
 	if err := fixMoment(ctx, all); err != nil {
 		return err
 	}
+	var before, total int64
 	for _, f := range all {
-		if err := f.copy(ctx); err != nil {
+		total += f.size
+	}
+	for _, f := range all {
+		err := f.copy(ctx, func(done int64) {
+			if copied != nil {
+				copied(before+done, total)
+			}
+		})
+		if err != nil {
 			return fmt.Errorf("copy %s: %w", f.from, err)
 		}
+		before += f.size
 	}
 	return nil
 }
@@ -57,6 +70,7 @@ type copiedFile struct {
 	from, to     string
 	pool         *sql.DB
 	lock, reader *sql.Conn
+	size         int64 // bytes that the reader sees
 }
 
 func openCopied(ctx context.Context, from, to string) (*copiedFile, error) {
@@ -83,6 +97,8 @@ func fileURI(path string) string { return "file:" + (&neturl.URL{Path: path}).Es
 // Writers may wait for each other's files, so it never waits for one while it keeps the
 // others for long: it lets go of all and tries again.
 func fixMoment(ctx context.Context, all []*copiedFile) error {
+	ctx, cancel := context.WithTimeout(ctx, copyPatience)
+	defer cancel()
 	for {
 		err := tryMoment(ctx, all)
 		if err == nil || !isLocked(err) {
@@ -141,17 +157,16 @@ func (f *copiedFile) keepWritersOut(ctx context.Context) error {
 
 // beginReading fixes what the reader sees until its transaction ends.
 func (f *copiedFile) beginReading(ctx context.Context) error {
-	var n int
 	_, err := f.reader.ExecContext(ctx, "BEGIN")
 	if err == nil {
-		err = f.reader.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&n)
+		err = f.reader.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size(), (SELECT count(*) FROM sqlite_schema)").Scan(&f.size)
 	}
 	return err
 }
 
 // copy copies what the reader sees, by SQLite's online backup, which stays within a
-// transaction that has begun.
-func (f *copiedFile) copy(ctx context.Context) error {
+// transaction that has begun. copied is called with the number of bytes.
+func (f *copiedFile) copy(ctx context.Context, copied func(done int64)) error {
 	file, err := os.OpenFile(f.to, os.O_RDWR|os.O_CREATE|os.O_EXCL, privateMode)
 	if err != nil {
 		return err
@@ -173,6 +188,9 @@ func (f *copiedFile) copy(ctx context.Context) error {
 		more := true
 		for more && err == nil && ctx.Err() == nil {
 			more, err = backup.Step(copyPages)
+			if pages := int64(backup.PageCount()); pages > 0 {
+				copied(f.size / pages * (pages - int64(backup.Remaining())))
+			}
 		}
 		return errors.Join(err, ctx.Err(), backup.Finish())
 	})

@@ -45,7 +45,13 @@ func TestCopiesOfSeveralFilesAreOfOneMoment(t *testing.T) {
 		for _, name := range []string{"a", "b"} {
 			copies[filepath.Join(dir, name+".db")] = to + name + ".db"
 		}
-		require.NoError(t, sqldb.CopySQLiteFiles(t.Context(), copies))
+		var shown, most int64
+		require.NoError(t, sqldb.CopySQLiteFiles(t.Context(), copies, func(done, total int64) {
+			require.GreaterOrEqual(t, done, shown)
+			shown, most = done, total
+		}))
+		require.Positive(t, most)
+		require.Equal(t, most, shown, "all is shown as copied in the end")
 		a, b := countRows(t, to+"a.db"), countRows(t, to+"b.db")
 		require.LessOrEqual(t, b, a)
 		require.LessOrEqual(t, a, b+4, "each writer is at most one row ahead")
