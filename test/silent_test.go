@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -86,7 +87,7 @@ func TestASilentMailServerDoesNotHoldUpAStop(t *testing.T) {
 	require.NoError(t, err)
 	var log syncBuffer
 	s := startSystem(t, cluster.Config{
-		Kind: cluster.OneProcess, Program: binary, Output: &log, Settings: []string{"NOTIFICATIONS_SMTP_URL=smtp://" + address},
+		Kind: cluster.OneProcess, Program: binary, Output: io.MultiWriter(&log, t.Output()), Settings: []string{"NOTIFICATIONS_SMTP_URL=smtp://" + address},
 	})
 	s.newCustomer(t) // who gets a mail
 	<-connected
@@ -106,7 +107,7 @@ func TestASilentBrokerDoesNotHoldUpAStop(t *testing.T) {
 	require.NoError(t, err)
 	var log syncBuffer
 	s := cluster.Start(t, cluster.Config{
-		Kind: cluster.ProcessPerService, Program: binary, Output: &log, AMQP: "amqp://troupe:secret@" + address + "/",
+		Kind: cluster.ProcessPerService, Program: binary, Output: io.MultiWriter(&log, t.Output()), AMQP: "amqp://troupe:secret@" + address + "/",
 	})
 	<-connected
 	_, err = client.New(s.URL("gateway")).Register(t.Context(), "ada@example.com", password, "Ada")
@@ -126,7 +127,7 @@ func TestADatabaseThatFallsSilentDoesNotHoldUpAStop(t *testing.T) {
 	binary, err := program()
 	require.NoError(t, err)
 	var log syncBuffer
-	c := cluster.Config{Kind: cluster.ProcessPerService, Program: binary, Output: &log, Databases: map[string]string{}}
+	c := cluster.Config{Kind: cluster.ProcessPerService, Program: binary, Output: io.MultiWriter(&log, t.Output()), Databases: map[string]string{}}
 	proxies := map[string]*rabbittest.Proxy{}
 	for _, service := range cluster.Backends() {
 		proxies[service] = rabbittest.NewProxy(t, sqldbtest.URLs(t)["postgres"])
@@ -148,7 +149,7 @@ func TestAStartThatWaitsForASilentDatabaseIsStopped(t *testing.T) {
 	require.NoError(t, err)
 	var log syncBuffer
 	s, err := cluster.New(cluster.Config{
-		Kind: cluster.ProcessPerService, Program: binary, Output: &log, AMQP: "amqp://troupe:secret@" + address + "/",
+		Kind: cluster.ProcessPerService, Program: binary, Output: io.MultiWriter(&log, t.Output()), AMQP: "amqp://troupe:secret@" + address + "/",
 		Databases: map[string]string{"orders": "postgres://troupe:secret@" + address + "/troupe?sslmode=disable"},
 	})
 	require.NoError(t, err)

@@ -48,7 +48,7 @@ func main() {
 	}
 	cli := kong.Parse(&commands{},
 		kong.Name("troupe"),
-		kong.Description("An order back-end of six services that cooperate by events: a choreography saga."),
+		kong.Description("An order back-end of services that cooperate by events: a choreography saga."),
 		kong.ShortUsageOnError(),
 		variables(),
 		kong.Bind(signals),

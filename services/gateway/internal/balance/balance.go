@@ -52,7 +52,8 @@ type Balancer struct {
 
 	mu      sync.Mutex // guards what follows and every target's health
 	origins []*origin
-	panics  bool // panic mode was the last state in the log
+	woken   time.Time // when Wake was called last
+	panics  bool      // panic mode was the last state in the log
 }
 
 // pool is which targets there are at one moment, and which of them are used.

@@ -78,16 +78,21 @@ func (b *Balancer) Leaving() {
 	b.lookUpSoon()
 }
 
-// lookUpSoon has all names looked up soon: a target that fails may be gone. The caller
+// lookUpSoon has all names looked up soon: a target that fails may be gone. It wakes the
+// worker at most twice a second, because some servers end every connection. The caller
 // holds the lock.
 func (b *Balancer) lookUpSoon() {
 	for _, o := range b.origins {
 		o.due = time.Time{}
 	}
-	b.config.Wake()
+	if now := b.config.Now(); now.Sub(b.woken) >= betweenWakes {
+		b.woken = now
+		b.config.Wake()
+	}
 }
 
 const (
+	betweenWakes = 500 * time.Millisecond
 	// longestFind limits how long FindOther makes a request wait.
 	longestFind = 500 * time.Millisecond
 	// betweenFinds is the shortest time between two look-ups by FindOther.
@@ -109,17 +114,16 @@ func (b *Balancer) FindOther(ctx context.Context, tried []*Target) bool {
 func (b *Balancer) find(ctx context.Context) {
 	b.finding.Lock()
 	defer b.finding.Unlock()
-	now := b.config.Now()
-	if now.Sub(b.lookedUp) < betweenFinds {
+	if b.config.Now().Sub(b.lookedUp) < betweenFinds {
 		return
 	}
-	b.lookedUp = now
 	b.mu.Lock()
 	b.lookUpSoon()
 	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, longestFind)
 	defer cancel()
 	b.resolve(ctx)
+	b.lookedUp = b.config.Now() // the end, so that those who waited do not look up again
 }
 
 func (b *Balancer) lookUp(ctx context.Context, host string) ([]string, error) {
