@@ -14,7 +14,7 @@ const retentionBatch = 1000 // rows deleted at once, so that no delete blocks ot
 // Retention returns the worker that deletes the entries of the service that are older
 // than keep. It moves the mark up to which the database permits that.
 func (l *Log) Retention(keep time.Duration) worker.Worker {
-	return worker.Worker{Name: "audit retention", Interval: time.Hour, BatchSize: retentionBatch, Step: func(ctx context.Context) (int, error) {
+	return worker.Worker{Name: "audit retention", Background: true, Interval: time.Hour, BatchSize: retentionBatch, Step: func(ctx context.Context) (int, error) {
 		return l.deleteBefore(ctx, l.config.Now().Add(-keep))
 	}}
 }

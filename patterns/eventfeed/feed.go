@@ -21,7 +21,7 @@ const (
 	// readBytes bounds the bytes that a read takes from the log: an event that begins before
 	// this many is taken as well.
 	readBytes   = 1 << 20
-	pruneBatch  = 5000
+	pruneBatch  = 1000
 	mostReaders = 500
 	perClient   = 5
 	topic       = "events"
@@ -61,7 +61,7 @@ func New(c Config) (*Feed, error) {
 func (f *Feed) Workers() []worker.Worker {
 	return []worker.Worker{
 		{Name: "event feed", Step: f.waiting.Step, Interval: lookEvery},
-		{Name: "event log retention", Step: f.prune, Interval: time.Minute},
+		{Name: "event log retention", Background: true, Step: f.prune, Interval: time.Minute},
 	}
 }
 

@@ -167,7 +167,7 @@ func storedAnswer[T any](ctx context.Context, tx sqldb.Tx, r Request, sum string
 // Sweeper returns the worker that deletes keys older than retention, a bounded
 // number per step.
 func Sweeper(db sqldb.DB, now func() time.Time, retention time.Duration) worker.Worker {
-	return worker.Worker{Name: "idempotency keys", Interval: 10 * time.Minute, Step: func(ctx context.Context) (int, error) {
+	return worker.Worker{Name: "idempotency keys", Background: true, Interval: 10 * time.Minute, Step: func(ctx context.Context) (int, error) {
 		return sweep(ctx, db, now(), retention)
 	}}
 }

@@ -16,13 +16,13 @@ const (
 	// retention is how long the id of a handled event is kept. It must be longer
 	// than any message can stay on the bus or in an outbox.
 	retention  = 14 * 24 * time.Hour
-	pruneBatch = 5000 // rows deleted at once, so that no delete blocks others for long
+	pruneBatch = 1000 // rows deleted at once, so that no delete blocks others for long
 )
 
 // PruneWorker returns the worker that deletes the ids of events handled more than
 // 14 days ago, a bounded number per step.
 func (i *Inbox) PruneWorker() worker.Worker {
-	return worker.Worker{Name: "inbox pruning", Step: i.prune, Interval: time.Hour}
+	return worker.Worker{Name: "inbox pruning", Background: true, Step: i.prune, Interval: time.Hour}
 }
 
 // prune finds old rows by their ids, which sort by time, so that the primary key

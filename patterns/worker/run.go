@@ -13,6 +13,7 @@ import (
 
 const (
 	defaultInterval = time.Second
+	rests           = 4               // how many times as long as a step a background worker waits
 	idleSteps       = 16              // an idle wait starts at Interval/idleSteps and doubles
 	grace           = 5 * time.Second // how long a running step may continue after ctx ends
 	logInterval     = time.Second     // errors are logged no more often than this
@@ -23,7 +24,7 @@ const (
 var backoff = retry.Backoff{Base: 100 * time.Millisecond, Cap: 10 * time.Second, Jitter: 0.5}
 
 // Run repeats the step until ctx ends. It steps again at once as long as there is
-// more to do. Then it waits for Wake, or for a time that grows to Interval. An
+// more to do, unless it is a background worker. Then it waits for Wake, or for a time that grows to Interval. An
 // error or a panic is logged and followed by a wait that doubles up to 10 s, which
 // Wake does not shorten. A step that returns an error and a positive number, because
 // it failed at one thing and did another, is followed by the next step at once. A
@@ -34,8 +35,12 @@ func (w Worker) Run(ctx context.Context, log *slog.Logger) {
 	}
 	r := runner{Worker: w, log: log.With("worker", w.Name)}
 	for ctx.Err() == nil {
+		began := time.Now()
 		did, err := r.step(ctx)
 		wake, wait := r.plan(did, err)
+		if r.Background && did > 0 {
+			wait = max(wait, rests*time.Since(began))
+		}
 		if wait > 0 && woken(ctx, wake, wait) {
 			r.idle = 0
 			_ = retry.Sleep(ctx, w.Linger) // the loop checks ctx

@@ -27,4 +27,8 @@ type Worker struct {
 	// work can arrive and one step does what would otherwise take many. It trades
 	// this much latency for fewer transactions.
 	Linger time.Duration
+	// Background marks work that is not urgent, such as the deletion of what is old. After a
+	// step that did anything the worker waits four times as long as the step took, so that it
+	// leaves the machine and the locks of the database to others, however much there is to do.
+	Background bool
 }

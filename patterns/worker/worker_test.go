@@ -68,6 +68,30 @@ func TestWhileThereIsWorkStepsFollowAtOnce(t *testing.T) {
 	})
 }
 
+// Each step takes a second of the ten.
+func TestABackgroundWorkerLeavesMostOfTheTimeToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		steps, ended := 0, make(chan struct{})
+		w := worker.Worker{Name: "retention", Interval: time.Hour, Background: true, Step: func(context.Context) (int, error) {
+			steps++
+			<-time.After(time.Second)
+			return 500, nil
+		}}
+		go func() {
+			defer close(ended)
+			w.Run(ctx, slog.New(slog.DiscardHandler))
+		}()
+		<-time.After(58 * time.Second)
+		require.Equal(t, 12, steps)
+		began := time.Now()
+		stop()
+		<-ended
+		require.LessOrEqual(t, time.Since(began), time.Second, "it does not rest when it shall end")
+	})
+}
+
 func TestIdleWaitsGrowToTheInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

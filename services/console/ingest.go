@@ -81,7 +81,7 @@ func (c *console) summarize(id string, records []journal.Record) view.OrderSumma
 
 // retention returns the worker that deletes what is old.
 func (c *console) retention() worker.Worker {
-	return worker.Worker{Name: "retention of the console", Interval: 10 * time.Second, Step: func(ctx context.Context) (int, error) {
+	return worker.Worker{Name: "retention of the console", Background: true, Interval: 10 * time.Second, Step: func(ctx context.Context) (int, error) {
 		return store.Prune(ctx, c.DB, c.Now().Add(-c.Keep), c.KeepOrders)
 	}}
 }

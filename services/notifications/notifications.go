@@ -219,10 +219,10 @@ func (s *service) workers() []worker.Worker {
 		{Name: "send-pushes", Step: s.sendPushes, Interval: time.Second, Wake: s.pushesDue},
 		{Name: "send-held", Step: s.sendHeld, Interval: 10 * time.Second},
 		{Name: "end-leases", Step: s.endLeases, Interval: 10 * time.Second},
-		{Name: "delete-mails", Step: s.deleteOld, Interval: 10 * time.Minute},
+		{Name: "delete-mails", Background: true, Step: s.deleteOld, Interval: 10 * time.Minute},
 		{Name: "send-webhooks", Step: s.dispatchWebhooks, Interval: time.Second, Wake: s.webhooks.due},
 		{Name: "record-webhooks", Step: s.recordWebhooks, Interval: time.Second, Wake: s.webhooks.ended},
-		{Name: "delete-webhook-deliveries", Step: s.deleteOldWebhooks, Interval: 10 * time.Minute},
+		{Name: "delete-webhook-deliveries", Background: true, Step: s.deleteOldWebhooks, Interval: 10 * time.Minute},
 		s.inboxes.Worker(feedEvery),
 		{Name: "number-entries", Step: s.numberEntries, Interval: time.Second},
 	}...)

@@ -98,7 +98,7 @@ func build(env app.Env) (app.Components, error) {
 			{Name: "decider", Step: s.decideRecorded, Interval: 200 * time.Millisecond, Wake: s.waiting, BatchSize: store.ClaimSize, Linger: 2 * time.Millisecond},
 			{Name: "deadlines", Step: s.cancelOverdue, Interval: time.Second},
 			{Name: "backlog", Step: s.measureBacklog, Interval: 250 * time.Millisecond},
-			{Name: "erasure", Step: s.eraseRests, Interval: time.Hour},
+			{Name: "erasure", Background: true, Step: s.eraseRests, Interval: time.Hour},
 			{Name: "retention", Step: s.forgetTimelines, Interval: retentionEvery},
 			s.changes.Worker(feedEvery),
 		},

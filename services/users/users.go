@@ -88,7 +88,7 @@ func build(env app.Env) (app.Components, error) {
 		KeepsAuditOf: []string{"gateway"},
 		Republishes:  []republish.Source{{Name: "users", Types: []string{events.UserUpdated{}.EventType()}, Page: usersPage}},
 		Workers: []worker.Worker{
-			{Name: "expiry", Step: s.deleteExpired, Interval: time.Minute},
+			{Name: "expiry", Background: true, Step: s.deleteExpired, Interval: time.Minute},
 		},
 		Verifier: auth.NewVerifier(auth.VerifierConfig{
 			Static: s.signer.JWKS(), Revocations: env.Revocations, Now: env.Now,
